@@ -1,0 +1,1 @@
+//! Benches of reelring; the criterion targets live in `benches/`.

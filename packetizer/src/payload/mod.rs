@@ -1,0 +1,1 @@
+//! Payload formats: access unit → packets, one file a payload format.

@@ -1,0 +1,49 @@
+//! What was typed (file and flags) → what the program needs, checked.
+
+use packetizer::image::PayloadClass;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A directory of titles.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MediaRoot {
+    /// First path component of its titles' URLs; `None` puts them at the top.
+    pub name: Option<String>,
+    /// The directory.
+    pub directory: PathBuf,
+}
+
+/// What the program needs. Made from what was typed by `RawConfig::check` only, so that it cannot be wrong.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where titles come from.
+    pub media: Vec<MediaRoot>,
+    /// Where control listens for RTSP.
+    pub listen: Vec<SocketAddr>,
+    /// One entry a shard: the CPU it is pinned to, or `None` to float.
+    pub shard_cpus: Vec<Option<usize>>,
+    /// The CPU control is pinned to.
+    pub control_cpu: Option<usize>,
+    /// UDP ports of all shards together; starts even, holds whole pairs, at least one a shard.
+    pub rtp_ports: RangeInclusive<u16>,
+    /// Memory for images, read pools and indexes of all shards together.
+    pub memory_bytes: u64,
+    /// Sessions of all shards together.
+    pub sessions_max: u32,
+    /// RTSP connections.
+    pub connections_max: u32,
+    /// Sessions from one client address.
+    pub sessions_per_address_max: u32,
+    /// Connections from one client address.
+    pub connections_per_address_max: u32,
+    /// What may be reserved for media; `None` admits by the other limits alone.
+    pub egress_bits_per_second: Option<u64>,
+    /// Largest RTP packet.
+    pub payload_class: PayloadClass,
+    /// The session timeout that SETUP announces.
+    pub session_timeout: Duration,
+    /// How long a drain may take.
+    pub drain_deadline: Duration,
+}

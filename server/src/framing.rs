@@ -1,0 +1,1 @@
+//! Cuts a byte stream into RTSP messages and interleaved frames, without I/O.

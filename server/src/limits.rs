@@ -1,0 +1,50 @@
+//! Every upper bound, with compile-time relations between them.
+
+use packetizer::image::{TRAIN_BYTES_MAX, TRAIN_PACKETS_MAX};
+use std::time::Duration;
+
+/// Streams of one session: tracks that one viewer plays together.
+pub const SESSION_STREAMS_MAX: usize = 8;
+/// RTP/RTCP socket pairs of one shard; also the most UDP streams that one address may have there.
+pub const SHARD_PAIRS_MAX: usize = 16;
+/// Shards of one server.
+pub const SHARDS_MAX: usize = 64;
+
+/// An RTSP request, head and body together.
+pub const REQUEST_BYTES_MAX: usize = 16 * 1024;
+/// The part of it that is request line and headers.
+pub const REQUEST_HEAD_BYTES_MAX: usize = 8 * 1024;
+/// Header lines of one request.
+pub const REQUEST_HEADERS_MAX: usize = 64;
+/// A request URL.
+pub const URL_BYTES_MAX: usize = 2 * 1024;
+/// An interleaved frame's payload: the length field has 16 bits (RFC 2326 §10.12).
+pub const INTERLEAVED_FRAME_BYTES_MAX: usize = 65_535;
+/// A whole presentation description; live555 reads no more (interop: common denominator 8).
+pub const SDP_BYTES_MAX: usize = 20_000;
+
+/// How long a connection may take over one request, from its first byte to its last.
+pub const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a connection may stay without a session and without a request.
+pub const IDLE_CONNECTION_DEADLINE: Duration = Duration::from_secs(60);
+/// How long a reply may wait for a reader that stopped.
+pub const REPLY_DEADLINE: Duration = Duration::from_secs(10);
+/// The `timeout` that SETUP announces (RFC 2326 §12.37).
+pub const SESSION_TIMEOUT: Duration = Duration::from_secs(60);
+/// What the server adds to the announced time before it ends a session.
+pub const SESSION_TIMEOUT_MARGIN: Duration = Duration::from_secs(5);
+
+/// Bytes of RTSP replies and RTCP that may wait on one interleaved connection.
+pub const CONNECTION_PENDING_BYTES_MAX: usize = 128 * 1024;
+/// Bytes of media that one interleaved connection is offered in one turn.
+pub const CONNECTION_TURN_BYTES_MAX: usize = 256 * 1024;
+
+/// Trains a shard sends in one turn before it looks at its mailbox and ring again.
+pub const TURN_TRAINS_MAX: usize = 1024;
+/// A UDP stream this late skips to its next sync sample.
+pub const LATENESS_MAX: Duration = Duration::from_secs(1);
+
+const _: () = assert!(REQUEST_HEAD_BYTES_MAX <= REQUEST_BYTES_MAX);
+const _: () = assert!(SDP_BYTES_MAX < CONNECTION_PENDING_BYTES_MAX);
+const _: () = assert!(TRAIN_BYTES_MAX as usize <= CONNECTION_TURN_BYTES_MAX);
+const _: () = assert!(TRAIN_PACKETS_MAX <= 64);

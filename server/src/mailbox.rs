@@ -1,0 +1,267 @@
+//! What control and the shards say to each other, over bounded queues.
+//!
+//! Control keeps, for each shard, at most [`Capacity::commands`] commands under way, and a shard
+//! answers or reports at most [`Capacity::reports`] without being drained: the capacities follow
+//! from the session and connection limits, so a full queue is a broken invariant, not a load.
+
+use crate::title::SharedTitle;
+use bytes::Bytes;
+use packetizer::image::PayloadClass;
+use packetizer::index::{Cue, TrackId};
+use packetizer::rtp::Ssrc;
+use packetizer::time::Npt;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
+
+/// A session, as control and its shard call it. Unique for the life of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionKey(pub u64);
+
+/// A connection, unique for the life of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u64);
+
+/// Pairs a [`Report`] with the [`Command`] that asked for it. Chosen by control, echoed by the
+/// shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(pub u64);
+
+/// How a stream's packets travel, as asked by SETUP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamTransport {
+    /// RTP/AVP over UDP unicast.
+    Udp {
+        /// The client's RTP address and port.
+        rtp: SocketAddr,
+        /// The client's RTCP address and port.
+        rtcp: SocketAddr,
+        /// The local address the client reached; media leaves from there.
+        local: IpAddr,
+    },
+    /// Interleaved in an RTSP connection (RFC 2326 §10.12). The connection is adopted by the
+    /// shard before any PLAY.
+    Interleaved {
+        /// Which connection.
+        connection: ConnectionId,
+        /// The channel of RTP packets.
+        rtp_channel: u8,
+        /// The channel of RTCP packets.
+        rtcp_channel: u8,
+    },
+}
+
+/// A connection that moves from control to a shard, with what was read but not parsed.
+#[derive(Debug)]
+pub struct AdoptedConnection {
+    /// Its identity.
+    pub id: ConnectionId,
+    /// The socket; `None` under simulation.
+    pub socket: Option<OwnedFd>,
+    /// Where it comes from.
+    pub peer: SocketAddr,
+    /// Bytes read and not yet cut into messages.
+    pub unparsed: Bytes,
+}
+
+/// Control → shard.
+#[derive(Debug)]
+pub enum Command {
+    /// Makes a stream; the first of a session makes the session. Answered by [`Report::SetUp`].
+    SetUp {
+        /// Echoed in the answer.
+        token: Token,
+        /// The session.
+        session: SessionKey,
+        /// What to play.
+        title: SharedTitle,
+        /// Which of its tracks.
+        track: TrackId,
+        /// How packets travel.
+        transport: StreamTransport,
+        /// How big packets may be.
+        payload_class: PayloadClass,
+    },
+    /// Moves the session to `cue`, silent until [`Command::Start`] (or the reply that carries a
+    /// start). Answered by [`Report::Cued`].
+    Cue {
+        /// Echoed in the answer.
+        token: Token,
+        /// The session.
+        session: SessionKey,
+        /// Where to; `None` resumes where the session was paused.
+        cue: Option<Cue>,
+    },
+    /// Lets the packets of the last cue go: the PLAY reply has been written.
+    Start {
+        /// The session.
+        session: SessionKey,
+    },
+    /// Stops delivery and keeps the position. Answered by [`Report::Paused`].
+    Pause {
+        /// Echoed in the answer.
+        token: Token,
+        /// The session.
+        session: SessionKey,
+    },
+    /// Ends one stream, or the whole session. Not answered: the shard reports nothing more of it.
+    TearDown {
+        /// The session.
+        session: SessionKey,
+        /// The one stream to end; `None` ends the session.
+        track: Option<TrackId>,
+    },
+    /// An RTSP request named the session: it lives (RFC 2326 §12.37).
+    Touch {
+        /// The session.
+        session: SessionKey,
+    },
+    /// Takes over a connection, for the sessions interleaved in it.
+    Adopt(AdoptedConnection),
+    /// Writes a reply to an adopted connection, after every reply before it.
+    Reply {
+        /// Which connection.
+        connection: ConnectionId,
+        /// The response as it goes on the wire.
+        bytes: Bytes,
+        /// A session whose packets may go once these bytes are in the socket.
+        start: Option<SessionKey>,
+        /// Close the connection when they are.
+        close: bool,
+    },
+    /// Ends every session with BYE and reports [`Report::Drained`].
+    Drain,
+    /// Asks for [`Report::Counters`].
+    Snapshot,
+}
+
+/// First sequence number and timestamp of a stream after a cue, for RTP-Info (RFC 2326 §12.33).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamInfo {
+    /// The stream's track.
+    pub track: TrackId,
+    /// Sequence number of the next packet.
+    pub sequence: u16,
+    /// RTP timestamp of the start of the range.
+    pub rtptime: u32,
+}
+
+/// Shard → control.
+#[derive(Debug)]
+pub enum Report {
+    /// Answers [`Command::SetUp`].
+    SetUp {
+        /// From the command.
+        token: Token,
+        /// What the Transport header says, or why there is no stream.
+        result: Result<StreamSetUp, SetUpRefused>,
+    },
+    /// Answers [`Command::Cue`]; `None` if the session has ended meanwhile.
+    Cued {
+        /// From the command.
+        token: Token,
+        /// Streams in the order of their SETUP, and the range's start and end.
+        cued: Option<Cued>,
+    },
+    /// Answers [`Command::Pause`]; `None` if the session has ended meanwhile.
+    Paused {
+        /// From the command.
+        token: Token,
+        /// Where it stands.
+        position: Option<Npt>,
+    },
+    /// A whole RTSP request arrived on an adopted connection. No further one is reported until
+    /// [`Command::Reply`] answers it.
+    Request {
+        /// On which connection.
+        connection: ConnectionId,
+        /// The message, head and body.
+        bytes: Bytes,
+    },
+    /// An adopted connection is gone; its interleaved sessions end with it, each with its own
+    /// [`Report::Ended`].
+    ConnectionClosed {
+        /// Which.
+        connection: ConnectionId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// The session played its range to the end; it stays set up.
+    Finished {
+        /// The session.
+        session: SessionKey,
+    },
+    /// The shard has ended the session by itself and freed everything.
+    Ended {
+        /// The session.
+        session: SessionKey,
+        /// Why.
+        reason: EndReason,
+    },
+    /// Answers [`Command::Drain`].
+    Drained,
+    /// Answers [`Command::Snapshot`].
+    Counters(Box<crate::shard::counters::Counters>),
+}
+
+/// What a shard decided for a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamSetUp {
+    /// The RTP port of the pair, RTCP one above; `None` when interleaved.
+    pub server_port: Option<u16>,
+    /// The stream's synchronization source.
+    pub ssrc: Ssrc,
+}
+
+/// Why a stream could not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetUpRefused {
+    /// Every pair already carries a stream to that address: 461, the client moves to TCP.
+    NoPairLeft,
+    /// The shard's stream or session slots are taken: 453.
+    NoSlotLeft,
+    /// The interleaved channels are in use on that connection: 461.
+    ChannelTaken,
+    /// The session has ended meanwhile, or the connection is not adopted here: 454.
+    Gone,
+}
+
+/// Where a cued session stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cued {
+    /// Start of the range.
+    pub start: Npt,
+    /// End of the range.
+    pub end: Npt,
+    /// Its streams.
+    pub streams: Vec<StreamInfo>,
+}
+
+/// Why a shard ended a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndReason {
+    /// Nothing was heard from the viewer for the session's timeout.
+    TimedOut,
+    /// Its interleaved connection closed.
+    ConnectionClosed,
+    /// The media file could not be read; the error number, or `None` for a file that shrank.
+    SourceFailed(Option<i32>),
+    /// The viewer's media bytes are not what the index promised.
+    MediaInvalid,
+    /// The server drains.
+    Drained,
+}
+
+/// Why an adopted connection was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The peer closed it, or it failed with this error number.
+    Peer(Option<i32>),
+    /// What it sent is neither RTSP nor an interleaved frame.
+    NotRtsp,
+    /// It sent faster than it read: more than the pending limit waited.
+    Overflow,
+    /// A request or a reply exceeded its deadline.
+    Deadline,
+    /// A reply said so, or the server drains.
+    Server,
+}

@@ -1,0 +1,1 @@
+//! RTSP without I/O: request, response, typed headers.

@@ -1,0 +1,1 @@
+//! Threads, pinning, start-up checks, loops, drain.

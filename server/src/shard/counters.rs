@@ -1,0 +1,5 @@
+//! Counters.
+
+/// A shard's counters.
+#[derive(Clone, Debug, Default)]
+pub struct Counters {}

@@ -1,0 +1,3 @@
+//! `reelring-inspect`.
+
+fn main() {}

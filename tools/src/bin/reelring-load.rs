@@ -1,0 +1,3 @@
+//! `reelring-load`.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The RTSP client and verifier that the tools share.
