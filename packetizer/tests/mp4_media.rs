@@ -4,7 +4,7 @@
 //! track so that negative composition offsets become positive, so times are compared up to a constant
 //! a track.
 
-#![allow(clippy::cast_possible_truncation)]
+#![allow(clippy::cast_possible_truncation, clippy::unwrap_used)]
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
