@@ -4,7 +4,7 @@
 //! track so that negative composition offsets become positive, so times are compared up to a constant
 //! a track.
 
-#![allow(clippy::cast_possible_truncation, clippy::unwrap_used)]
+#![allow(clippy::cast_possible_truncation, clippy::unwrap_used, clippy::print_stdout)]
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -96,7 +96,11 @@ fn is_justified(error: &IndexError, path: &Path, probed: &[Probed]) -> bool {
             .iter()
             .filter(|track| deliverable(track))
             .all(|track| is_encrypted(tracks, track.container_id)),
-        _ => !probed.iter().any(deliverable),
+        IndexError::NotMp4
+        | IndexError::MoovMissing
+        | IndexError::Truncated { .. }
+        | IndexError::BoxInvalid { .. }
+        | IndexError::TooLarge { .. } => !probed.iter().any(deliverable),
     }
 }
 
