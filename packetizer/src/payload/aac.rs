@@ -67,3 +67,51 @@ const fn headers_length(unit_count: usize) -> [u8; HEADERS_LENGTH_BYTES] {
 const fn au_header(unit_bytes: usize) -> [u8; AU_HEADER_BYTES] {
     ((unit_bytes << INDEX_LENGTH) as u16).to_be_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::cast_possible_truncation)]
+
+    use super::super::tests::{payloads, writer};
+    use super::*;
+
+    #[test]
+    fn units_share_a_packet_behind_their_headers() {
+        let mut writer = writer(100);
+        write_bundle(&mut writer, &[&[1, 2, 3], &[4; 9]]);
+        let wire = [0, 32, 0, 3 << 3, 0, 9 << 3, 1, 2, 3, 4, 4, 4, 4, 4, 4, 4, 4, 4];
+        assert_eq!(payloads(&writer), [(true, &wire[..])]);
+    }
+
+    #[test]
+    fn what_fits_is_what_the_limit_allows() {
+        let writer = writer(100);
+        for (unit_count, bytes, expected) in
+            [(1, 84, true), (1, 85, false), (2, 82, true), (2, 83, false), (65, 0, false)]
+        {
+            assert_eq!(fits(&writer, unit_count, bytes), expected, "{unit_count} {bytes}");
+        }
+    }
+
+    #[test]
+    fn every_length_is_rebuilt_from_fragments() {
+        for packet_bytes_max in [64, 576, 1452] {
+            for bytes in 1..=UNIT_BYTES_MAX {
+                let unit: Vec<u8> = (0..bytes).map(|i| (i * 7 + i / 256) as u8).collect();
+                let mut writer = writer(packet_bytes_max);
+                write_bundle(&mut writer, &[&unit]);
+                let packets = payloads(&writer);
+                let mut rebuilt = Vec::new();
+                for (position, (marker, payload)) in packets.iter().enumerate() {
+                    assert_eq!(*marker, position + 1 == packets.len());
+                    let size = u16::from_be_bytes([payload[2], payload[3]]);
+                    assert_eq!((payload[0], payload[1], size & 7), (0, 16, 0));
+                    assert_eq!(usize::from(size >> 3), bytes, "the size is the whole unit's");
+                    rebuilt.extend_from_slice(&payload[4..]);
+                }
+                assert_eq!(rebuilt, unit);
+                assert_eq!(writer.runs().len(), 1);
+            }
+        }
+    }
+}

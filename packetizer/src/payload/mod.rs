@@ -167,3 +167,71 @@ impl PacketWriter {
         if self.channel.is_some() { INTERLEAVED_PREFIX_BYTES } else { 0 }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::rtp::{Packet, Ssrc};
+
+    const HEADER: Header = Header {
+        marker: false,
+        payload_type: 97,
+        sequence: 0xffff,
+        timestamp: 0,
+        ssrc: Ssrc(0x0a0b_0c0d),
+    };
+
+    /// A writer of datagrams, as the payload formats' tests use it.
+    pub(crate) fn writer(packet_bytes_max: u16) -> PacketWriter {
+        let mut writer = PacketWriter::new(Vec::new(), HEADER, None, packet_bytes_max);
+        writer.begin_unit(1000);
+        writer
+    }
+
+    /// Marker and payload of each packet of the one unit that was written.
+    pub(crate) fn payloads(writer: &PacketWriter) -> Vec<(bool, &[u8])> {
+        let mut rest = writer.bytes();
+        let mut payloads = Vec::new();
+        for run in writer.runs() {
+            for left in (0..run.packet_count).rev() {
+                let bytes = if left == 0 { run.last_packet_bytes } else { run.packet_bytes };
+                let (bytes, tail) = rest.split_at(usize::from(bytes));
+                let packet = Packet::parse(bytes).unwrap();
+                payloads.push((packet.header.marker, &bytes[packet.payload]));
+                rest = tail;
+            }
+        }
+        assert!(rest.is_empty());
+        payloads
+    }
+
+    #[test]
+    fn packets_of_one_length_and_a_shorter_one_are_a_run() {
+        let mut writer = writer(200);
+        for payload_bytes in [100, 100, 40, 40, 90, 10, 10] {
+            writer.packet([&vec![7; payload_bytes], &[]]);
+        }
+        let run = |packet_count, packet_bytes, last_packet_bytes| Run {
+            packet_count,
+            packet_bytes,
+            last_packet_bytes,
+        };
+        let runs = [run(3, 112, 52), run(1, 52, 52), run(2, 102, 22), run(1, 22, 22)];
+        assert_eq!(writer.runs(), runs);
+        assert_eq!(runs.iter().map(Run::bytes).sum::<u32>() as usize, writer.bytes().len());
+    }
+
+    #[test]
+    fn interleaved_packets_have_their_prefix() {
+        let mut writer = PacketWriter::new(vec![1, 2, 3], HEADER, Some(6), 100);
+        writer.begin_unit(0x0102_0304);
+        writer.packet([b"ab", b"c"]);
+        writer.packet([b"d", b""]);
+        writer.mark_last();
+        let mut wire = vec![1, 2, 3, b'$', 6, 0, 15, 0x80, 97, 0xff, 0xff, 1, 2, 3, 4];
+        wire.extend_from_slice(b"\x0a\x0b\x0c\x0dabc");
+        wire.extend_from_slice(&[b'$', 6, 0, 13, 0x80, 0x80 | 97, 0, 0, 1, 2, 3, 4]);
+        wire.extend_from_slice(b"\x0a\x0b\x0c\x0dd");
+        assert_eq!(writer.bytes(), wire);
+    }
+}
