@@ -65,10 +65,11 @@ impl NptRange {
     ///
     /// # Errors
     ///
-    /// [`RangeError::EndBeforeStart`].
+    /// [`RangeError::EndBeforeStart`]; [`RangeError::Malformed`] if neither is written.
     pub fn new(start: NptStart, end: Option<Npt>) -> Result<Self, RangeError> {
         match (start, end) {
             (NptStart::At(start), Some(end)) if end < start => Err(RangeError::EndBeforeStart),
+            (NptStart::Omitted, None) => Err(RangeError::Malformed),
             _ => Ok(Self { start, end }),
         }
     }
@@ -122,7 +123,6 @@ fn parse_specifier(text: &str) -> Result<NptRange, RangeError> {
         time => NptStart::At(parse_time(time)?),
     };
     let end = match end.trim_ascii() {
-        "" if start == NptStart::Omitted => return Err(RangeError::Malformed),
         "" => None,
         now if now.eq_ignore_ascii_case("now") => None,
         time => Some(parse_time(time)?),
@@ -228,6 +228,7 @@ mod tests {
             ("npt", Malformed),
             ("npt=", Malformed),
             ("npt=-", Malformed),
+            ("npt=-now", Malformed),
             ("npt=5", Malformed),
             ("npt=--5", Malformed),
             ("npt=-0.500-", Malformed),

@@ -104,7 +104,7 @@ impl fmt::Display for TransportError {
 impl std::error::Error for TransportError {}
 
 /// The offers of all Transport headers of a request, most wanted first. Offers that cannot be read
-/// are left out if there are others; at most [`OFFERS_MAX`] are looked at.
+/// are left out if there are others; at most 16 are looked at.
 ///
 /// # Errors
 ///
