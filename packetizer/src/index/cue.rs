@@ -98,7 +98,7 @@ fn join(units: &Units, rate: ClockRate, nanos: i64) -> u32 {
 /// Whether the track begins before normal play time 0, but not long before.
 fn is_priming(units: &Units, rate: ClockRate) -> bool {
     let first = units.get(0).map_or(0, |unit| rate.nanos_floor(unit.composition));
-    first < 0 && first >= -PRIMING_NANOS_MAX
+    (-PRIMING_NANOS_MAX..0).contains(&first)
 }
 
 fn nanos_ceil(rate: ClockRate, ticks: i64) -> i64 {
