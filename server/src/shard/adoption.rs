@@ -10,9 +10,7 @@ use super::stream::{Delivery, Stream, Transport};
 use crate::clock::MonoTime;
 use crate::framing::{Framer, Message};
 use crate::limits::{CONNECTION_PENDING_BYTES_MAX, IDLE_CONNECTION_DEADLINE, REQUEST_DEADLINE};
-use crate::mailbox::{
-    AdoptedConnection, CloseReason, ConnectionId, EndReason, Report, SessionKey,
-};
+use crate::mailbox::{AdoptedConnection, CloseReason, ConnectionId, EndReason, Report, SessionKey};
 use bytes::Bytes;
 
 /// Input that waits behind an unanswered request before the shard stops reading.
@@ -21,7 +19,10 @@ const UNPARSED_BYTES_MAX: usize = 64 * 1024;
 /// What an input message means for the shard.
 enum Input {
     Request(Bytes),
-    Frame { channel: u8, payload: Bytes },
+    Frame {
+        channel: u8,
+        payload: Bytes,
+    },
     /// A reply of the client to a request of the server: there is none to wait for it.
     Reply,
 }
@@ -35,7 +36,7 @@ impl Shard {
         operations: &mut Vec<Operation>,
     ) {
         let framer = Framer::with_unparsed(adopted.unparsed);
-        let connection = Connection::new(adopted.id, adopted.peer, framer, now);
+        let connection = Connection::new(adopted.id, framer, now);
         let slot = self.connections.insert(connection);
         let slot = ConnectionSlot(u32::try_from(slot).expect("bounded by the connection limit"));
         self.connection_slots.insert(adopted.id, slot);
@@ -114,12 +115,7 @@ impl Shard {
     }
 
     /// A connection that was full takes bytes again.
-    pub fn connection_writable(
-        &mut self,
-        now: MonoTime,
-        slot: ConnectionSlot,
-        _operations: &mut Vec<Operation>,
-    ) {
+    pub fn connection_writable(&mut self, now: MonoTime, slot: ConnectionSlot) {
         let connection = &mut self.connections[slot.0 as usize];
         connection.blocked = false;
         self.dirty.push(slot);
@@ -257,7 +253,7 @@ impl Shard {
         self.connection_slots.remove(&connection.id);
         for key in self.carried.get(&connection.id).cloned().unwrap_or_default() {
             if let Some(&session) = self.session_slots.get(&key) {
-                self.end_session(now, session, Some(EndReason::ConnectionClosed), operations);
+                self.end_session(now, session, Some(EndReason::ConnectionClosed));
             }
         }
         operations.push(Operation::CloseConnection { connection: slot });

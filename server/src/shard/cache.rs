@@ -30,7 +30,9 @@ pub(super) struct ImageSlot(pub(super) u32);
 #[derive(Debug)]
 enum State {
     /// Its segment is being read; these streams want to know when it is ready.
-    Loading { waiters: Vec<u32> },
+    Loading {
+        waiters: Vec<u32>,
+    },
     Ready(PacketImage),
 }
 
@@ -167,11 +169,6 @@ impl ImageCache {
     /// Bytes of all ready images.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
-    }
-
-    /// Images, loading and ready.
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
     }
 
     /// Holds over all images.

@@ -14,6 +14,7 @@ use packetizer::image::PayloadClass;
 use packetizer::index::TrackId;
 use packetizer::rtp::Ssrc;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 impl Shard {
     /// Control commands something.
@@ -33,15 +34,13 @@ impl Shard {
                 let position = self.pause(now, session);
                 self.reports.push_back(Report::Paused { token, position });
             }
-            Command::TearDown { session, track } => {
-                self.tear_down(now, session, track, operations);
-            }
+            Command::TearDown { session, track } => self.tear_down(now, session, track),
             Command::Touch { session } => self.touch(now, session),
             Command::Adopt(adopted) => self.adopt(now, adopted, operations),
             Command::Reply { connection, bytes, start, close } => {
                 self.reply(now, connection, &bytes, start, close, operations);
             }
-            Command::Drain => self.drain(now, operations),
+            Command::Drain => self.drain(now),
             Command::Snapshot => {
                 self.reports.push_back(Report::Counters(Box::new(self.counters())));
             }
@@ -76,7 +75,7 @@ impl Shard {
             }
             Err(refused) => {
                 if known.is_none() {
-                    self.end_session(now, session, None, operations);
+                    self.end_session(now, session, None);
                 }
                 Err(refused)
             }
@@ -93,7 +92,7 @@ impl Shard {
         if self.sessions.len() >= self.config.sessions_max as usize {
             return Err(SetUpRefused::NoSlotLeft);
         }
-        let source = self.open_source(title, operations).ok_or(SetUpRefused::NoSlotLeft)?;
+        let source = self.open_source(now, title, operations).ok_or(SetUpRefused::NoSlotLeft)?;
         self.sources.acquire(source);
         let session = self.sessions.insert(Session {
             key: asked.session,
@@ -111,6 +110,7 @@ impl Shard {
 
     fn open_source(
         &mut self,
+        now: MonoTime,
         title: &SharedTitle,
         operations: &mut Vec<Operation>,
     ) -> Option<SourceSlot> {
@@ -118,7 +118,7 @@ impl Shard {
             return Some(source);
         }
         if !self.sources.has_room() {
-            let unused = self.sources.unused()?;
+            let unused = self.sources.unused(now)?;
             self.cache.forget_source(unused);
             self.sources.close(unused, operations);
         }
@@ -135,8 +135,7 @@ impl Shard {
         let (transport, server_port) = match asked.transport {
             StreamTransport::Udp { rtp, rtcp, local } => {
                 let number = u32::try_from(slot).expect("below streams_max");
-                let pair =
-                    self.pairs.take(rtp.ip(), number).ok_or(SetUpRefused::NoPairLeft)?;
+                let pair = self.pairs.take(rtp.ip(), number).ok_or(SetUpRefused::NoPairLeft)?;
                 (Transport::Udp { pair, rtp, rtcp, local }, Some(self.pairs.port(pair)))
             }
             StreamTransport::Interleaved { connection, rtp_channel, rtcp_channel } => {
@@ -202,13 +201,7 @@ impl Shard {
         }
     }
 
-    fn tear_down(
-        &mut self,
-        now: MonoTime,
-        key: SessionKey,
-        track: Option<TrackId>,
-        operations: &mut Vec<Operation>,
-    ) {
+    fn tear_down(&mut self, now: MonoTime, key: SessionKey, track: Option<TrackId>) {
         let Some(&session) = self.session_slots.get(&key) else { return };
         let streams = &self.sessions[session].streams;
         let named = track.and_then(|track| {
@@ -222,18 +215,12 @@ impl Shard {
                 self.finish_if_over(session);
             }
             (Some(_), None) => {}
-            (Some(_) | None, _) => self.end_session(now, session, None, operations),
+            (Some(_) | None, _) => self.end_session(now, session, None),
         }
     }
 
     /// Ends a session with BYE and frees everything it has; with a reason, control hears of it.
-    pub(super) fn end_session(
-        &mut self,
-        now: MonoTime,
-        session: usize,
-        reason: Option<EndReason>,
-        operations: &mut Vec<Operation>,
-    ) {
+    pub(super) fn end_session(&mut self, now: MonoTime, session: usize, reason: Option<EndReason>) {
         for position in 0..self.sessions[session].streams.len() {
             let stream = self.sessions[session].streams[position];
             self.say_bye(now, stream);
@@ -242,7 +229,7 @@ impl Shard {
         self.wheel.cancel(self.session_timer(session));
         let session = self.sessions.remove(session);
         self.session_slots.remove(&session.key);
-        self.sources.release(session.source);
+        self.sources.release(session.source, now);
         if let Some(connection) = session.connection
             && let Some(carried) = self.carried.get_mut(&connection)
         {
@@ -266,14 +253,27 @@ impl Shard {
         }
     }
 
-    fn drain(&mut self, now: MonoTime, operations: &mut Vec<Operation>) {
+    /// Closes titles that nobody has used for a while, so that deleted files give their space back.
+    pub(super) fn close_idle_sources(&mut self, now: MonoTime, operations: &mut Vec<Operation>) {
+        let nanos = u64::try_from(SOURCE_IDLE.as_nanos()).expect("a constant");
+        let Some(since) = now.0.checked_sub(nanos).map(MonoTime) else { return };
+        while let Some(unused) = self.sources.unused(since) {
+            self.cache.forget_source(unused);
+            self.sources.close(unused, operations);
+        }
+    }
+
+    fn drain(&mut self, now: MonoTime) {
         let sessions: Vec<usize> = self.sessions.iter().map(|(session, _)| session).collect();
         for session in sessions {
-            self.end_session(now, session, Some(EndReason::Drained), operations);
+            self.end_session(now, session, Some(EndReason::Drained));
         }
         self.reports.push_back(Report::Drained);
     }
 }
+
+/// How long a title stays open without a user.
+const SOURCE_IDLE: Duration = Duration::from_secs(60);
 
 /// What SETUP asks.
 struct Asked {

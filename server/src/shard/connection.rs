@@ -1,17 +1,15 @@
 //! An adopted connection: an input stream of requests and frames, an output stream of replies,
 //! RTCP and media.
 
+use crate::clock::MonoTime;
 use crate::framing::Framer;
 use crate::mailbox::{ConnectionId, SessionKey};
-use crate::clock::MonoTime;
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 
 /// An adopted connection.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) id: ConnectionId,
-    pub(super) peer: SocketAddr,
     pub(super) framer: Framer,
     /// Control has a request of it and has not replied.
     pub(super) awaits_reply: bool,
@@ -37,10 +35,9 @@ pub(super) enum Mark {
 }
 
 impl Connection {
-    pub(super) fn new(id: ConnectionId, peer: SocketAddr, framer: Framer, now: MonoTime) -> Self {
+    pub(super) fn new(id: ConnectionId, framer: Framer, now: MonoTime) -> Self {
         Self {
             id,
-            peer,
             framer,
             awaits_reply: false,
             pending: Vec::new(),

@@ -9,10 +9,10 @@ use super::operation::{ConnectionSlot, Operation, PairSocket, SendResult};
 use super::session::State;
 use super::stream::{Cursor, Delivery, Extract, Stream, Transport};
 use crate::clock::MonoTime;
-use crate::mailbox::CloseReason;
 use crate::limits::{
     CONNECTION_TURN_BYTES_MAX, IMAGES_AHEAD_MAX, LATENESS_MAX, PREFETCH_LEAD, TURN_TRAINS_MAX,
 };
+use crate::mailbox::CloseReason;
 use packetizer::image::{Numbering, PacketImage, Train};
 use packetizer::index::{SegmentId, TrackId};
 use packetizer::rtp::{HEADER_BYTES, Ssrc};
@@ -183,8 +183,11 @@ impl Shard {
         stream.cursor = Cursor { image: 0, train: 0, packet: 0, sequence };
         stream.extract = extract;
         let index = &self.sources.title(self.sessions[stream.session].source).index;
-        let segment = index.segment_of(stream.track, extract.first_unit);
-        stream.seek_segment(index, segment);
+        stream.next_segment = None;
+        if extract.first_unit < extract.end_unit {
+            let segment = index.segment_of(stream.track, extract.first_unit);
+            stream.seek_segment(index, segment);
+        }
     }
 
     /// Gives back the images a stream holds.
@@ -214,9 +217,7 @@ impl Shard {
                 self.cache.wait(image, u32::try_from(stream).expect("a slot fits"));
                 return;
             }
-            Next::NotHeld => {
-                self.request_at(stream).unwrap_or(now).max(now + MEMORY_RETRY)
-            }
+            Next::NotHeld => self.request_at(stream).unwrap_or(now).max(now + MEMORY_RETRY),
             Next::End => {
                 self.begin_end(now, stream);
                 return;
@@ -244,7 +245,11 @@ impl Shard {
             let Some(image) = self.cache.ready(slot) else { return Next::Loading(slot) };
             if stream.settle(cursor, image) {
                 let train = image.trains[cursor.train];
-                return if stream.ends_before(&train) { Next::End } else { Next::Train(slot, train) };
+                return if stream.ends_before(&train) {
+                    Next::End
+                } else {
+                    Next::Train(slot, train)
+                };
             }
             *cursor = Cursor { image: cursor.image + 1, train: 0, packet: 0, ..*cursor };
         }
@@ -349,18 +354,15 @@ impl Shard {
     }
 
     /// The shell has performed the batch: one result an entry.
-    pub fn sent(
-        &mut self,
-        now: MonoTime,
-        results: &[SendResult],
-        operations: &mut Vec<Operation>,
-    ) {
+    pub fn sent(&mut self, now: MonoTime, results: &[SendResult], operations: &mut Vec<Operation>) {
         assert_eq!(results.len(), self.cargo.len(), "one result an entry");
         let mut cargo = std::mem::take(&mut self.cargo);
         let mut touched = std::mem::take(&mut self.touched);
         for (cargo, result) in cargo.drain(..).zip(results) {
             match cargo {
-                Cargo::Trains(range) => self.trains_sent(now, range, *result, &mut touched, operations),
+                Cargo::Trains(range) => {
+                    self.trains_sent(now, range, *result, &mut touched, operations)
+                }
                 Cargo::Pending(slot) => self.pending_sent(now, slot, *result, operations),
                 Cargo::Rtcp => self.counters.sends_failed += u64::from(!result.is_sent()),
             }
@@ -477,7 +479,7 @@ impl Shard {
             let image = self.cache.ready(shipment.image).expect("the stream holds it");
             let numbering = self.streams[shipment.stream].numbering(shipment.train_sequence());
             let (offset, length) = shipment.train.packet_range(packet);
-            let header = image.header_bytes();
+            let header = u32::try_from(image.header_bytes()).expect("a constant");
             image.stamp(&shipment.train, packet, &numbering, &mut rest);
             let body = (offset + header) as usize..(offset + length) as usize;
             rest.extend_from_slice(&image.bytes[body]);
@@ -501,8 +503,7 @@ impl Shard {
             return;
         }
         let stream = &mut self.streams[shipment.stream];
-        let overhead =
-            HEADER_BYTES as u32 + u32::from(stream.transport.framing().prefix_bytes());
+        let overhead = HEADER_BYTES as u32 + u32::from(stream.transport.framing().prefix_bytes());
         stream.packets_sent = stream.packets_sent.wrapping_add(packets);
         stream.octets_sent = stream.octets_sent.wrapping_add(bytes - packets * overhead);
         let high = stream.timestamp_high.get_or_insert(shipment.train.timestamp);
@@ -542,7 +543,9 @@ impl Shard {
         let Transport::Interleaved { slot: Some(slot), .. } = self.streams[stream].transport else {
             return false;
         };
-        self.connections.get(slot.0 as usize).is_none_or(|connection: &Connection| connection.blocked)
+        self.connections
+            .get(slot.0 as usize)
+            .is_none_or(|connection: &Connection| connection.blocked)
     }
 
     /// The numbering the packets of a loading image will have for the stream that caused it, as far
@@ -553,12 +556,7 @@ impl Shard {
         track: TrackId,
         image: ImageSlot,
     ) -> Numbering {
-        let unknown = Numbering {
-            ssrc: Ssrc(0),
-            sequence: 0,
-            timestamp_zero: 0,
-            channel: 0,
-        };
+        let unknown = Numbering { ssrc: Ssrc(0), sequence: 0, timestamp_zero: 0, channel: 0 };
         let Some(stream) = self.streams.get(stream).filter(|stream| stream.track == track) else {
             return unknown;
         };

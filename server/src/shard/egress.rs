@@ -124,7 +124,7 @@ impl Egress {
             self.pieces.push(Piece::Image { image: slot, offset: start, bytes });
             return (true, bytes);
         }
-        let header = image.header_bytes();
+        let header = u32::try_from(image.header_bytes()).expect("a constant");
         for packet in cursor.packet..train.packet_count {
             let (offset, length) = train.packet_range(packet);
             let arena = self.arena_position();

@@ -197,7 +197,7 @@ impl Shard {
         self.loads.reads.remove(read.0 as usize);
         load.remaining -= 1;
         if load.remaining == 0 {
-            self.finish_load(now, slot, memory, operations);
+            self.finish_load(now, slot, memory);
         }
         self.loads.start(now, operations);
     }
@@ -231,8 +231,7 @@ impl Shard {
         index.extents(key.segment, tracks, &mut extents);
         let bytes: usize = extents.iter().map(|extent| extent.bytes as usize).sum();
         let alignment = self.sources.title(key.source).alignment();
-        let parts: Vec<Part> =
-            extents.iter().map(|extent| Part::new(*extent, alignment)).collect();
+        let parts: Vec<Part> = extents.iter().map(|extent| Part::new(*extent, alignment)).collect();
         self.loads.extents = extents;
         if !self.cache.make_room(bytes + self.loads.bytes) {
             return None;
@@ -258,7 +257,7 @@ impl Shard {
     }
 
     /// Ends loads that no read will complete: they fit no pool, or hold no bytes at all.
-    pub(super) fn finish_unreadable(&mut self, now: MonoTime, operations: &mut Vec<Operation>) {
+    pub(super) fn finish_unreadable(&mut self, now: MonoTime) {
         struct NoMemory;
         impl BlockMemory for NoMemory {
             fn bytes(&self, _: BlockRun, _: u32) -> &[u8] {
@@ -266,18 +265,12 @@ impl Shard {
             }
         }
         while let Some(slot) = self.unreadable.pop() {
-            self.finish_load(now, slot, &NoMemory, operations);
+            self.finish_load(now, slot, &NoMemory);
         }
     }
 
     /// All reads of a load have ended: builds its images, or ends the sessions that need them.
-    fn finish_load(
-        &mut self,
-        now: MonoTime,
-        slot: usize,
-        memory: &impl BlockMemory,
-        operations: &mut Vec<Operation>,
-    ) {
+    fn finish_load(&mut self, now: MonoTime, slot: usize, memory: &impl BlockMemory) {
         let load = self.loads.loads.remove(slot);
         self.loads.bytes -= load.parts.iter().map(|part| part.extent.bytes as usize).sum::<usize>();
         let mut failures = Vec::new();
@@ -297,9 +290,9 @@ impl Shard {
             self.loads.pool.release(run);
         }
         for (image, reason) in failures {
-            self.image_failed(now, image, reason, operations);
+            self.image_failed(now, image, reason);
         }
-        self.sources.release(load.source);
+        self.sources.release(load.source, now);
     }
 
     fn build_image(
@@ -341,13 +334,7 @@ impl Shard {
     }
 
     /// Ends the sessions that hold an image which cannot be had.
-    fn image_failed(
-        &mut self,
-        now: MonoTime,
-        slot: ImageSlot,
-        reason: EndReason,
-        operations: &mut Vec<Operation>,
-    ) {
+    fn image_failed(&mut self, now: MonoTime, slot: ImageSlot, reason: EndReason) {
         self.counters.reads_failed += 1;
         self.cache.abandon(slot);
         let mut sessions = Vec::new();
@@ -359,7 +346,7 @@ impl Shard {
             }
         }
         for session in sessions {
-            self.end_session(now, session, Some(reason), operations);
+            self.end_session(now, session, Some(reason));
         }
     }
 }

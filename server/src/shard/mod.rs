@@ -90,7 +90,7 @@ pub struct Shard {
     /// Timers that are due and not handled yet.
     due: VecDeque<TimerId>,
     due_scratch: Vec<TimerId>,
-    /// When connections are next looked over.
+    /// When connections and titles are next looked over.
     sweep_at: MonoTime,
     egress: Egress,
     /// One an entry of `egress`.
@@ -102,7 +102,7 @@ pub struct Shard {
     packet: Vec<u8>,
 }
 
-/// How often connections are looked over for ones that idle.
+/// How often connections and titles are looked over for ones that idle.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Shard {
@@ -142,7 +142,7 @@ impl Shard {
 
     /// Does what is due: fills the egress batch, up to a turn's worth, and pushes operations.
     pub fn advance(&mut self, now: MonoTime, operations: &mut Vec<Operation>) {
-        self.finish_unreadable(now, operations);
+        self.finish_unreadable(now);
         self.wheel.advance(now, &mut self.due_scratch);
         self.due.extend(self.due_scratch.drain(..));
         let mut dirty = std::mem::take(&mut self.dirty);
@@ -159,6 +159,7 @@ impl Shard {
         if now >= self.sweep_at {
             self.sweep_at = now + SWEEP_INTERVAL;
             self.sweep_connections(now, operations);
+            self.close_idle_sources(now, operations);
         }
     }
 
@@ -168,7 +169,8 @@ impl Shard {
         if !self.due.is_empty() || !self.dirty.is_empty() || !self.unreadable.is_empty() {
             return Some(MonoTime::default());
         }
-        let sweep = (!self.connections.is_empty()).then_some(self.sweep_at);
+        let is_swept = !self.connections.is_empty() || !self.sources.is_empty();
+        let sweep = is_swept.then_some(self.sweep_at);
         [self.wheel.deadline(), sweep].into_iter().flatten().min()
     }
 
@@ -243,7 +245,7 @@ impl Shard {
         if timer.0 < sessions_max {
             let session = timer.0 as usize;
             if self.sessions.contains(session) {
-                self.session_due(now, session, operations);
+                self.session_due(now, session);
             }
         } else {
             let stream = (timer.0 - sessions_max) as usize;

@@ -123,13 +123,8 @@ impl Shard {
             self.move_stream(stream, extract);
         }
         let due_zero = self.due_zero(slot);
-        self.sessions[slot].timeline = Some(Timeline {
-            start: cue.start,
-            end: cue.end,
-            media_start,
-            due_zero,
-            started: now,
-        });
+        self.sessions[slot].timeline =
+            Some(Timeline { start: cue.start, end: cue.end, media_start, due_zero, started: now });
         self.renumber(slot, cue.start, media_start);
         self.sessions[slot].state = State::Cued;
     }

@@ -1,9 +1,9 @@
 //! RTCP: sender reports, BYE, and what viewers report (RFC 3550 §6).
 
 use super::Shard;
-use super::egress::{Destination, Entry};
-use super::operation::{Datagram, Operation, PairSocket};
 use super::delivery::Cargo;
+use super::egress::{Destination, Entry};
+use super::operation::{Datagram, PairSocket};
 use super::session::State;
 use super::stream::Transport;
 use crate::clock::MonoTime;
@@ -13,14 +13,9 @@ use packetizer::rtcp::{self, Packet, SenderReport};
 
 impl Shard {
     /// A session's timer fired: its reports are due, or it has been silent too long.
-    pub(super) fn session_due(
-        &mut self,
-        now: MonoTime,
-        slot: usize,
-        operations: &mut Vec<Operation>,
-    ) {
+    pub(super) fn session_due(&mut self, now: MonoTime, slot: usize) {
         if now >= self.sessions[slot].heard + self.config.session_timeout {
-            self.end_session(now, slot, Some(EndReason::TimedOut), operations);
+            self.end_session(now, slot, Some(EndReason::TimedOut));
             return;
         }
         if self.sessions[slot].report_at.is_some_and(|at| now >= at) {
@@ -35,12 +30,7 @@ impl Shard {
     }
 
     /// Something arrived on a pair.
-    pub fn datagram(
-        &mut self,
-        now: MonoTime,
-        datagram: Datagram<'_>,
-        _operations: &mut Vec<Operation>,
-    ) {
+    pub fn datagram(&mut self, now: MonoTime, datagram: Datagram<'_>) {
         let Some(stream) = self.pairs.stream(datagram.from.ip(), datagram.pair) else { return };
         if datagram.socket == PairSocket::Rtcp {
             self.rtcp_received(now, stream as usize, datagram.bytes);
@@ -54,7 +44,7 @@ impl Shard {
             match packet {
                 Ok(Packet::ReceiverReport(_, blocks) | Packet::SenderReport(_, blocks)) => {
                     self.counters.receiver_reports += 1;
-                    let own = blocks.into_iter().find(|block| block.ssrc == ssrc);
+                    let own = blocks.iter().find(|block| block.ssrc == ssrc);
                     self.streams[stream].reception = own.or(self.streams[stream].reception);
                 }
                 Ok(Packet::SourceDescription(_) | Packet::Bye(_) | Packet::Other(_)) => {}

@@ -1,6 +1,7 @@
 //! The titles a shard serves: their slots in the table of registered files.
 
 use super::operation::{Operation, SourceSlot};
+use crate::clock::MonoTime;
 use crate::title::{ByteSourceId, SharedTitle};
 use slab::Slab;
 use std::collections::HashMap;
@@ -11,10 +12,12 @@ struct Source {
     title: SharedTitle,
     /// Sessions that play it and reads under way.
     users: u32,
+    /// When the last user left.
+    idle_since: MonoTime,
 }
 
-/// The open titles. One stays open after its last session, for its images in the cache, until its
-/// slot is wanted.
+/// The open titles. One stays open for a while after its last user, for its images in the cache,
+/// or until its slot is wanted.
 #[derive(Debug)]
 pub(super) struct Sources {
     slots: HashMap<ByteSourceId, SourceSlot>,
@@ -37,9 +40,10 @@ impl Sources {
         self.sources.len() < self.sources_max
     }
 
-    /// A title nobody uses, to be closed.
-    pub(super) fn unused(&self) -> Option<SourceSlot> {
-        let (slot, _) = self.sources.iter().find(|(_, source)| source.users == 0)?;
+    /// A title that nobody has used since `since`, to be closed.
+    pub(super) fn unused(&self, since: MonoTime) -> Option<SourceSlot> {
+        let is_unused = |source: &Source| source.users == 0 && source.idle_since <= since;
+        let (slot, _) = self.sources.iter().find(|(_, source)| is_unused(source))?;
         Some(SourceSlot(u32::try_from(slot).expect("bounded by sources_max")))
     }
 
@@ -49,7 +53,8 @@ impl Sources {
         title: &SharedTitle,
         operations: &mut Vec<Operation>,
     ) -> SourceSlot {
-        let source = Source { title: Arc::clone(title), users: 0 };
+        let idle_since = MonoTime::default();
+        let source = Source { title: Arc::clone(title), users: 0, idle_since };
         let slot = u32::try_from(self.sources.insert(source)).expect("bounded by sources_max");
         self.slots.insert(title.source, SourceSlot(slot));
         let title = Arc::clone(title);
@@ -74,9 +79,15 @@ impl Sources {
         self.sources[slot.0 as usize].users += 1;
     }
 
-    pub(super) fn release(&mut self, slot: SourceSlot) {
-        let users = &mut self.sources[slot.0 as usize].users;
-        *users = users.checked_sub(1).expect("released once an acquire");
+    pub(super) fn release(&mut self, slot: SourceSlot, now: MonoTime) {
+        let source = &mut self.sources[slot.0 as usize];
+        source.users = source.users.checked_sub(1).expect("released once an acquire");
+        source.idle_since = now;
+    }
+
+    /// Whether no title is open.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sources.is_empty()
     }
 
     /// Uses over all titles.

@@ -103,11 +103,6 @@ impl Wheel {
         self.next_occupied(self.elapsed + 1).map(|tick| MonoTime(tick * TICK_NANOS))
     }
 
-    /// Whether `timer` waits.
-    pub(super) fn is_scheduled(&self, timer: TimerId) -> bool {
-        self.nodes[timer.0 as usize].tick.is_some()
-    }
-
     fn link(&mut self, timer: TimerId, tick: u64) {
         let index = (tick % SLOTS) as usize;
         let last = self.slots[index].last;
@@ -191,7 +186,6 @@ mod tests {
         }
         wheel.schedule(TimerId(1), at(7));
         wheel.cancel(TimerId(0));
-        assert!(!wheel.is_scheduled(TimerId(0)));
         assert_eq!(due(&mut wheel, 5), [2]);
         assert_eq!(due(&mut wheel, 7), [1]);
     }
