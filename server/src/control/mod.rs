@@ -30,7 +30,7 @@ use catalog::Catalog;
 use connection::{AfterReply, Connection, Home, Underway};
 use deadlines::Deadlines;
 use methods::{Answer, Outcome, Pending, Reply};
-use session::{Sessions, State};
+use session::{Sessions, State, Stream};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::mem;
@@ -150,7 +150,7 @@ impl Control {
             AfterReply::NextRequest => {}
             AfterReply::Start(session) => self.start(session, effects),
             AfterReply::Adopt(shard) => {
-                if self.sessions.iter().any(|session| session.is_interleaved_in(id)) {
+                if !connection.carries.is_empty() {
                     let framer = mem::take(&mut connection.framer);
                     connection.home = Home::Shard(shard);
                     let unparsed = framer.into_unparsed();
@@ -164,13 +164,8 @@ impl Control {
 
     /// A connection is gone: the client closed it, it failed, or [`Effect::Close`] was performed.
     pub fn closed(&mut self, now: MonoTime, id: ConnectionId, effects: &mut Vec<Effect>) {
-        let interleaved: Vec<SessionKey> = self
-            .sessions
-            .iter()
-            .filter(|session| session.is_interleaved_in(id))
-            .map(|session| session.key)
-            .collect();
-        for session in interleaved {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        for session in mem::take(&mut connection.carries) {
             self.tear_down_session(now, session, "connection closed", effects);
         }
         self.forget_connection(id);
@@ -202,7 +197,7 @@ impl Control {
             Report::Finished { session } => {
                 if let Some(session) = self.sessions.get_mut(session) {
                     debug!(session = ?session.id, "range finished");
-                    session.state = State::Ready { paused: false };
+                    session.state = State::Ready { paused: None };
                 }
             }
             Report::Ended { session, reason } => {
@@ -439,9 +434,16 @@ impl Control {
             reason,
             "session ended"
         );
+        for id in session.streams.iter().filter_map(Stream::interleaved_in) {
+            if let Some(connection) = self.connections.get_mut(&id) {
+                connection.carries.remove(&key);
+            }
+        }
         if let Some(connection) = self.connections.get_mut(&session.connection) {
             connection.sessions.remove(&key);
-            self.refresh_deadline(now, session.connection);
+            if connection.wants_read() {
+                self.refresh_deadline(now, session.connection);
+            }
         }
     }
 

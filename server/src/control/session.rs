@@ -4,6 +4,7 @@
 use crate::mailbox::{ConnectionId, SessionKey, StreamSetUp, StreamTransport};
 use crate::title::SharedTitle;
 use packetizer::index::{TrackId, TrackSet};
+use packetizer::time::Npt;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -45,8 +46,8 @@ impl fmt::Debug for SessionId {
 pub(super) enum State {
     /// Set up, not delivering.
     Ready {
-        /// Whether PAUSE left a position to resume from.
-        paused: bool,
+        /// Where PAUSE stopped it.
+        paused: Option<Npt>,
     },
     /// Delivering, or about to.
     Playing,
@@ -64,6 +65,27 @@ pub(super) struct Stream {
     pub(super) bits_per_second: u64,
 }
 
+impl Stream {
+    /// The connection it travels in, if it does not travel over UDP.
+    pub(super) const fn interleaved_in(&self) -> Option<ConnectionId> {
+        match self.transport {
+            StreamTransport::Interleaved { connection, .. } => Some(connection),
+            StreamTransport::Udp { .. } => None,
+        }
+    }
+
+    /// The channels it takes there.
+    pub(super) fn channels(&self) -> impl Iterator<Item = u8> + use<> {
+        let channels = match self.transport {
+            StreamTransport::Interleaved { rtp_channel, rtcp_channel, .. } => {
+                Some([rtp_channel, rtcp_channel])
+            }
+            StreamTransport::Udp { .. } => None,
+        };
+        channels.into_iter().flatten()
+    }
+}
+
 /// A session.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -74,6 +96,8 @@ pub(super) struct Session {
     pub(super) shard: usize,
     pub(super) title: SharedTitle,
     pub(super) state: State,
+    /// Whether a SETUP of one more stream waits for the shard.
+    pub(super) setting_up: bool,
     /// In the order of their SETUP.
     pub(super) streams: Vec<Stream>,
     /// The connection whose request named it last.
@@ -87,16 +111,6 @@ impl Session {
 
     pub(super) fn tracks(&self) -> TrackSet {
         self.streams.iter().fold(TrackSet::EMPTY, |tracks, stream| tracks.with(stream.track))
-    }
-
-    /// Whether a stream of it travels in the connection.
-    pub(super) fn is_interleaved_in(&self, connection: ConnectionId) -> bool {
-        self.streams.iter().any(|stream| match stream.transport {
-            StreamTransport::Interleaved { connection: in_connection, .. } => {
-                in_connection == connection
-            }
-            StreamTransport::Udp { .. } => false,
-        })
     }
 }
 

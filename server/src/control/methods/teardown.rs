@@ -59,7 +59,7 @@ impl crate::control::session::Session {
             return Err(StatusCode::NOT_FOUND);
         }
         let Some(control) = &url.control else { return Ok(None) };
-        let track = super::track_of_control(&self.title.index, control);
+        let track = super::setup::track_of_control(&self.title.index, control);
         let track = track.filter(|track| self.stream(*track).is_some());
         track.map(Some).ok_or(StatusCode::NOT_FOUND)
     }
