@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 /// Why something was not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub(super) enum Refusal {
     /// The server has all the connections or sessions it may have.
     ServerFull,
     /// The client's address has.
@@ -80,8 +80,7 @@ impl Admission {
     ) -> Result<(), Refusal> {
         self.sessions.admit(peer)?;
         let shard_count = self.reserved_bits_per_second.len();
-        let counts =
-            self.sessions_of_title.entry(source).or_insert_with(|| vec![0; shard_count]);
+        let counts = self.sessions_of_title.entry(source).or_insert_with(|| vec![0; shard_count]);
         counts[shard] += 1;
         Ok(())
     }
@@ -129,7 +128,11 @@ pub(super) const fn reservation(media_bits_per_second: u64) -> u64 {
     let overhead = media_bits_per_second / 100 * RESERVATION_OVERHEAD_PERCENT;
     let reserved = media_bits_per_second.saturating_add(overhead);
     // A hostile index may claim any bit rate; sums of reservations must not overflow.
-    if reserved > RESERVATION_BITS_PER_SECOND_MAX { RESERVATION_BITS_PER_SECOND_MAX } else { reserved }
+    if reserved > RESERVATION_BITS_PER_SECOND_MAX {
+        RESERVATION_BITS_PER_SECOND_MAX
+    } else {
+        reserved
+    }
 }
 
 /// A count in total and by address.
@@ -203,8 +206,7 @@ mod tests {
 
     #[test]
     fn counts_are_limited_in_total_and_by_address() {
-        let config =
-            Config { sessions_max: 3, sessions_per_address_max: 2, ..config() };
+        let config = Config { sessions_max: 3, sessions_per_address_max: 2, ..config() };
         let mut admission = Admission::new(&config, 1);
         assert_eq!(admission.admit_session(address(1), TITLE, 0), Ok(()));
         assert_eq!(admission.admit_session(address(1), TITLE, 0), Ok(()));

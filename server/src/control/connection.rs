@@ -125,9 +125,10 @@ impl Connection {
                 Some(now + IDLE_CONNECTION_DEADLINE)
             }
             (Underway::Writing(_), _) => Some(now + REPLY_DEADLINE),
-            (Underway::Reading | Underway::Title(_) | Underway::Shard(_) | Underway::Closing, _) => {
-                None
-            }
+            (
+                Underway::Reading | Underway::Title(_) | Underway::Shard(_) | Underway::Closing,
+                _,
+            ) => None,
         }
     }
 }

@@ -19,9 +19,7 @@ pub use effect::{Effect, OpenToken};
 use crate::clock::MonoTime;
 use crate::config::Config;
 use crate::framing::Message;
-use crate::mailbox::{
-    CloseReason, Command, ConnectionId, EndReason, Report, SessionKey, Token,
-};
+use crate::mailbox::{CloseReason, Command, ConnectionId, EndReason, Report, SessionKey, Token};
 use crate::rtsp::{Request, Response, StatusCode};
 use crate::title::SharedTitle;
 use admission::Admission;
@@ -70,11 +68,7 @@ impl Control {
     /// Control over `shard_count` shards. `random` yields the bits of session ids and must be
     /// unpredictable outside of tests.
     #[must_use]
-    pub fn new(
-        config: Arc<Config>,
-        shard_count: usize,
-        random: Box<dyn FnMut() -> u128>,
-    ) -> Self {
+    pub fn new(config: Arc<Config>, shard_count: usize, random: Box<dyn FnMut() -> u128>) -> Self {
         let index_bytes_max = config.memory_bytes / INDEX_MEMORY_SHARE;
         Self {
             admission: Admission::new(&config, shard_count),
@@ -102,9 +96,8 @@ impl Control {
         peer: SocketAddr,
         local: SocketAddr,
     ) -> bool {
-        let canonical = |address: SocketAddr| {
-            SocketAddr::new(address.ip().to_canonical(), address.port())
-        };
+        let canonical =
+            |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
         let (peer, local) = (canonical(peer), canonical(local));
         if self.draining.is_some() {
             return false;

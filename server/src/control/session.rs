@@ -147,11 +147,6 @@ impl Sessions {
         self.by_key.get(key).filter(|session| session.peer == peer)
     }
 
-    /// All of them, oldest first.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Session> {
-        self.by_key.values()
-    }
-
     pub(super) fn len(&self) -> usize {
         self.by_key.len()
     }

@@ -241,9 +241,7 @@ fn refuse_required(request: &Request<'_>) -> Result<(), Rejection> {
 /// What the request's URL names.
 fn control_url(request: &Request<'_>) -> Result<ControlUrl, Rejection> {
     match request.uri {
-        RequestUri::Url(url) => {
-            ControlUrl::split(url).map_err(|_| StatusCode::NOT_FOUND.into())
-        }
+        RequestUri::Url(url) => ControlUrl::split(url).map_err(|_| StatusCode::NOT_FOUND.into()),
         RequestUri::Asterisk => Err(StatusCode::NOT_FOUND.into()),
     }
 }

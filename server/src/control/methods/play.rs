@@ -8,7 +8,7 @@ use crate::clock::MonoTime;
 use crate::control::connection::AfterReply;
 use crate::control::session::{Session, State};
 use crate::control::{Control, Effect};
-use crate::mailbox::{Command, Cued, ConnectionId, SessionKey, Token};
+use crate::mailbox::{Command, ConnectionId, Cued, Token};
 use crate::rtsp::headers::{NptRange, NptStart, Rate, RtpInfo, RtpInfoEntry};
 use crate::rtsp::{Request, RequestUri, Response, StatusCode};
 use packetizer::index::Cue;
@@ -165,15 +165,13 @@ fn position(session: &Session, range: Option<NptRange>) -> Result<Position, Stat
 }
 
 fn play_response(session: &Session, request: &Request<'_>, cued: &Cued) -> Response {
-    let entry = |stream: &'_ super::super::session::Stream| {
+    let entries = session.streams.iter().filter_map(|stream| {
         let info = cued.streams.iter().find(|info| info.track == stream.track)?;
-        Some((stream.url.clone(), info.sequence, info.rtptime))
-    };
-    let entries: Vec<(String, u16, u32)> = session.streams.iter().filter_map(entry).collect();
-    let entries = entries.iter().map(|(url, sequence, rtptime)| RtpInfoEntry {
-        url,
-        sequence: Some(*sequence),
-        rtptime: Some(*rtptime),
+        Some(RtpInfoEntry {
+            url: &stream.url,
+            sequence: Some(info.sequence),
+            rtptime: Some(info.rtptime),
+        })
     });
     let rtp_info = RtpInfo { entries: entries.collect() };
     let response = with_rates(ok(request), request).header("Session", session.id);

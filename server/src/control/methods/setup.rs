@@ -118,7 +118,10 @@ impl Control {
             shard,
             title: Arc::clone(title),
             track,
-            url: request.uri.url().map_or_else(String::new, |url| without_credentials(url.as_str())),
+            url: request
+                .uri
+                .url()
+                .map_or_else(String::new, |url| without_credentials(url.as_str())),
             bits_per_second: reservation(track_bits_per_second),
             transport,
             alternatives: transports,
