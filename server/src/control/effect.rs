@@ -4,6 +4,7 @@ use super::catalog::OpenRequest;
 use crate::mailbox::{Command, ConnectionId};
 use crate::shard::counters::Counters;
 use bytes::Bytes;
+use std::net::SocketAddr;
 
 /// Names an opening of a title.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,6 +35,8 @@ pub enum Effect {
         connection: ConnectionId,
         /// Where to.
         shard: usize,
+        /// Where it comes from.
+        peer: SocketAddr,
         /// What was read and not yet parsed.
         unparsed: Bytes,
     },

@@ -146,8 +146,8 @@ impl Control {
                 if !connection.carries.is_empty() {
                     let framer = mem::take(&mut connection.framer);
                     connection.home = Home::Shard(shard);
-                    let unparsed = framer.into_unparsed();
-                    effects.push(Effect::Adopt { connection: id, shard, unparsed });
+                    let (peer, unparsed) = (connection.peer, framer.into_unparsed());
+                    effects.push(Effect::Adopt { connection: id, shard, peer, unparsed });
                 }
             }
             AfterReply::Close => return self.close(id, effects),

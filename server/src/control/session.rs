@@ -1,6 +1,7 @@
 //! RTSP sessions as control sees them: who may use one, which shard has it, and its state
 //! (RFC 2326 App. A.2).
 
+use crate::clock::MonoTime;
 use crate::mailbox::{ConnectionId, SessionKey, StreamSetUp, StreamTransport};
 use crate::title::SharedTitle;
 use packetizer::index::{TrackId, TrackSet};
@@ -100,6 +101,8 @@ pub(super) struct Session {
     pub(super) setting_up: bool,
     /// In the order of their SETUP.
     pub(super) streams: Vec<Stream>,
+    /// When its shard last heard that its viewer lives.
+    pub(super) touched: MonoTime,
     /// The connection whose request named it last.
     pub(super) connection: ConnectionId,
 }

@@ -21,21 +21,17 @@ pub(super) type Opened = (OpenToken, Result<SharedTitle, OpenError>);
 pub(super) struct CatalogWorker {
     requests: Sender<OpenRequest>,
     answers: Receiver<Opened>,
-    /// Wakes whoever waits for answers.
-    pub(super) waker: Waker,
     thread: JoinHandle<()>,
 }
 
 impl CatalogWorker {
-    /// Starts the thread.
+    /// Starts the thread, which wakes `waker` for its answers.
     ///
     /// # Errors
-    /// When threads or descriptors run out.
-    pub(super) fn start() -> io::Result<Self> {
+    /// When threads run out.
+    pub(super) fn start(waker: Waker) -> io::Result<Self> {
         let (requests, incoming) = bounded::<OpenRequest>(OPENING_MAX);
         let (outgoing, answers) = bounded(OPENING_MAX);
-        let waker = Waker::new()?;
-        let wakes = waker.clone();
         let thread = thread::Builder::new().name("catalog".to_owned()).spawn(move || {
             let mut sources_opened = 0;
             for request in incoming {
@@ -43,10 +39,10 @@ impl CatalogWorker {
                 if outgoing.send((request.token, result)).is_err() {
                     break;
                 }
-                wakes.wake();
+                waker.wake();
             }
         })?;
-        Ok(Self { requests, answers, waker, thread })
+        Ok(Self { requests, answers, thread })
     }
 
     /// Asks for a title.
@@ -71,7 +67,8 @@ impl CatalogWorker {
 fn open(request: &OpenRequest, sources_opened: &mut u64) -> Result<SharedTitle, OpenError> {
     for candidate in &request.candidates {
         let Some(path) = resolve(candidate) else { continue };
-        let metadata = fs::metadata(&path).map_err(|error| OpenError::Unreadable(error.to_string()))?;
+        let metadata =
+            fs::metadata(&path).map_err(|error| OpenError::Unreadable(error.to_string()))?;
         if !metadata.is_file() {
             continue;
         }

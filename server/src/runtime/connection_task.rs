@@ -33,12 +33,7 @@ enum End {
 
 impl ConnectionSlot {
     pub(super) fn new(stream: TcpStream) -> Self {
-        Self {
-            stream,
-            write: RefCell::new(None),
-            end: Cell::new(None),
-            wake: Notify::new(),
-        }
+        Self { stream, write: RefCell::new(None), end: Cell::new(None), wake: Notify::new() }
     }
 
     /// Has the task write this; it is writing nothing.
@@ -71,7 +66,7 @@ pub(super) async fn serve(shell: Rc<Shell>, id: ConnectionId, slot: Rc<Connectio
     while slot.end.get().is_none() {
         let write = slot.write.borrow_mut().take();
         if let Some(bytes) = write {
-            let (result, _) = slot.stream.write_all(bytes).await;
+            let (result, _) = slot.stream.write_all(Vec::from(bytes)).await;
             if result.is_err() {
                 break;
             }

@@ -16,12 +16,16 @@ use crate::rtsp::{ControlUrl, Method, Request, RequestUri, Response, StatusCode}
 use crate::title::SharedTitle;
 use bytes::Bytes;
 use setup::SettingUp;
+use std::time::Duration;
 use tracing::{debug, warn};
 
 /// The methods that are accepted (RFC 2326 §10.1). GET_PARAMETER in it makes players keep their
 /// session alive with that.
 const PUBLIC: &str =
     "OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN, GET_PARAMETER, SET_PARAMETER";
+
+/// How often a shard hears that a session's viewer lives, however often it says so.
+const TOUCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What becomes of a request.
 pub(super) type Answer = Result<Outcome, Rejection>;
@@ -124,14 +128,16 @@ impl Control {
             )),
             Method::Describe => self.describe(now, id, request, effects),
             Method::Options => {
-                self.named_session(id, request, effects)?;
+                self.named_session(now, id, request, effects)?;
                 Ok(ok(request).header("Public", PUBLIC).into())
             }
             Method::Setup => self.set_up(now, id, request, effects),
-            Method::Play => self.play(id, request, effects),
-            Method::Pause => self.pause(id, request, effects),
+            Method::Play => self.play(now, id, request, effects),
+            Method::Pause => self.pause(now, id, request, effects),
             Method::Teardown => self.tear_down(now, id, request, effects),
-            Method::GetParameter | Method::SetParameter => self.parameters(id, request, effects),
+            Method::GetParameter | Method::SetParameter => {
+                self.parameters(now, id, request, effects)
+            }
         }
     }
 
@@ -175,6 +181,7 @@ impl Control {
     /// lives, and the connection that it has a session.
     fn named_session(
         &mut self,
+        now: MonoTime,
         id: ConnectionId,
         request: &Request<'_>,
         effects: &mut Vec<Effect>,
@@ -182,12 +189,16 @@ impl Control {
         let Some(header) = request.header("Session") else { return Ok(None) };
         let peer = self.connections.get(&id).map(|connection| connection.peer.ip());
         let session = peer.and_then(|peer| self.sessions.find(header, peer));
-        let Some(session) = session else { return Err(StatusCode::SESSION_NOT_FOUND.into()) };
-        let (key, shard, last) = (session.key, session.shard, session.connection);
-        let command = Command::Touch { session: key };
-        effects.push(Effect::Command { shard, command });
-        if last != id {
-            self.attach(key, id, last);
+        let key = session.ok_or(StatusCode::SESSION_NOT_FOUND)?.key;
+        if let Some(session) = self.sessions.get_mut(key) {
+            let (shard, last) = (session.shard, session.connection);
+            if now - session.touched >= TOUCH_INTERVAL {
+                session.touched = now;
+                effects.push(Effect::Command { shard, command: Command::Touch { session: key } });
+            }
+            if last != id {
+                self.attach(key, id, last);
+            }
         }
         Ok(Some(key))
     }
@@ -195,11 +206,12 @@ impl Control {
     /// The session that the request must name.
     fn required_session(
         &mut self,
+        now: MonoTime,
         id: ConnectionId,
         request: &Request<'_>,
         effects: &mut Vec<Effect>,
     ) -> Result<SessionKey, Rejection> {
-        let key = self.named_session(id, request, effects)?;
+        let key = self.named_session(now, id, request, effects)?;
         key.ok_or_else(|| StatusCode::SESSION_NOT_FOUND.into())
     }
 

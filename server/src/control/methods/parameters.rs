@@ -2,6 +2,7 @@
 //! them, with an empty body. There are no parameters.
 
 use super::{Answer, Rejection, ok};
+use crate::clock::MonoTime;
 use crate::control::{Control, Effect};
 use crate::mailbox::ConnectionId;
 use crate::rtsp::{Request, StatusCode};
@@ -12,11 +13,12 @@ pub(super) const CONTENT_TYPE: &str = "text/parameters";
 impl Control {
     pub(super) fn parameters(
         &mut self,
+        now: MonoTime,
         id: ConnectionId,
         request: &Request<'_>,
         effects: &mut Vec<Effect>,
     ) -> Answer {
-        let session = self.named_session(id, request, effects)?;
+        let session = self.named_session(now, id, request, effects)?;
         let content_type = request.header("Content-Type").unwrap_or(CONTENT_TYPE);
         let media_type = content_type.split(';').next().unwrap_or_default().trim();
         if !request.body.is_empty() && !media_type.eq_ignore_ascii_case(CONTENT_TYPE) {

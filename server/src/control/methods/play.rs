@@ -28,11 +28,12 @@ enum Position {
 impl Control {
     pub(super) fn play(
         &mut self,
+        now: MonoTime,
         id: ConnectionId,
         request: &Request<'_>,
         effects: &mut Vec<Effect>,
     ) -> Answer {
-        let key = self.required_session(id, request, effects)?;
+        let key = self.required_session(now, id, request, effects)?;
         let session = self.session(key)?;
         check_aggregate(session, request)?;
         if session.setting_up {
@@ -81,11 +82,12 @@ impl Control {
     /// fails if that fails.
     pub(super) fn pause(
         &mut self,
+        now: MonoTime,
         id: ConnectionId,
         request: &Request<'_>,
         effects: &mut Vec<Effect>,
     ) -> Answer {
-        let key = self.required_session(id, request, effects)?;
+        let key = self.required_session(now, id, request, effects)?;
         let session = self.session(key)?;
         if session.state != State::Playing {
             return Ok(ok(request).header("Session", session.id).into());

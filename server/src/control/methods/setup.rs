@@ -62,7 +62,7 @@ impl Control {
         effects: &mut Vec<Effect>,
     ) -> Answer {
         let url = control_url(request)?;
-        let session = self.named_session(id, request, effects)?;
+        let session = self.named_session(now, id, request, effects)?;
         let title = match session {
             // The session plays the file it began with, even if that has been replaced.
             Some(key) if self.session(key)?.title.name != url.title => {
@@ -228,7 +228,7 @@ impl Control {
             }
             Ok(set_up) => {
                 let (key, track) = (setting_up.session, setting_up.track);
-                self.keep_stream(setting_up, set_up, effects);
+                self.keep_stream(now, setting_up, set_up, effects);
                 self.resume(now, id, effects, |control, request, _| {
                     let session = control.session(key)?;
                     let stream = session.stream(track).ok_or(StatusCode::SESSION_NOT_FOUND)?;
@@ -241,6 +241,7 @@ impl Control {
     /// Enters a stream that its shard has made, unless nobody is left to hear of it.
     fn keep_stream(
         &mut self,
+        now: MonoTime,
         setting_up: SettingUp,
         set_up: StreamSetUp,
         effects: &mut Vec<Effect>,
@@ -258,7 +259,7 @@ impl Control {
         }
         let stream = Stream {
             track,
-            url: setting_up.url,
+            url: setting_up.url.clone(),
             transport: setting_up.transport,
             set_up,
             bits_per_second: setting_up.bits_per_second,
@@ -274,7 +275,7 @@ impl Control {
                 None => session.streams.push(stream),
             }
         } else {
-            self.open_session(id, key, shard, setting_up.title, setting_up.peer, stream);
+            self.open_session(now, setting_up, stream);
         }
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.sessions.insert(key);
@@ -287,19 +288,12 @@ impl Control {
         }
     }
 
-    fn open_session(
-        &mut self,
-        id: ConnectionId,
-        key: SessionKey,
-        shard: usize,
-        title: SharedTitle,
-        peer: IpAddr,
-        stream: Stream,
-    ) {
-        let session_id = SessionId((self.random)());
-        info!(session = ?session_id, %peer, title = title.name, shard, "session opened");
+    fn open_session(&mut self, now: MonoTime, setting_up: SettingUp, stream: Stream) {
+        let SettingUp { session: key, peer, shard, title, connection, .. } = setting_up;
+        let id = SessionId((self.random)());
+        info!(session = ?id, %peer, title = title.name, shard, "session opened");
         self.sessions.insert(Session {
-            id: session_id,
+            id,
             key,
             peer,
             shard,
@@ -307,7 +301,8 @@ impl Control {
             state: State::Ready { paused: None },
             setting_up: false,
             streams: vec![stream],
-            connection: id,
+            touched: now,
+            connection,
         });
     }
 

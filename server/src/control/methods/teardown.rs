@@ -14,7 +14,7 @@ impl Control {
         request: &Request<'_>,
         effects: &mut Vec<Effect>,
     ) -> Answer {
-        let key = self.required_session(id, request, effects)?;
+        let key = self.required_session(now, id, request, effects)?;
         let session = self.session(key)?;
         let (session_id, shard) = (session.id, session.shard);
         let track = match request.uri {
