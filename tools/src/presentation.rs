@@ -43,7 +43,11 @@ impl Presentation {
         let range = session.get_first_attribute_value("range").flatten();
         let duration = match range {
             None => None,
-            Some(text) => parse_range(text).ok_or_else(|| format!("a=range:{text}"))?.end,
+            // GStreamer's server says "now" of a file that nobody plays.
+            Some(text) => {
+                let range = parse_range(&text.replacen("npt=now-", "npt=0-", 1));
+                range.ok_or_else(|| format!("a=range:{text}"))?.end
+            }
         };
         let media = session.medias.iter().map(|media| parse_media(media, base));
         Ok(Self {
@@ -130,7 +134,7 @@ mod tests {
             ("H264/90000", "H264/0"),
             ("a=rtpmap:96", "a=rtpmap:95"),
             ("a=control:track1\r\n", ""),
-            ("npt=0-10.500", "npt=now-"),
+            ("npt=0-10.500", "clock=0-"),
         ] {
             let text = DESCRIPTION.replacen(from, to, 1);
             assert!(Presentation::parse(text.as_bytes(), "rtsp://h/").is_err(), "{from} → {to}");
