@@ -101,6 +101,7 @@ impl<'a> Worker<'a> {
                 self.serve(Token::unpack(event.data()), event.events());
             }
         }
+        self.tally.sightings(&mut self.sightings);
         for seat in &self.seats {
             self.tally.viewer(&seat.viewer);
         }
