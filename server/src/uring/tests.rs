@@ -1,0 +1,1 @@
+//! The driver against the kernel, on loopback.
