@@ -43,6 +43,14 @@ pub const CONNECTION_TURN_BYTES_MAX: usize = 256 * 1024;
 
 /// Trains a shard sends in one turn before it looks at its mailbox and ring again.
 pub const TURN_TRAINS_MAX: usize = 1024;
+/// Images a stream holds: the one it sends from and those of the segments behind it.
+pub const IMAGES_AHEAD_MAX: usize = 8;
+/// How long before its first packet an image is asked for, in nanoseconds.
+pub const PREFETCH_LEAD: u64 = 1_000_000_000;
+/// Titles that one shard has open at once.
+pub const SHARD_SOURCES_MAX: usize = 4096;
+/// Reads that one shard has under way at once.
+pub const SHARD_READS_MAX: usize = 64;
 /// A UDP stream this late skips to its next sync sample.
 pub const LATENESS_MAX: Duration = Duration::from_secs(1);
 

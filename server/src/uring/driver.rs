@@ -101,7 +101,7 @@ impl Driver {
         let mut pool = ReadPool::new(limits.blocks)?;
         // SAFETY: the driver drops the ring before the pool.
         match unsafe { ring.register_buffers(&pool.buffers()) } {
-            Ok(()) => pool.set_registered(),
+            Ok(()) => pool.set_registered(true),
             Err(error) => {
                 tracing::warn!(%error, "read pool not registered (memlock limit?); reads cost a little more")
             }
@@ -364,3 +364,6 @@ impl Drop for Driver {
 const INPUT_BYTES: usize = 64 * 1024;
 /// Receive calls that one socket gets in a row.
 const RECEIVES_PER_TURN: usize = 4;
+
+#[cfg(test)]
+mod tests;

@@ -26,6 +26,3 @@ pub use process::{Resource, raise_limit};
 pub use ring::{RingFlavour, ring_flavour};
 pub use sockets::{BindError, PairSockets, segmentation_offload};
 pub use waker::Waker;
-
-#[cfg(test)]
-mod tests;

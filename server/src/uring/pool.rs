@@ -76,9 +76,9 @@ impl ReadPool {
         buffers
     }
 
-    /// Notes that [`ReadPool::buffers`] were registered.
-    pub(super) const fn set_registered(&mut self) {
-        self.registered = true;
+    /// Notes whether [`ReadPool::buffers`] are registered.
+    pub(super) const fn set_registered(&mut self, registered: bool) {
+        self.registered = registered;
     }
 
     /// Whether reads use registered memory.

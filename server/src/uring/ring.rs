@@ -175,6 +175,12 @@ impl Ring {
         self.under_way
     }
 
+    /// Whether nothing has completed that was not taken.
+    #[cfg(test)]
+    pub(super) fn is_idle(&mut self) -> bool {
+        self.uring.completion().is_empty()
+    }
+
     /// Submits what was asked for and waits until something completes or `timeout` has passed
     /// (`None`: however long it takes; zero: not at all).
     pub(super) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {

@@ -90,6 +90,12 @@ impl Sender {
         }
     }
 
+    /// Whether trains to `destination` go packet by packet.
+    #[cfg(test)]
+    pub(super) fn refuses(&self, destination: IpAddr) -> bool {
+        self.refusals.contains(destination)
+    }
+
     fn send_queue<'a, F: Fn(Piece) -> &'a [u8]>(
         &mut self,
         turn: &mut Turn<'_, 'a, F>,
