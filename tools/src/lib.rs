@@ -6,6 +6,7 @@
 pub mod client;
 pub mod clock;
 pub mod headers;
+pub mod inspect;
 pub mod load;
 pub mod message;
 pub mod packet;
