@@ -8,9 +8,12 @@ use crate::limits::SDP_BYTES_MAX;
 use crate::mailbox::ConnectionId;
 use crate::rtsp::headers::accepts;
 use crate::rtsp::{Request, StatusCode, Url};
-use crate::title::SharedTitle;
-use packetizer::sdp;
+use crate::title::{Generation, SharedTitle};
+use packetizer::sdp::{Origin, presentation_description};
 use tracing::warn;
+
+/// The type of a presentation description (RFC 2326 App. C).
+const CONTENT_TYPE: &str = "application/sdp";
 
 impl Control {
     pub(super) fn describe(
@@ -20,7 +23,7 @@ impl Control {
         request: &Request<'_>,
         effects: &mut Vec<Effect>,
     ) -> Answer {
-        if !accepts(request.headers("Accept"), sdp::CONTENT_TYPE) {
+        if !accepts(request.headers("Accept"), CONTENT_TYPE) {
             return Err(StatusCode::NOT_ACCEPTABLE.into());
         }
         let url = control_url(request)?;
@@ -36,14 +39,12 @@ impl Control {
         request: &Request<'_>,
         title: &SharedTitle,
     ) -> Answer {
-        let local = self.connection(id)?.local.ip();
-        let description = sdp::Description {
+        let origin = Origin {
+            session_id: version(&title.generation),
+            address: self.connection(id)?.local.ip(),
             name: &title.name,
-            // Two versions of a title differ in it (RFC 8866 §5.2).
-            version: title.generation.modified_nanos.unsigned_abs() as u64 / 1_000_000_000,
-            origin: local,
         };
-        let body = description.write(&title.index);
+        let body = presentation_description(&title.index, &origin);
         if body.len() > SDP_BYTES_MAX {
             warn!(title = title.name, bytes = body.len(), "presentation description too large");
             return Err(StatusCode::INTERNAL_SERVER_ERROR.into());
@@ -52,9 +53,15 @@ impl Control {
         if let Some(url) = request.uri.url() {
             response = response.header("Content-Base", content_base(url));
         }
-        let bytes = response.into_bytes_with_body(sdp::CONTENT_TYPE, body.as_bytes());
+        let bytes = response.into_bytes_with_body(CONTENT_TYPE, body.as_bytes());
         Ok(Outcome::Reply(Reply { bytes, then: AfterReply::NextRequest }))
     }
+}
+
+/// A number that differs between two versions of a title (RFC 8866 §5.2).
+fn version(generation: &Generation) -> u64 {
+    let seconds = generation.modified_nanos.unsigned_abs() / 1_000_000_000;
+    u64::try_from(seconds).unwrap_or(u64::MAX)
 }
 
 /// What the control names in the description are relative to: the URL as the client asked it, so

@@ -14,9 +14,10 @@ use crate::mailbox::{
 use crate::rtsp::headers::{
     Delivery, Mode, Protocol, SessionHeader, Transport, TransportOffer, parse_offers,
 };
-use crate::rtsp::{CONTROL_NAME_PREFIX, ControlUrl, Request, StatusCode};
+use crate::rtsp::{ControlUrl, Request, StatusCode};
 use crate::title::SharedTitle;
 use packetizer::index::{MediaIndex, TrackId};
+use packetizer::sdp;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -419,8 +420,8 @@ fn track_to_set_up(index: &MediaIndex, url: &ControlUrl) -> Result<TrackId, Stat
 
 /// The track that a control name of the presentation description means.
 pub(super) fn track_of_control(index: &MediaIndex, control: &str) -> Option<TrackId> {
-    let number: u8 = control.strip_prefix(CONTROL_NAME_PREFIX)?.parse().ok()?;
-    (usize::from(number) < index.tracks.len()).then_some(TrackId(number))
+    let track = sdp::parse_control(control)?;
+    (usize::from(track.0) < index.tracks.len()).then_some(track)
 }
 
 fn refuse_admission(refusal: Refusal) -> Rejection {
