@@ -1,1 +1,8 @@
 //! Threads, pinning, start-up checks, loops, drain.
+
+mod affinity;
+pub mod mailbox_queue;
+pub mod probe;
+pub mod shard_loop;
+
+pub use affinity::pin_current_thread;

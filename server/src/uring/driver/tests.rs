@@ -7,7 +7,7 @@ use crate::shard::egress::{Destination, Entry};
 use crate::shard::operation::{BLOCK_BYTES, BlockMemory, PairId, PairSocket};
 use crate::title::{ByteSourceId, Generation, SharedTitle, SourceFile, Title};
 use crate::uring::open_media;
-use packetizer::index::MediaIndex;
+use packetizer::index::IndexBuilder;
 use packetizer::time::Npt;
 use std::fs::File;
 use std::io::Write;
@@ -70,7 +70,7 @@ fn title(file: Option<SourceFile>) -> SharedTitle {
         path: "test".into(),
         generation: Generation { inode: (0, 0), modified_nanos: 0, bytes: 0 },
         source: ByteSourceId(0),
-        index: MediaIndex { tracks: Vec::new(), duration: Npt::ZERO },
+        index: IndexBuilder::new().finish(Npt::ZERO),
         file,
     })
 }
@@ -210,7 +210,7 @@ impl Sends {
         let mut results = vec![SendResult::Failed(0)];
         let piece = |piece: Piece| match piece {
             Piece::Arena { offset, bytes } => &self.0.arena[offset as usize..][..bytes as usize],
-            Piece::Image { .. } => panic!("there are none"),
+            Piece::Image { .. } | Piece::Pending { .. } => panic!("there are none"),
         };
         driver.send(&self.0, piece, &mut results);
         results
