@@ -12,6 +12,8 @@ mod methods;
 mod session;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use catalog::{Candidate, OPENING_MAX, OpenError, OpenRequest};
 pub use effect::{Effect, OpenToken};
