@@ -164,7 +164,7 @@ impl Catalog {
     /// Bytes of all indexes that are alive because of this catalog.
     pub(super) fn bytes(&self) -> u64 {
         let titles = self.titles.values().map(|cached| &cached.title).chain(&self.replaced);
-        titles.map(|title| index_bytes(title)).sum()
+        titles.map(index_bytes).sum()
     }
 
     fn keep(
