@@ -128,16 +128,18 @@ impl<'a> Url<'a> {
     }
 
     /// The base that the control names of a presentation description are relative to, for
-    /// Content-Base: this URL with a slash at the end of its path, and without user information,
-    /// query or plain spaces. The query is left out because GStreamer resolves by RFC 3986, which
-    /// replaces the path's last component if only the query ends with a slash. `None` of a bare path.
+    /// Content-Base: this URL with a slash at the end of its path, without user information, query
+    /// or plain spaces, and with commas and semicolons escaped, which separate in RTP-Info. The
+    /// query is left out because GStreamer resolves by RFC 3986, which replaces the path's last
+    /// component if only the query ends with a slash. `None` of a bare path.
     #[must_use]
     pub fn base(self) -> Option<String> {
         self.authority?;
         let (scheme, rest) = split_scheme(self.text)?;
         let (authority, _) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         let (_, host_and_port) = authority.rsplit_once('@').unwrap_or(("", authority));
-        let path = self.path.trim_end_matches('/').replace(' ', "%20");
+        let path = self.path.trim_end_matches('/');
+        let path = path.replace(' ', "%20").replace(',', "%2C").replace(';', "%3B");
         Some(format!("{scheme}://{host_and_port}{path}/"))
     }
 
@@ -375,6 +377,7 @@ mod tests {
             ("rtsp://h:8554/t.mp4//?x=1", Some("rtsp://h:8554/t.mp4/")),
             ("rtsp://[::1]:8554", Some("rtsp://[::1]:8554/")),
             ("rtsp://me:secret@h/a b%20c", Some("rtsp://h/a%20b%20c/")),
+            ("rtsp://h/a,b;c", Some("rtsp://h/a%2Cb%3Bc/")),
             ("/t.mp4", None),
         ] {
             assert_eq!(Url::parse(text).unwrap().base().as_deref(), base, "{text}");
