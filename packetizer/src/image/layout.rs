@@ -64,7 +64,7 @@ pub(super) fn build<'b>(
     layout.reserve(units());
     match &track.codec {
         CodecConfig::H264(config) => layout.video(units(), unit_bytes, config.length_bytes)?,
-        CodecConfig::Aac(_) => layout.audio(units(), unit_bytes)?,
+        CodecConfig::Aac(config) => layout.audio(units(), unit_bytes, config.unit_samples)?,
     }
     Ok(PacketImage {
         bytes: layout.writer.into_bytes(),
@@ -136,7 +136,7 @@ impl Layout {
         unit_bytes: impl Fn(&AccessUnitEntry) -> Option<&'b [u8]>,
         length_bytes: u8,
     ) -> Result<(), ImageError> {
-        for unit in units {
+        for unit in units.filter(|unit| unit.bytes > 0) {
             let fail = |kind| ImageError { unit: unit.index, kind };
             let bytes = unit_bytes(&unit).ok_or(fail(ImageErrorKind::BytesMissing))?;
             self.begin_unit(&unit);
@@ -147,36 +147,60 @@ impl Layout {
         Ok(())
     }
 
+    /// `unit_ticks` is how long an access unit lasts on the RTP clock.
     fn audio<'b>(
         &mut self,
         units: impl Iterator<Item = AccessUnitEntry>,
         unit_bytes: impl Fn(&AccessUnitEntry) -> Option<&'b [u8]>,
+        unit_ticks: u16,
     ) -> Result<(), ImageError> {
         let mut bundle = Bundle::default();
-        for unit in units {
+        for unit in units.filter(|unit| unit.bytes > 0) {
             let fail = |kind| ImageError { unit: unit.index, kind };
             let bytes = unit_bytes(&unit).ok_or(fail(ImageErrorKind::BytesMissing))?;
-            if bytes.is_empty() {
-                continue;
-            }
             if bytes.len() > aac::UNIT_BYTES_MAX {
                 return Err(fail(ImageErrorKind::AudioUnitTooLarge));
             }
-            if !bundle.takes(&unit, bytes, &self.writer, self.media_rate) {
+            if !self.may_join(&unit, bytes, &bundle, unit_ticks) {
                 self.end_bundle(&mut bundle)?;
             }
-            bundle.push(unit, bytes);
+            bundle.first.get_or_insert(unit);
+            bundle.units.push(bytes);
+            bundle.bytes += bytes.len();
         }
         self.end_bundle(&mut bundle)
     }
 
+    /// Whether a unit may join the bundle. Receivers tell the timestamps of units behind the first
+    /// by counting (RFC 3640 §3.2.3.2), so its own must be what they will find, give or take the
+    /// rounding of a coarse media clock.
+    fn may_join(
+        &self,
+        unit: &AccessUnitEntry,
+        bytes: &[u8],
+        bundle: &Bundle<'_>,
+        unit_ticks: u16,
+    ) -> bool {
+        let Some(first) = &bundle.first else {
+            return true;
+        };
+        let elapsed = i64::from(unit_ticks) * bundle.units.len() as i64;
+        let counted = self.timestamp(first).saturating_add(elapsed);
+        let media_tick = self.media_rate.convert_nearest(1, self.rtp_rate).unsigned_abs();
+        let span = self.rtp_rate.nanos_floor(elapsed + i64::from(unit_ticks));
+        aac::fits(&self.writer, bundle.units.len() + 1, bundle.bytes + bytes.len())
+            && self.timestamp(unit).abs_diff(counted) <= media_tick + 1
+            && span <= BUNDLE_NANOS_MAX
+    }
+
     fn end_bundle(&mut self, bundle: &mut Bundle<'_>) -> Result<(), ImageError> {
-        if let Some((first, _)) = bundle.ends {
+        if let Some(first) = bundle.first.take() {
             self.begin_unit(&first);
             aac::write_bundle(&mut self.writer, &bundle.units);
             self.end_unit(&first)?;
         }
-        bundle.clear();
+        bundle.units.clear();
+        bundle.bytes = 0;
         Ok(())
     }
 
@@ -250,43 +274,287 @@ fn split(run: Run, packet_count_max: u16) -> impl Iterator<Item = Run> {
 /// Consecutive audio access units that will share a packet.
 #[derive(Default)]
 struct Bundle<'b> {
+    first: Option<AccessUnitEntry>,
     units: Vec<&'b [u8]>,
     bytes: usize,
-    /// The first unit and the last.
-    ends: Option<(AccessUnitEntry, AccessUnitEntry)>,
 }
 
-impl<'b> Bundle<'b> {
-    /// Whether `unit` may join. Receivers tell the timestamps of units behind the first by counting
-    /// durations (RFC 3640 §3.2.3.2), so those must follow each other without gap and last equally
-    /// long, but for the rounding of a coarse media clock.
-    fn takes(
-        &self,
-        unit: &AccessUnitEntry,
-        bytes: &[u8],
-        writer: &PacketWriter,
-        rate: ClockRate,
-    ) -> bool {
-        let Some((first, last)) = &self.ends else {
-            return true;
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::cast_possible_truncation)]
+
+    use super::*;
+    use crate::codec::aac::AacConfig;
+    use crate::codec::h264::H264Config;
+    use crate::image::PayloadClass;
+    use crate::index::{IndexBuilder, MediaIndex, SegmentId, TrackDescription, TrackId};
+    use crate::rtp::{Packet, Ssrc};
+    use crate::time::Npt;
+
+    const NUMBERING: Numbering =
+        Numbering { ssrc: Ssrc(7), sequence: 0xfff0, timestamp_zero: 0xffff_ff00, channel: 4 };
+
+    /// A track of one segment, and its bytes.
+    struct Title {
+        index: MediaIndex,
+        file: Vec<u8>,
+    }
+
+    impl Title {
+        /// Units of so many bytes, each `duration` after the one before, shown `composition` later.
+        fn new(codec: CodecConfig, rate: u32, units: &[(usize, u32)], composition: i64) -> Self {
+            let description = TrackDescription {
+                container_id: 1,
+                codec,
+                media_rate: ClockRate::new(rate).unwrap(),
+                language: None,
+            };
+            let mut builder = IndexBuilder::new();
+            let track = builder.add_track(description).unwrap();
+            let (mut file, mut decode) = (Vec::new(), 0);
+            for (position, (bytes, duration)) in units.iter().enumerate() {
+                let offset = file.len() as u64;
+                let (length, shown) = (*bytes as u32, decode + composition);
+                builder
+                    .push(track, offset, length, decode, shown, *duration, position == 0)
+                    .unwrap();
+                file.extend((0..*bytes).map(|i| (i * 7 + i / 256) as u8 | 1));
+                decode += i64::from(*duration);
+            }
+            Self { index: builder.finish(Npt::ZERO), file }
+        }
+
+        /// Access units of one slice each.
+        fn video(units: &[(usize, u32)]) -> Self {
+            let config = H264Config {
+                length_bytes: 4,
+                sequence_parameter_sets: vec![],
+                picture_parameter_sets: vec![],
+            };
+            let mut title = Self::new(CodecConfig::H264(config), 1000, units, 80);
+            let mut start = 0;
+            for (bytes, _) in units {
+                title.file[start..start + 4].copy_from_slice(&(*bytes as u32 - 4).to_be_bytes());
+                title.file[start + 4] = 0x41;
+                start += bytes;
+            }
+            title
+        }
+
+        fn audio(rtp_rate: u32, media_rate: u32, units: &[(usize, u32)]) -> Self {
+            let config = AacConfig {
+                audio_specific_config: vec![0x11, 0x90],
+                rtp_rate: ClockRate::new(rtp_rate).unwrap(),
+                channels: 2,
+                unit_samples: 1024,
+            };
+            Self::new(CodecConfig::Aac(config), media_rate, units, 0)
+        }
+
+        fn request(&self, packet_bytes_max: u16, framing: Framing) -> ImageRequest<'_> {
+            ImageRequest {
+                index: &self.index,
+                track: TrackId(0),
+                segment: SegmentId(0),
+                class: PayloadClass { packet_bytes_max },
+                framing,
+                payload_type: 98,
+                numbering: NUMBERING,
+            }
+        }
+
+        fn build(&self, request: ImageRequest<'_>) -> Result<PacketImage, ImageError> {
+            let unit_bytes = |unit: &AccessUnitEntry| {
+                let start = unit.offset as usize;
+                self.file.get(start..start + unit.bytes as usize)
+            };
+            PacketImage::build(request, unit_bytes, ImageStorage::default())
+        }
+    }
+
+    /// Checks what every image promises.
+    fn check(image: &PacketImage, packet_bytes_max: u16) {
+        let (mut offset, mut packets, mut due) = (0, 0, i64::MIN);
+        for train in &image.trains {
+            assert_eq!((train.offset, train.first_packet), (offset, packets));
+            assert!((1..=TRAIN_PACKETS_MAX).contains(&train.packet_count));
+            assert!(train.last_packet_bytes <= train.packet_bytes);
+            assert!(train.packet_bytes <= packet_bytes_max + image.framing.prefix_bytes());
+            assert!(train.bytes() <= TRAIN_BYTES_MAX);
+            assert!(train.due >= due);
+            for packet in 0..train.packet_count {
+                let (start, bytes) = train.packet_range(packet);
+                assert_eq!(start, offset);
+                let bytes = &image.bytes[start as usize..(start + bytes) as usize];
+                let prefix = usize::from(image.framing.prefix_bytes());
+                if prefix > 0 {
+                    let length = (bytes.len() - prefix) as u16;
+                    assert_eq!(bytes[..2], [b'$', NUMBERING.channel]);
+                    assert_eq!(bytes[2..4], length.to_be_bytes());
+                }
+                let header = Packet::parse(&bytes[prefix..]).unwrap().header;
+                let sequence = NUMBERING.sequence.wrapping_add(packets as u16);
+                assert_eq!((header.ssrc, header.payload_type), (NUMBERING.ssrc, 98));
+                assert_eq!(header.sequence, sequence);
+                assert_eq!(header.timestamp, NUMBERING.timestamp(train.timestamp));
+                let last = train.ends_unit && packet + 1 == train.packet_count;
+                assert_eq!(header.marker, last);
+                offset += bytes.len() as u32;
+                packets += 1;
+            }
+            due = train.due;
+        }
+        assert_eq!(offset as usize, image.bytes.len());
+        assert_eq!(packets, image.packet_count);
+    }
+
+    /// Bytes and milliseconds; 44,357 bytes are 32 packets of 1400.
+    const UNITS: [(usize, u32); 7] =
+        [(100_000, 40), (9, 40), (45_000, 5), (45_000, 40), (1391, 40), (1392, 40), (44_357, 100)];
+
+    #[test]
+    fn video_keeps_every_promise_of_an_image() {
+        let title = Title::video(&UNITS);
+        for packet_bytes_max in [64, 576, 1400, 9000, 65_503] {
+            for framing in [Framing::Datagram, Framing::Interleaved] {
+                let image = title.build(title.request(packet_bytes_max, framing)).unwrap();
+                check(&image, packet_bytes_max);
+                let ends: Vec<_> =
+                    image.trains.iter().filter(|t| t.ends_unit).map(|t| (t.unit, t.due)).collect();
+                let decodes = [0, 40, 80, 85, 125, 165, 205].map(|ms| ms * 1_000_000);
+                assert!(ends.into_iter().eq((0..).zip(decodes)), "{packet_bytes_max}");
+                assert!(image.trains.iter().all(|t| t.sync == (t.unit == 0)));
+                assert_eq!(image.trains[0].timestamp, 80 * 90);
+            }
+        }
+    }
+
+    #[test]
+    fn big_access_units_are_spread_and_others_are_not() {
+        let title = Title::video(&UNITS);
+        let image = title.build(title.request(1400, Framing::Datagram)).unwrap();
+        let trains_of = |unit| {
+            let trains = image.trains.iter().filter(move |train| train.unit == unit);
+            trains.map(|train| (train.packet_count, train.due / 100_000)).collect::<Vec<_>>()
         };
-        let span = unit.composition.saturating_sub(first.composition);
-        let span = rate.nanos_floor(span.saturating_add(i64::from(unit.duration)));
-        aac::fits(writer, self.units.len() + 1, self.bytes + bytes.len())
-            && last.composition.checked_add(i64::from(last.duration)) == Some(unit.composition)
-            && last.duration.abs_diff(first.duration) <= 1
-            && span <= BUNDLE_NANOS_MAX
+        assert_eq!(trains_of(0), [(25, -261), (25, -122), (23, 0)]);
+        assert_eq!(trains_of(2), [(17, 776), (16, 800)]); // it lasts 5 ms
+        assert_eq!(trains_of(3), [(17, 826), (16, 850)]); // 5 ms behind the one before
+        assert_eq!(trains_of(6), [(32, 2050)]);
     }
 
-    fn push(&mut self, unit: AccessUnitEntry, bytes: &'b [u8]) {
-        self.units.push(bytes);
-        self.bytes += bytes.len();
-        self.ends = Some((self.ends.map_or(unit, |(first, _)| first), unit));
+    #[test]
+    fn audio_units_share_packets_of_up_to_100_ms() {
+        type Row = (u32, u32, &'static [(usize, u32)], &'static [u32]);
+        // RTP rate, media rate, units, first unit of each train.
+        let tables: [Row; 7] = [
+            (48_000, 48_000, &[(300, 1024); 9], &[0, 4, 8]),
+            (48_000, 48_000, &[(400, 1024); 7], &[0, 3, 6]),
+            (8000, 8000, &[(100, 1024); 3], &[0, 1, 2]),
+            (22_050, 22_050, &[(100, 1024); 3], &[0, 2]),
+            // A gap behind unit 1; a clock that rounds; a unit of no bytes.
+            (48_000, 48_000, &[(300, 1024), (300, 2000), (300, 1024), (300, 1024)], &[0, 2]),
+            (48_000, 1000, &[(300, 21), (300, 22), (300, 21), (300, 21)], &[0]),
+            (48_000, 48_000, &[(300, 1024), (0, 1024), (300, 1024), (300, 1024)], &[0, 2]),
+        ];
+        for (rtp_rate, media_rate, units, firsts) in tables {
+            let title = Title::audio(rtp_rate, media_rate, units);
+            for framing in [Framing::Datagram, Framing::Interleaved] {
+                let image = title.build(title.request(1400, framing)).unwrap();
+                check(&image, 1400);
+                let found: Vec<_> = image.trains.iter().map(|train| train.unit).collect();
+                assert_eq!(found, firsts, "{units:?}");
+                let decode: u32 =
+                    units[..firsts[firsts.len() - 1] as usize].iter().map(|unit| unit.1).sum();
+                let timestamp = u64::from(decode) * u64::from(rtp_rate) / u64::from(media_rate);
+                assert_eq!(image.trains.last().unwrap().timestamp as u64, timestamp);
+            }
+        }
+        let title = Title::audio(48_000, 48_000, &[(300, 1024), (5000, 1024), (300, 1024)]);
+        let image = title.build(title.request(1400, Framing::Datagram)).unwrap();
+        check(&image, 1400);
+        let counts: Vec<_> = image.trains.iter().map(|t| (t.unit, t.packet_count)).collect();
+        assert_eq!(counts, [(0, 1), (1, 4), (2, 1)], "a fragmented unit is alone");
     }
 
-    fn clear(&mut self) {
-        self.units.clear();
-        self.bytes = 0;
-        self.ends = None;
+    #[test]
+    fn stamped_headers_are_those_of_an_image_with_that_numbering() {
+        let other =
+            Numbering { ssrc: Ssrc(0x1234_5678), sequence: 3, timestamp_zero: 99, channel: 250 };
+        for title in [Title::video(&UNITS), Title::audio(48_000, 48_000, &[(300, 1024); 50])] {
+            for framing in [Framing::Datagram, Framing::Interleaved] {
+                let request = title.request(1400, framing);
+                let image = title.build(request).unwrap();
+                let expected = title.build(ImageRequest { numbering: other, ..request }).unwrap();
+                let header_bytes = image.header_bytes();
+                let mut stamped = Vec::new();
+                for train in &image.trains {
+                    let sequence = other.sequence.wrapping_add(train.first_packet as u16);
+                    let numbering = Numbering { sequence, ..other };
+                    assert!(expected.lies_as(train, &numbering));
+                    assert!(!image.lies_as(train, &numbering));
+                    let mut headers = Vec::new();
+                    image.stamp_train(train, &numbering, &mut headers);
+                    for (packet, header) in (0..).zip(headers.chunks(header_bytes)) {
+                        let (start, bytes) = train.packet_range(packet);
+                        stamped.extend_from_slice(header);
+                        let (start, end) =
+                            (start as usize + header_bytes, (start + bytes) as usize);
+                        stamped.extend_from_slice(&image.bytes[start..end]);
+                    }
+                }
+                assert!(stamped == expected.bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn any_other_number_is_another_numbering() {
+        let title = Title::video(&[(5000, 40), (5000, 40)]);
+        let image = title.build(title.request(1400, Framing::Interleaved)).unwrap();
+        let train = &image.trains[1];
+        let here = Numbering { sequence: 0xfff4, ..NUMBERING };
+        assert!(image.lies_as(train, &here));
+        for other in [
+            Numbering { ssrc: Ssrc(8), ..here },
+            Numbering { sequence: 0xfff0, ..here },
+            Numbering { timestamp_zero: 0, ..here },
+            Numbering { channel: 0, ..here },
+        ] {
+            assert!(!image.lies_as(train, &other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn memory_is_used_again() {
+        let title = Title::video(&UNITS);
+        let request = title.request(1400, Framing::Datagram);
+        let first = title.build(request).unwrap();
+        let (bytes, memory) = (first.bytes.clone(), first.memory_bytes());
+        let place = first.bytes.as_ptr();
+        let unit_bytes = |unit: &AccessUnitEntry| {
+            title.file.get(unit.offset as usize..(unit.offset + u64::from(unit.bytes)) as usize)
+        };
+        let second = PacketImage::build(request, unit_bytes, first.into_storage()).unwrap();
+        assert!(second.bytes == bytes && second.bytes.as_ptr() == place);
+        assert_eq!(second.memory_bytes(), memory);
+        assert!(memory < title.file.len() * 11 / 10, "the estimate is close");
+    }
+
+    #[test]
+    fn malformed_units_are_named() {
+        let error = |unit, kind| Some(ImageError { unit, kind });
+        let mut title = Title::video(&[(100, 40), (100, 40)]);
+        title.file[103] = 97;
+        let nal = NalError { position: 0, declared_bytes: 97 };
+        let request =
+            |title: &Title, bytes| title.build(title.request(bytes, Framing::Datagram)).err();
+        assert_eq!(request(&title, 1400), error(1, ImageErrorKind::Nal(nal)));
+        title.file.truncate(150);
+        assert_eq!(request(&title, 1400), error(1, ImageErrorKind::BytesMissing));
+        assert_eq!(request(&title, 63), error(0, ImageErrorKind::PayloadClass));
+        assert_eq!(request(&title, 65_508), error(0, ImageErrorKind::PayloadClass));
+        let audio = Title::audio(48_000, 48_000, &[(8191, 1024), (8192, 1024)]);
+        assert_eq!(request(&audio, 1400), error(1, ImageErrorKind::AudioUnitTooLarge));
     }
 }

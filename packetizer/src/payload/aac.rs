@@ -3,9 +3,9 @@
 use super::PacketWriter;
 
 /// `sizeLength` of the mode: bits of AU-size.
-pub const SIZE_LENGTH: u8 = 13;
+const SIZE_LENGTH: u8 = 13;
 /// `indexLength` and `indexDeltaLength` of the mode: bits of AU-Index and AU-Index-delta.
-pub const INDEX_LENGTH: u8 = 3;
+const INDEX_LENGTH: u8 = 3;
 /// Bytes of the largest access unit that AU-size can describe.
 pub const UNIT_BYTES_MAX: usize = (1 << SIZE_LENGTH) - 1;
 /// Most access units of a bundle; keeps AU-headers-length within its 16 bits.

@@ -1,6 +1,7 @@
 //! H.264 in RTP, packetization mode 1 (RFC 6184): single NAL unit packets, STAP-A and FU-A.
 
 use super::PacketWriter;
+use crate::codec::h264::NalType;
 use std::iter::Peekable;
 
 /// NAL unit type of a single-time aggregation packet (RFC 6184 §5.7.1).
@@ -39,7 +40,8 @@ pub fn write_access_unit<'a, E>(
 /// lengths do not say already. Types 0 and 24–31 are no part of a byte stream: ISO 14496-15 uses some
 /// inside files, and a receiver would take them for the packet types of RFC 6184 §5.2.
 fn travels(nal_unit: &[u8]) -> bool {
-    nal_unit.first().is_some_and(|header| !matches!(header & 0x1f, 0 | 9 | 12 | 24..=31))
+    let kept = |kind| !matches!(kind, NalType::DELIMITER | NalType::FILLER | NalType(0 | 24..=31));
+    NalType::of(nal_unit).is_some_and(kept)
 }
 
 /// Writes a NAL unit that fits a packet, together with those behind it that fit in the same one.

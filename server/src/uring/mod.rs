@@ -9,6 +9,7 @@
 mod connections;
 mod driver;
 mod file;
+mod handover;
 mod message;
 mod offload;
 mod pool;
@@ -21,6 +22,7 @@ mod waker;
 
 pub use driver::{Driver, DriverLimits, Event};
 pub use file::{direct_alignment, open_media};
+pub use handover::socket_of;
 pub use pool::ReadPool;
 pub use process::{Resource, raise_limit};
 pub use ring::{RingFlavour, ring_flavour};
