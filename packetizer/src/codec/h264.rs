@@ -1,5 +1,9 @@
 //! H.264: parameter sets and NAL unit types (RFC 6184, ISO 14496-15 §5.3.3).
 
+use std::fmt;
+
+use super::ConfigError;
+
 /// What an `avcC` box says: parameter sets and the width of NAL unit lengths.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct H264Config {
@@ -9,4 +13,185 @@ pub struct H264Config {
     pub sequence_parameter_sets: Vec<Vec<u8>>,
     /// Picture parameter sets, without start codes.
     pub picture_parameter_sets: Vec<Vec<u8>>,
+}
+
+impl H264Config {
+    /// Parses the AVCDecoderConfigurationRecord (ISO 14496-15 §5.3.3.1.2); what follows its parameter
+    /// sets is ignored, since writers disagree about it.
+    ///
+    /// # Errors
+    /// When it is cut short, or has no parameter sets: without any SDP cannot describe the stream.
+    pub fn parse(record: &[u8]) -> Result<Self, ConfigError> {
+        let [1, _profile, _constraints, _level, length, counts, rest @ ..] = record else {
+            return Err(ConfigError("avcC is cut short or of an unknown version"));
+        };
+        let length_bytes = (length & 3) + 1;
+        if length_bytes == 3 {
+            return Err(ConfigError("avcC declares NAL unit lengths of 3 bytes"));
+        }
+        let (sequence_parameter_sets, rest) = read_sets(rest, counts & 0x1f, NalType::SPS)?;
+        let (count, rest) = rest.split_first().ok_or(ConfigError("avcC is cut short"))?;
+        let (picture_parameter_sets, _) = read_sets(rest, *count, NalType::PPS)?;
+        if sequence_parameter_sets.is_empty() || picture_parameter_sets.is_empty() {
+            return Err(ConfigError("avcC has no parameter sets"));
+        }
+        Ok(Self { length_bytes, sequence_parameter_sets, picture_parameter_sets })
+    }
+
+    /// profile_idc, the constraint flags and level_idc of the first sequence parameter set, for
+    /// `profile-level-id` (RFC 6184 §8.1); zeros without one.
+    #[must_use]
+    pub fn profile_level_id(&self) -> [u8; 3] {
+        match self.sequence_parameter_sets.first().map(Vec::as_slice) {
+            Some([_header, profile, constraints, level, ..]) => [*profile, *constraints, *level],
+            _ => [0; 3],
+        }
+    }
+}
+
+/// Reads `count` parameter sets with 16-bit lengths, and yields what follows them. Those of another
+/// type, or too short to be one, are left out.
+fn read_sets(
+    mut rest: &[u8],
+    count: u8,
+    wanted: NalType,
+) -> Result<(Vec<Vec<u8>>, &[u8]), ConfigError> {
+    let cut_short = ConfigError("avcC is cut short");
+    let mut sets = Vec::with_capacity(usize::from(count));
+    for _ in 0..count {
+        let (length, behind) = rest.split_first_chunk::<2>().ok_or(cut_short)?;
+        let length = usize::from(u16::from_be_bytes(*length));
+        let (set, behind) = behind.split_at_checked(length).ok_or(cut_short)?;
+        rest = behind;
+        let bytes_min = if wanted == NalType::SPS { 4 } else { 2 };
+        if NalType::of(set) == Some(wanted) && set.len() >= bytes_min {
+            sets.push(set.to_vec());
+        }
+    }
+    Ok((sets, rest))
+}
+
+/// nal_unit_type (ISO 14496-10 table 7-1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NalType(pub u8);
+
+impl NalType {
+    /// Slice of a picture that is not an IDR picture.
+    pub const SLICE: Self = Self(1);
+    /// Slice of an IDR picture.
+    pub const IDR: Self = Self(5);
+    /// Supplemental enhancement information.
+    pub const SEI: Self = Self(6);
+    /// Sequence parameter set.
+    pub const SPS: Self = Self(7);
+    /// Picture parameter set.
+    pub const PPS: Self = Self(8);
+    /// Access unit delimiter.
+    pub const DELIMITER: Self = Self(9);
+    /// Filler data.
+    pub const FILLER: Self = Self(12);
+
+    /// The type of a NAL unit; `None` if it is empty.
+    #[must_use]
+    pub fn of(nal_unit: &[u8]) -> Option<Self> {
+        nal_unit.first().map(|header| Self(header & 0x1f))
+    }
+}
+
+/// A NAL unit that reaches beyond its access unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NalError {
+    /// Position in the access unit of the NAL unit's length prefix.
+    pub position: usize,
+    /// Bytes the length prefix declares; 0 if the prefix itself is cut short.
+    pub declared_bytes: u32,
+}
+
+impl fmt::Display for NalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { position, declared_bytes } = self;
+        write!(f, "NAL unit of {declared_bytes} bytes at {position} reaches beyond its access unit")
+    }
+}
+
+impl std::error::Error for NalError {}
+
+/// Cuts an access unit into its NAL units, without their length prefixes (ISO 14496-15 §5.3.4.2).
+/// Empty NAL units are left out; after an error nothing follows. `length_bytes` is 1 to 4.
+pub fn nal_units(
+    access_unit: &[u8],
+    length_bytes: u8,
+) -> impl Iterator<Item = Result<&[u8], NalError>> {
+    let mut position = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let rest = access_unit.get(position..).filter(|rest| !rest.is_empty())?;
+            let prefix = rest.get(..usize::from(length_bytes));
+            let declared = prefix.map(|prefix| {
+                prefix.iter().fold(0_u32, |length, byte| length << 8 | u32::from(*byte))
+            });
+            let body = rest.get(usize::from(length_bytes)..).unwrap_or_default();
+            match declared.and_then(|length| body.get(..length as usize)) {
+                Some([]) => position += usize::from(length_bytes).max(1),
+                Some(nal_unit) => {
+                    position += usize::from(length_bytes) + nal_unit.len();
+                    return Some(Ok(nal_unit));
+                }
+                None => {
+                    let error = NalError { position, declared_bytes: declared.unwrap_or(0) };
+                    position = access_unit.len();
+                    return Some(Err(error));
+                }
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECORD: [u8; 21] = [
+        1, 0x64, 0, 0x1f, 0xff, 0xe1, 0, 5, 0x67, 0x64, 0, 0x1f, 0xac, 1, 0, 4, 0x68, 0xeb, 0xe3,
+        0xcb, 0xfd,
+    ];
+
+    #[test]
+    fn parses_avcc_with_and_without_trailing_bytes() {
+        for end in [20, 21] {
+            let config = H264Config::parse(&RECORD[..end]).unwrap();
+            assert_eq!(config.length_bytes, 4);
+            assert_eq!(config.sequence_parameter_sets, [[0x67, 0x64, 0, 0x1f, 0xac]]);
+            assert_eq!(config.picture_parameter_sets, [[0x68, 0xeb, 0xe3, 0xcb]]);
+            assert_eq!(config.profile_level_id(), [0x64, 0, 0x1f]);
+        }
+    }
+
+    #[test]
+    fn refuses_avcc_cut_short_anywhere() {
+        for end in 0..20 {
+            assert!(H264Config::parse(&RECORD[..end]).is_err(), "{end}");
+        }
+        let mut three_bytes = RECORD;
+        three_bytes[4] = 0xfe;
+        assert!(H264Config::parse(&three_bytes).unwrap_err().to_string().contains("3 bytes"));
+        let empty = [1, 0x64, 0, 0x1f, 0xff, 0xe0, 0];
+        assert!(H264Config::parse(&empty).unwrap_err().to_string().contains("parameter sets"));
+    }
+
+    #[test]
+    fn cuts_nal_units_and_never_reads_beyond() {
+        let error = |position, declared_bytes| Err(NalError { position, declared_bytes });
+        for (bytes, width, expected) in [
+            (&[][..], 4, vec![]),
+            (&[0, 0, 0, 1, 9], 4, vec![Ok(&[9][..])]),
+            (&[0, 2, 1, 2, 0, 0, 0, 1, 3], 2, vec![Ok(&[1, 2][..]), Ok(&[3])]),
+            (&[1, 7, 2, 1], 1, vec![Ok(&[7][..]), error(2, 2)]),
+            (&[0, 0, 0], 4, vec![error(0, 0)]),
+            (&[0xff, 0xff, 0xff, 0xff, 1], 4, vec![error(0, u32::MAX)]),
+        ] {
+            let cut: Vec<_> = nal_units(bytes, width).collect();
+            assert_eq!(cut, expected, "{bytes:?}");
+        }
+    }
 }

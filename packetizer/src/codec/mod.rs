@@ -1,7 +1,10 @@
 //! What SDP must declare of each codec and how its access units are cut; one file a codec.
 
 pub mod aac;
+mod bits;
 pub mod h264;
+
+use std::fmt;
 
 use crate::time::ClockRate;
 
@@ -24,3 +27,15 @@ impl CodecConfig {
         }
     }
 }
+
+/// Why a codec's configuration cannot be used, in words for an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConfigError(pub &'static str);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for ConfigError {}

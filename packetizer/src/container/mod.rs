@@ -1,1 +1,176 @@
-//! Demuxers without I/O: they ask for byte ranges, are given bytes and yield a `MediaIndex`.
+//! Demuxers without I/O: they ask for byte ranges, are given bytes and yield a [`MediaIndex`].
+
+mod mp4;
+
+use std::fmt;
+
+use crate::index::{MediaIndex, SkippedTrack};
+
+/// Most bytes of a movie header (`moov`) that is read, and so the most a [`Demand`] asks for.
+///
+/// Together with [`crate::index::UNITS_MAX`] it bounds what opening a title takes, whatever its
+/// boxes say: the time is linear in these two, the memory the header and at most 40 bytes an access unit.
+pub const HEADER_BYTES_MAX: u32 = 256 << 20;
+/// Most boxes of the container file's top level that are visited to find the movie header.
+pub const TOP_LEVEL_BOXES_MAX: u32 = 1 << 17;
+
+/// A byte range of the container file, inside the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Demand {
+    /// First byte.
+    pub offset: u64,
+    /// Length; at most [`HEADER_BYTES_MAX`], never zero.
+    pub bytes: u32,
+}
+
+/// Opens a container file: says which bytes it wants next, is given them, and in the end yields the
+/// index. Reads headers only, never media.
+#[derive(Debug)]
+pub struct Demuxer {
+    mp4: mp4::Demuxer,
+}
+
+impl Demuxer {
+    /// A demuxer for a container file of this length.
+    ///
+    /// # Errors
+    /// [`IndexError::NotMp4`] if the file is too short to be any container.
+    pub fn new(file_bytes: u64) -> Result<Self, IndexError> {
+        Ok(Self { mp4: mp4::Demuxer::new(file_bytes)? })
+    }
+
+    /// The bytes it wants next. The same until [`Self::supply`] is called.
+    #[must_use]
+    pub const fn demand(&self) -> Demand {
+        self.mp4.demand()
+    }
+
+    /// Takes the bytes of the current demand, and yields the index if they were the last it
+    /// needed.
+    ///
+    /// # Errors
+    /// Why the file cannot be played. Fewer bytes than demanded are [`IndexError::Truncated`].
+    pub fn supply(&mut self, bytes: &[u8]) -> Result<Option<MediaIndex>, IndexError> {
+        self.mp4.supply(bytes)
+    }
+}
+
+/// Opens a container file of `file_bytes` through `read`, which fills the buffer it is given from
+/// the offset it is given and says how many bytes it got, as `pread` does: fewer mean to ask again,
+/// none the end of the file.
+///
+/// # Errors
+/// When reading fails or the file cannot be played.
+pub fn open<E>(
+    file_bytes: u64,
+    mut read: impl FnMut(u64, &mut [u8]) -> Result<usize, E>,
+) -> Result<MediaIndex, OpenError<E>> {
+    let mut demuxer = Demuxer::new(file_bytes).map_err(OpenError::Index)?;
+    let mut buffer = Vec::new();
+    loop {
+        let demand = demuxer.demand();
+        buffer.resize(demand.bytes as usize, 0);
+        let mut filled = 0;
+        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            let got = read(demand.offset + filled as u64, rest).map_err(OpenError::Read)?;
+            if got == 0 {
+                break;
+            }
+            filled += got;
+        }
+        let got = buffer.get(..filled).unwrap_or(&buffer);
+        if let Some(index) = demuxer.supply(got).map_err(OpenError::Index)? {
+            return Ok(index);
+        }
+    }
+}
+
+/// Why a container file could not be opened.
+#[derive(Debug, PartialEq, Eq)]
+pub enum OpenError<E> {
+    /// Its bytes could not be read.
+    Read(E),
+    /// Its bytes could be read, but not be used.
+    Index(IndexError),
+}
+
+impl<E: fmt::Display> fmt::Display for OpenError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read(error) => write!(f, "reading failed: {error}"),
+            Self::Index(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: fmt::Debug + fmt::Display> std::error::Error for OpenError<E> {}
+
+/// Why a container file cannot be played, in words an operator can act on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IndexError {
+    /// It does not begin like an MP4 or QuickTime file.
+    NotMp4,
+    /// There is no movie header: recording or upload was not finished.
+    MoovMissing,
+    /// The file ends inside a box.
+    Truncated {
+        /// Type of the box.
+        kind: String,
+        /// Where the box begins.
+        offset: u64,
+        /// Bytes the box should have.
+        bytes: u64,
+        /// Bytes the file has.
+        file_bytes: u64,
+    },
+    /// A box that must be right is wrong.
+    BoxInvalid {
+        /// Type of the box.
+        kind: String,
+        /// Where the box begins.
+        offset: u64,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// The media is in movie fragments, which are not supported yet.
+    Fragmented,
+    /// Nothing in it can be delivered.
+    NoPlayableTrack {
+        /// What was found, and why it was refused.
+        tracks: Vec<SkippedTrack>,
+    },
+    /// More than a limit allows.
+    TooLarge {
+        /// What there is too much of.
+        what: &'static str,
+        /// The limit.
+        limit: u64,
+    },
+}
+
+impl fmt::Display for IndexError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotMp4 => f.write_str("not an MP4 or QuickTime file"),
+            Self::MoovMissing => {
+                f.write_str("no movie header (moov): was recording or upload finished?")
+            }
+            Self::Truncated { kind, offset, bytes, file_bytes } => write!(
+                f,
+                "cut short: box {kind} at {offset} should have {bytes} bytes, the file has {file_bytes}"
+            ),
+            Self::BoxInvalid { kind, offset, why } => write!(f, "box {kind} at {offset}: {why}"),
+            Self::Fragmented => f.write_str(
+                "the media is in movie fragments, which are not supported; remux it (ffmpeg -c copy)",
+            ),
+            Self::NoPlayableTrack { tracks } if tracks.is_empty() => f.write_str("no tracks"),
+            Self::NoPlayableTrack { tracks } => {
+                f.write_str("no track can be delivered")?;
+                tracks.iter().try_for_each(|track| write!(f, "; {track}"))
+            }
+            Self::TooLarge { what, limit } => write!(f, "more than {limit} {what}"),
+        }
+    }
+}
+
+impl std::error::Error for IndexError {}

@@ -1,0 +1,274 @@
+//! The movie header: tracks, their time scales and edit lists (ISO 14496-12 §8.2 to §8.6).
+
+use super::boxes::{Box, Bytes, boxes, find, find_path};
+use super::entry::parse_codec;
+use super::samples::{Sample, SampleTables};
+use crate::codec::CodecConfig;
+use crate::container::IndexError;
+use crate::index::{
+    BuildError, IndexBuilder, MediaIndex, SkipReason, SkippedTrack, TRACKS_MAX, TrackDescription,
+    TrackId, UNIT_BYTES_MAX, UNITS_MAX,
+};
+use crate::time::{ClockRate, Npt};
+
+/// Whether more media may follow in movie fragments (§8.8.1).
+pub(super) fn has_fragments(moov: &[u8]) -> bool {
+    find(moov, b"mvex").is_some()
+}
+
+/// Parses the body of a `moov` box into the index of a file of this length.
+pub(super) fn parse(moov: &[u8], file_bytes: u64) -> Result<MediaIndex, IndexError> {
+    if find(moov, b"cmov").is_some() {
+        let why = "the movie header is compressed, which is not supported";
+        return Err(IndexError::BoxInvalid { kind: "cmov".to_owned(), offset: 0, why });
+    }
+    let movie_rate = find(moov, b"mvhd").and_then(|header| parse_time_scale(header.bytes()));
+    let mut skipped = Vec::new();
+    let mut tracks = Vec::new();
+    for (position, trak) in boxes(moov).filter(|found| found.kind.0 == *b"trak").enumerate() {
+        let container_id = parse_track_id(&trak).unwrap_or(0);
+        let parsed = if position < TRAK_BOXES_MAX {
+            ParsedTrack::parse(&trak, container_id, movie_rate)
+        } else {
+            Err(SkipReason::TooManyTracks)
+        };
+        match parsed {
+            Ok(track) => tracks.push(track),
+            Err(reason) => skipped.push(SkippedTrack { container_id, reason }),
+        }
+        if position >= TRAK_BOXES_MAX {
+            break;
+        }
+    }
+    let is_audio = |track: &ParsedTrack<'_>| matches!(track.description.codec, CodecConfig::Aac(_));
+    tracks.sort_by_key(is_audio);
+    let mut index = MovieIndex { file_bytes, builder: IndexBuilder::new(), skipped, nanos: 0 };
+    for track in tracks {
+        index.add(track)?;
+    }
+    index.finish(has_fragments(moov))
+}
+
+/// Tracks that are looked at; most files have two.
+const TRAK_BOXES_MAX: usize = 1024;
+
+/// A track that can be delivered if its samples can.
+struct ParsedTrack<'a> {
+    description: TrackDescription,
+    samples: SampleTables<'a>,
+    edit: Edit,
+}
+
+impl<'a> ParsedTrack<'a> {
+    fn parse(
+        trak: &Box<'a>,
+        container_id: u32,
+        movie_rate: Option<ClockRate>,
+    ) -> Result<Self, SkipReason> {
+        let mdia = find(trak.body, b"mdia").ok_or(SkipReason::Broken("no media (mdia)"))?.body;
+        let kind = find(mdia, b"hdlr").and_then(|handler| handler.body.get(8..12));
+        match kind {
+            Some(b"vide" | b"soun") => {}
+            Some(kind) => return Err(SkipReason::NotMedia(kind.escape_ascii().to_string())),
+            None => return Err(SkipReason::Broken("no handler (hdlr)")),
+        }
+        let header = find(mdia, b"mdhd").ok_or(SkipReason::Broken("no media header (mdhd)"))?;
+        let media_rate = parse_time_scale(header.bytes())
+            .ok_or(SkipReason::Broken("no time scale in its media header (mdhd)"))?;
+        let minf = find(mdia, b"minf").map_or(&[][..], |found| found.body);
+        let stbl = find(minf, b"stbl").ok_or(SkipReason::Broken("no sample tables (stbl)"))?.body;
+        if is_external(minf) {
+            return Err(SkipReason::External);
+        }
+        let samples = SampleTables::parse(stbl);
+        let stsd = find(stbl, b"stsd").ok_or(SkipReason::Broken("no sample description (stsd)"))?;
+        // A codec that is not supported says more than a table that is missing.
+        let in_use: &mut dyn Iterator<Item = u32> = match &samples {
+            Ok(samples) if samples.declared_count() > 0 => &mut samples.descriptions(),
+            _ => &mut std::iter::once(1),
+        };
+        let codec = parse_codec(stsd.bytes(), in_use)?;
+        let is_video = matches!(codec, CodecConfig::H264(_));
+        if is_video != (kind == Some(b"vide")) {
+            return Err(SkipReason::Broken("its handler and its codec contradict each other"));
+        }
+        Ok(Self {
+            description: TrackDescription {
+                container_id,
+                codec,
+                media_rate,
+                language: parse_language(header.bytes()),
+            },
+            samples: samples.map_err(SkipReason::Broken)?,
+            edit: Edit::parse(trak, media_rate, movie_rate).unwrap_or_default(),
+        })
+    }
+}
+
+/// The index while tracks are added.
+struct MovieIndex {
+    file_bytes: u64,
+    builder: IndexBuilder,
+    skipped: Vec<SkippedTrack>,
+    /// The latest end of a track.
+    nanos: i64,
+}
+
+impl MovieIndex {
+    fn add(&mut self, track: ParsedTrack<'_>) -> Result<(), IndexError> {
+        let container_id = track.description.container_id;
+        let declared = track.samples.declared_count();
+        let file_bytes = self.file_bytes;
+        let lies_inside = |sample: &Sample| {
+            sample.bytes <= UNIT_BYTES_MAX
+                && sample
+                    .offset
+                    .checked_add(sample.bytes.into())
+                    .is_some_and(|end| end <= file_bytes)
+        };
+        let mut samples = track.samples.samples().take_while(lies_inside).peekable();
+        if samples.peek().is_none() {
+            let reason = if declared == 0 {
+                SkipReason::Empty
+            } else {
+                SkipReason::Truncated { kept: 0, declared }
+            };
+            self.skipped.push(SkippedTrack { container_id, reason });
+            return Ok(());
+        }
+        let rate = track.description.media_rate;
+        let Ok(id) = self.builder.add_track(track.description) else {
+            self.skipped.push(SkippedTrack { container_id, reason: SkipReason::TooManyTracks });
+            return Ok(());
+        };
+        let mut kept = 0;
+        for sample in samples {
+            push(&mut self.builder, id, &sample, track.edit.shift).map_err(|_| {
+                IndexError::TooLarge { what: "access units", limit: u64::from(UNITS_MAX) }
+            })?;
+            kept += 1;
+        }
+        if kept < declared {
+            let reason = SkipReason::Truncated { kept, declared };
+            self.skipped.push(SkippedTrack { container_id, reason });
+        }
+        let end = self.builder.composition_end(id).unwrap_or(0);
+        let edit_end = track.edit.end.map(|end| rate.nanos_floor(end));
+        let end = edit_end.filter(|edit_end| (1..end).contains(edit_end)).unwrap_or(end);
+        self.nanos = self.nanos.max(end);
+        Ok(())
+    }
+
+    fn finish(self, fragmented: bool) -> Result<MediaIndex, IndexError> {
+        let mut index = self.builder.finish(Npt::from_nanos(self.nanos.max(0).unsigned_abs()));
+        if index.tracks.is_empty() {
+            return Err(if fragmented {
+                IndexError::Fragmented
+            } else {
+                IndexError::NoPlayableTrack { tracks: self.skipped }
+            });
+        }
+        index.skipped = self.skipped;
+        Ok(index)
+    }
+}
+
+fn push(
+    builder: &mut IndexBuilder,
+    track: TrackId,
+    sample: &Sample,
+    shift: i64,
+) -> Result<(), BuildError> {
+    let decode = sample.decode.saturating_add(shift);
+    let composition = decode.saturating_add(i64::from(sample.composition_offset));
+    let Sample { offset, bytes, duration, sync, .. } = *sample;
+    builder.push(track, offset, bytes, decode, composition, duration, sync)
+}
+
+/// How an edit list places the media in the presentation (§8.6.6): empty edits delay it, the
+/// first other edit says which media time then comes. Later edits are ignored.
+#[derive(Clone, Copy, Debug, Default)]
+struct Edit {
+    /// Ticks to add to media times.
+    shift: i64,
+    /// End of a sole edit in ticks on the presentation's axis.
+    end: Option<i64>,
+}
+
+impl Edit {
+    /// Edits beyond this many ticks (centuries) are no edits.
+    const TICKS_MAX: i64 = 1 << 52;
+
+    /// `None` if there is no edit list or it makes no sense.
+    fn parse(trak: &Box<'_>, media_rate: ClockRate, movie_rate: Option<ClockRate>) -> Option<Self> {
+        let mut list = find_path(trak.body, &[b"edts", b"elst"])?;
+        let (version, _) = list.version_and_flags()?;
+        let count = list.u32()?;
+        let movie_rate = movie_rate?;
+        let mut delay = 0_u64;
+        for position in 0..count {
+            let (duration, media_time) = if version == 1 {
+                (list.u64()?, list.u64()?.cast_signed())
+            } else {
+                (u64::from(list.u32()?), i64::from(list.u32()?.cast_signed()))
+            };
+            list.u32()?; // media_rate
+            if media_time < 0 {
+                delay = delay.checked_add(duration)?;
+                continue;
+            }
+            let in_media = |movie_ticks: u64| {
+                let ticks =
+                    movie_rate.convert_nearest(i64::try_from(movie_ticks).ok()?, media_rate);
+                (ticks < Self::TICKS_MAX && media_time < Self::TICKS_MAX).then_some(ticks)
+            };
+            let delay_ticks = in_media(delay)?;
+            let is_sole = position + 1 == count;
+            let length = in_media(duration).filter(|length| is_sole && *length > 0);
+            let end = length.map(|length| delay_ticks + length);
+            return Some(Self { shift: delay_ticks - media_time, end });
+        }
+        None
+    }
+}
+
+fn parse_track_id(trak: &Box<'_>) -> Option<u32> {
+    let mut header = find(trak.body, b"tkhd")?.bytes();
+    let (version, _) = header.version_and_flags()?;
+    header.take(if version == 1 { 16 } else { 8 })?; // creation and modification time
+    header.u32()
+}
+
+/// The time scale of `mvhd` (§8.2.2) or `mdhd` (§8.4.2), which begin alike.
+fn parse_time_scale(mut header: Bytes<'_>) -> Option<ClockRate> {
+    let (version, _) = header.version_and_flags()?;
+    header.take(if version == 1 { 16 } else { 8 })?;
+    ClockRate::new(header.u32()?)
+}
+
+/// The language of `mdhd`: three letters of five bits. QuickTime's own codes, all below 0x400, and
+/// `und` are none.
+fn parse_language(mut header: Bytes<'_>) -> Option<[u8; 3]> {
+    let (version, _) = header.version_and_flags()?;
+    header.take(if version == 1 { 16 + 4 + 8 } else { 8 + 4 + 4 })?;
+    let packed = header.u16()?;
+    let letter = |shift: u32| (packed >> shift & 0x1f).to_be_bytes()[1] + 0x60;
+    let language = [letter(10), letter(5), letter(0)];
+    (language.iter().all(u8::is_ascii_lowercase) && language != *b"und").then_some(language)
+}
+
+/// Whether the media is elsewhere: every data reference names another file (§8.7.2).
+fn is_external(minf: &[u8]) -> bool {
+    let Some(mut references) = find_path(minf, &[b"dinf", b"dref"]) else { return false };
+    let (Some(_), Some(_)) = (references.version_and_flags(), references.u32()) else {
+        return false;
+    };
+    let names_a_file = |reference: Box<'_>| {
+        let flags = reference.bytes().version_and_flags().map_or(1, |(_, flags)| flags);
+        flags & 1 == 0 && reference.body.get(4..).is_some_and(|name| name.iter().any(|b| *b != 0))
+    };
+    let mut references = boxes(references.0).peekable();
+    references.peek().is_some() && references.all(names_a_file)
+}
+
+const _: () = assert!(TRACKS_MAX < TRAK_BOXES_MAX);

@@ -1,0 +1,237 @@
+//! Segments: stretches of a title, the same for all its tracks, that are read and laid out at once.
+
+use super::units::Units;
+use super::{AccessUnitEntry, Extent, MediaIndex, SegmentId, Track, TrackId, TrackSet};
+
+/// A segment ends before the unit that would bring its media, all tracks together, above this.
+pub const SEGMENT_BYTES_MAX: u32 = 256 << 10;
+/// A segment ends before the unit that is decoded this long after its first one.
+pub const SEGMENT_NANOS_MAX: i64 = 2_000_000_000;
+/// Extents this near to each other are read as one: skipping costs more than reading.
+pub const EXTENT_GAP_BYTES_MAX: u32 = 32 << 10;
+/// Extents are not merged beyond this. A larger access unit is an extent by itself, and access
+/// units that overlap in the file are always in one.
+pub const EXTENT_BYTES_MAX: u32 = 1 << 20;
+
+/// The first unit of a track in a segment. Segments without a unit of the track have none, so that
+/// there are never more starts than units.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SegmentStart {
+    segment: u32,
+    unit: u32,
+}
+
+/// Cuts all tracks' units, merged by decode time, into segments; yields each track's starts, and
+/// the number of segments.
+pub(super) fn cut_segments(tracks: &[Track], units: &[Units]) -> (Vec<Vec<SegmentStart>>, u32) {
+    let mut starts = vec![Vec::<SegmentStart>::new(); tracks.len()];
+    let mut walks: Vec<_> = units.iter().map(|units| units.range(0, u32::MAX)).collect();
+    let due = |track: usize, unit: AccessUnitEntry| {
+        (tracks[track].media_rate.nanos_floor(unit.decode), track, unit)
+    };
+    let mut heads: Vec<_> =
+        walks.iter_mut().enumerate().filter_map(|(i, walk)| Some(due(i, walk.next()?))).collect();
+    let mut segment_count = 0_u32;
+    let (mut first_nanos, mut segment_bytes) = (0, 0_u64);
+    while let Some(head) = (0..heads.len()).min_by_key(|head| (heads[*head].0, heads[*head].1)) {
+        let (nanos, track, unit) = heads[head];
+        segment_bytes += u64::from(unit.bytes);
+        if segment_count == 0
+            || segment_bytes > u64::from(SEGMENT_BYTES_MAX)
+            || nanos.saturating_sub(first_nanos) >= SEGMENT_NANOS_MAX
+        {
+            segment_count += 1;
+            (first_nanos, segment_bytes) = (nanos, u64::from(unit.bytes));
+        }
+        let segment = segment_count - 1;
+        if starts[track].last().is_none_or(|last| last.segment != segment) {
+            starts[track].push(SegmentStart { segment, unit: unit.index });
+        }
+        match walks[track].next() {
+            Some(next) => heads[head] = due(track, next),
+            None => drop(heads.swap_remove(head)),
+        }
+    }
+    for starts in &mut starts {
+        starts.shrink_to_fit();
+    }
+    (starts, segment_count)
+}
+
+impl MediaIndex {
+    /// Number of segments.
+    #[must_use]
+    pub const fn segment_count(&self) -> u32 {
+        self.segment_count
+    }
+
+    /// The segment that holds a unit; for a unit past the track's last one, the last that holds
+    /// any of the track's.
+    #[must_use]
+    pub fn segment_of(&self, track: TrackId, unit: u32) -> SegmentId {
+        let starts = self.starts.get(usize::from(track.0)).map_or(&[][..], Vec::as_slice);
+        let after = starts.partition_point(|start| start.unit <= unit);
+        SegmentId(after.checked_sub(1).map_or(0, |last| starts[last].segment))
+    }
+
+    /// The units of a track in a segment, in decode order; there may be none.
+    pub fn units(
+        &self,
+        track: TrackId,
+        segment: SegmentId,
+    ) -> impl Iterator<Item = AccessUnitEntry> + '_ {
+        let track = usize::from(track.0);
+        let starts = self.starts.get(track).map_or(&[][..], Vec::as_slice);
+        let (first, end) = match starts.binary_search_by_key(&segment.0, |start| start.segment) {
+            Ok(at) => (starts[at].unit, starts.get(at + 1).map_or(u32::MAX, |next| next.unit)),
+            Err(_) => (0, 0),
+        };
+        self.units.get(track).map(|units| units.range(first, end)).into_iter().flatten()
+    }
+
+    /// Replaces `extents` by the byte ranges that hold all units of these tracks in the segment:
+    /// sorted, disjoint, near ones merged. No unit straddles two extents.
+    pub fn extents(&self, segment: SegmentId, tracks: TrackSet, extents: &mut Vec<Extent>) {
+        extents.clear();
+        for track in tracks.iter() {
+            let units = self.units(track, segment).filter(|unit| unit.bytes > 0);
+            extents.extend(units.map(|unit| Extent { offset: unit.offset, bytes: unit.bytes }));
+        }
+        extents.sort_unstable_by_key(|extent| extent.offset);
+        extents.dedup_by(|next, merged| merge(merged, *next));
+    }
+}
+
+/// Takes `next`, which does not begin before `merged`, into `merged` if that is to be.
+fn merge(merged: &mut Extent, next: Extent) -> bool {
+    let merged_end = merged.offset.saturating_add(u64::from(merged.bytes));
+    let end = next.offset.saturating_add(u64::from(next.bytes)).max(merged_end);
+    let Ok(bytes) = u32::try_from(end - merged.offset) else { return false };
+    let overlaps = next.offset < merged_end;
+    let near = next.offset.saturating_sub(merged_end) <= u64::from(EXTENT_GAP_BYTES_MAX);
+    if overlaps || near && bytes <= EXTENT_BYTES_MAX {
+        merged.bytes = bytes;
+    }
+    overlaps || near && bytes <= EXTENT_BYTES_MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{AUDIO, VIDEO, both, title, video_description};
+    use super::super::{IndexBuilder, MediaIndex};
+    use super::*;
+    use crate::time::Npt;
+
+    fn segments(index: &MediaIndex) -> impl Iterator<Item = SegmentId> {
+        (0..index.segment_count()).map(SegmentId)
+    }
+
+    #[test]
+    fn segments_hold_every_unit_once_and_keep_their_limits() {
+        for (video_bytes, least) in [(500, 10), (20_000, 38), (300_000, 500)] {
+            let index = title(20, video_bytes);
+            for track in [VIDEO, AUDIO] {
+                let mut next = 0;
+                for segment in segments(&index) {
+                    for unit in index.units(track, segment) {
+                        assert_eq!((unit.index, index.segment_of(track, next)), (next, segment));
+                        next += 1;
+                    }
+                }
+                assert_eq!(next, index.tracks[usize::from(track.0)].unit_count);
+            }
+            for segment in segments(&index) {
+                let units = || index.units(VIDEO, segment).chain(index.units(AUDIO, segment));
+                let bytes: u32 = units().map(|unit| unit.bytes).sum();
+                assert!(bytes <= SEGMENT_BYTES_MAX || units().count() == 1, "{bytes}");
+                let pictures = index.units(VIDEO, segment).count();
+                assert!((0..=50).contains(&pictures), "{pictures} pictures are more than 2 s");
+            }
+            assert!(index.segment_count() >= least, "{} segments", index.segment_count());
+        }
+    }
+
+    #[test]
+    fn segment_boundaries_are_the_same_time_in_all_tracks() {
+        let index = title(20, 8000);
+        let seconds = |track: TrackId, ticks: i64| {
+            index.tracks[usize::from(track.0)].media_rate.nanos_floor(ticks)
+        };
+        for segment in segments(&index) {
+            let next = SegmentId(segment.0 + 1);
+            for (before, after) in [(VIDEO, AUDIO), (AUDIO, VIDEO)] {
+                let last = index.units(before, segment).last();
+                let first = index.units(after, next).next();
+                let (Some(last), Some(first)) = (last, first) else { continue };
+                assert!(seconds(before, last.decode) <= seconds(after, first.decode));
+            }
+        }
+    }
+
+    #[test]
+    fn extents_cover_the_asked_units_and_merge_near_ones() {
+        let index = title(20, 8000);
+        let (mut extents, mut video_only) = (vec![Extent { offset: 9, bytes: 9 }], Vec::new());
+        for segment in segments(&index) {
+            index.extents(segment, both(), &mut extents);
+            // Interleaved without gaps: one extent, with a unit or two of the neighbouring segments
+            // between, since the file is not interleaved by exact decode time.
+            let bytes: u32 = [VIDEO, AUDIO]
+                .iter()
+                .flat_map(|track| index.units(*track, segment))
+                .map(|unit| unit.bytes)
+                .sum();
+            let [extent] = &extents[..] else { panic!("{extents:?}") };
+            assert!((bytes..=bytes + 2 * 8000).contains(&extent.bytes), "{extent:?} for {bytes}");
+            // The audio between is less than a gap.
+            index.extents(segment, TrackSet::EMPTY.with(VIDEO), &mut video_only);
+            assert_eq!(video_only.len(), 1);
+        }
+        index.extents(SegmentId(0), TrackSet::EMPTY, &mut extents);
+        assert_eq!(extents, []);
+        index.extents(SegmentId(u32::MAX), both(), &mut extents);
+        assert_eq!(extents, []);
+    }
+
+    /// (units as offset and bytes, extents)
+    type Case<'a> = (&'a [(u64, u32)], &'a [(u64, u32)]);
+
+    #[test]
+    fn extents_of_scattered_large_empty_and_overlapping_units() {
+        const GAP: u64 = EXTENT_GAP_BYTES_MAX as u64;
+        const MAX: u32 = EXTENT_BYTES_MAX;
+        let cases: &[Case<'_>] = &[
+            (&[(0, 10), (10 + GAP, 10)], &[(0, 20 + EXTENT_GAP_BYTES_MAX)]),
+            (&[(0, 10), (11 + GAP, 10)], &[(0, 10), (11 + GAP, 10)]),
+            (&[(5000, 10), (100, 10)], &[(100, 4910)]),
+            (&[(0, 0), (7, 0)], &[]),
+            (&[(0, MAX + 1)], &[(0, MAX + 1)]),
+            (&[(50, 100), (0, 100), (60, 5)], &[(0, 150)]),
+            (&[(7, 9), (7, 9)], &[(7, 9)]),
+        ];
+        for (units, expected) in cases {
+            let mut builder = IndexBuilder::new();
+            let track = builder.add_track(video_description()).unwrap();
+            for (offset, bytes) in *units {
+                builder.push(track, *offset, *bytes, 0, 0, 0, true).unwrap();
+            }
+            let index = builder.finish(Npt::ZERO);
+            let mut extents = Vec::new();
+            index.extents(SegmentId(0), TrackSet::EMPTY.with(track), &mut extents);
+            let found: Vec<_> = extents.iter().map(|e| (e.offset, e.bytes)).collect();
+            assert_eq!(found, *expected, "{units:?}");
+        }
+    }
+
+    #[test]
+    fn near_extents_are_not_merged_beyond_the_limit() {
+        let mut extents = vec![
+            Extent { offset: 0, bytes: 600 << 10 },
+            Extent { offset: 600 << 10, bytes: 500 << 10 },
+            Extent { offset: 1101 << 10, bytes: 1 },
+        ];
+        extents.dedup_by(|next, merged| merge(merged, *next));
+        let bytes: Vec<_> = extents.iter().map(|extent| extent.bytes).collect();
+        assert_eq!(bytes, [600 << 10, (501 << 10) + 1]);
+    }
+}
