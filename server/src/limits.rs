@@ -9,6 +9,11 @@ pub const SESSION_STREAMS_MAX: usize = 8;
 pub const SHARD_PAIRS_MAX: usize = 16;
 /// Shards of one server.
 pub const SHARDS_MAX: usize = 64;
+/// The smallest RTP packet size that may be configured.
+pub const PACKET_BYTES_MIN: u16 = 512;
+/// The largest: what an Ethernet frame carries over IPv4. go2rtc takes no interleaved one above 1500
+/// (interop: 4.9).
+pub const PACKET_BYTES_MAX: u16 = 1472;
 
 /// An RTSP request, head and body together.
 pub const REQUEST_BYTES_MAX: usize = 16 * 1024;

@@ -1,6 +1,8 @@
 //! Connections come and go, and leave no descriptor behind. Alone in its process, because it
 //! counts.
 
+#![allow(clippy::unwrap_used)]
+
 use bytes::Bytes;
 use server::clock::Clock;
 use server::mailbox::{AdoptedConnection, Command, ConnectionId, Report};
@@ -24,8 +26,13 @@ fn connections_that_half_send_and_die_leave_nothing() {
             .step_by(2)
             .find_map(|port| PairSockets::bind(port..=port + 1).ok())
             .expect("free ports");
-        let limits =
-            DriverLimits { blocks: 64, sources_max: 64, reads_max: 64, connections_max: 64 };
+        let limits = DriverLimits {
+            blocks: 64,
+            register_blocks: false,
+            sources_max: 64,
+            reads_max: 64,
+            connections_max: 64,
+        };
         let driver = Driver::new(sockets, shard_end.waker(), limits).unwrap();
         let clock = Clock::start();
         let config = ShardConfig {
@@ -51,12 +58,12 @@ fn connections_that_half_send_and_die_leave_nothing() {
             let mut client = TcpStream::connect(address).unwrap();
             let (socket, peer) = listener.accept().unwrap();
             let id = ConnectionId(id);
-            let unparsed = Bytes::from_static(if id.0 % 2 == 0 { b"" } else { b"SETUP" });
+            let unparsed = Bytes::from_static(if id.0.is_multiple_of(2) { b"" } else { b"SETUP" });
             let socket = Some(socket.into());
             control
                 .try_send(Command::Adopt(AdoptedConnection { id, socket, peer, unparsed }))
                 .unwrap();
-            client.write_all(if id.0 % 3 == 0 { b" rtsp://x RTSP" } else { b"" }).unwrap();
+            client.write_all(if id.0.is_multiple_of(3) { b" rtsp://x RTSP" } else { b"" }).unwrap();
             clients.push(client);
         }
         id += AT_ONCE;

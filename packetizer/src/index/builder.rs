@@ -165,3 +165,57 @@ fn describe(description: TrackDescription, units: &Units) -> Track {
         unit_bytes_max: units.unit_bytes_max(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{AUDIO, VIDEO, audio_description, title, video_description};
+    use super::*;
+
+    #[test]
+    fn describes_its_tracks() {
+        let index = title(10, 5000);
+        let [video, audio] = &index.tracks[..] else { panic!("two tracks") };
+        assert_eq!((video.unit_count, video.unit_bytes_max), (250, 5000));
+        // The last composition ends two pictures past 10 s of decode time, less the edit.
+        assert!(
+            (990_000..=1_000_000).contains(&video.bits_per_second),
+            "{}",
+            video.bits_per_second
+        );
+        assert_eq!((audio.container_id, audio.language), (2, Some(*b"deu")));
+        assert_eq!(index.unit(VIDEO, 250), None);
+        assert_eq!(index.unit(AUDIO, 0).map(|unit| unit.composition), Some(-1024));
+    }
+
+    #[test]
+    fn takes_durations_from_decode_times() {
+        let mut builder = IndexBuilder::new();
+        let track = builder.add_track(video_description()).unwrap();
+        builder.push(track, 0, 1, 0, 0, 512, true).unwrap();
+        builder.push(track, 1, 1, 700, 700, 512, true).unwrap();
+        assert_eq!(builder.composition_end(track), Some(1212 * 1_000_000_000 / 12_800));
+        let index = builder.finish(Npt::ZERO);
+        let durations: Vec<_> = (0..2).map(|at| index.unit(track, at).unwrap().duration).collect();
+        assert_eq!(durations, [700, 512]);
+    }
+
+    #[test]
+    fn refuses_what_does_not_fit() {
+        let mut builder = IndexBuilder::new();
+        let track = builder.add_track(audio_description()).unwrap();
+        let mut push = |track, offset, bytes, decode| {
+            builder.push(track, offset, bytes, decode, decode, 1024, true)
+        };
+        assert_eq!(push(track, 0, 1, 10), Ok(()));
+        assert_eq!(push(track, 0, 1, 9), Err(BuildError::DecodeOrder));
+        assert_eq!(push(track, 0, 1, 11 + i64::from(u32::MAX)), Err(BuildError::DecodeOrder));
+        assert_eq!(push(track, 0, UNIT_BYTES_MAX + 1, 11), Err(BuildError::UnitTooLarge));
+        assert_eq!(push(track, u64::MAX, 1, 11), Err(BuildError::UnitTooLarge));
+        assert_eq!(push(TrackId(1), 0, 1, 11), Err(BuildError::UnknownTrack));
+        assert_eq!(push(track, 0, 1, 10), Ok(()));
+        for _ in 1..TRACKS_MAX {
+            builder.add_track(audio_description()).unwrap();
+        }
+        assert_eq!(builder.add_track(audio_description()), Err(BuildError::TooManyTracks));
+    }
+}

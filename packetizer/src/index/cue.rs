@@ -108,3 +108,135 @@ fn nanos_ceil(rate: ClockRate, ticks: i64) -> i64 {
 fn ticks_ceil(rate: ClockRate, nanos: i64) -> i64 {
     rate.ticks_floor(nanos.saturating_neg()).saturating_neg()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{
+        AUDIO, GROUP_UNITS, VIDEO, audio_description, both, title, video_description,
+    };
+    use super::super::{IndexBuilder, MediaIndex};
+    use super::*;
+
+    fn seconds(seconds: f64) -> Npt {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        Npt::from_nanos((seconds * 1e9) as u64)
+    }
+
+    #[test]
+    fn video_leads_and_audio_joins() {
+        let index = title(20, 8000);
+        let group = f64::from(GROUP_UNITS) / 25.0;
+        for start in [0.0, 0.02, 1.9, 1.92, 1.93, 3.839_999, 3.84, 11.0, 19.999] {
+            let cue = index.cue(both(), seconds(start), None).unwrap();
+            let ordinal = (start / group).floor();
+            assert_eq!(cue.start, seconds(ordinal * group), "{start}");
+            assert_eq!(cue.end, index.duration);
+            let [video, audio] = &cue.tracks[..] else { panic!("two tracks") };
+            let sync = index.unit(VIDEO, video.first_unit).unwrap();
+            assert!(sync.sync && sync.composition == video.composition_min, "{start}");
+            assert_eq!(f64::from(video.first_unit), ordinal * f64::from(GROUP_UNITS));
+            assert_eq!((video.end_unit, audio.composition_min), (500, i64::MIN));
+            let joins = index.unit(AUDIO, audio.first_unit).unwrap();
+            let due = joins.composition * 1_000_000_000 / 48_000;
+            let behind = due - i64::try_from(cue.start.nanos()).unwrap();
+            let expected = if cue.start == Npt::ZERO { -21_333_334..0 } else { 0..21_333_334 };
+            assert!(expected.contains(&behind), "{start}: audio joins {behind} ns behind");
+            // A cue at the start of a cue is the same cue.
+            assert_eq!(index.cue(both(), cue.start, None).as_ref(), Some(&cue));
+        }
+    }
+
+    #[test]
+    fn leading_pictures_are_below_the_composition_minimum() {
+        let index = title(20, 8000);
+        let cue = index.cue(both(), seconds(2.0), None).unwrap();
+        let TrackCue { first_unit, composition_min, .. } = cue.tracks[0];
+        let leading: Vec<_> = (first_unit..first_unit + 6)
+            .filter(|unit| index.unit(VIDEO, *unit).unwrap().composition < composition_min)
+            .collect();
+        assert_eq!(leading, [first_unit + 1, first_unit + 2]);
+    }
+
+    #[test]
+    fn a_range_ends_with_the_last_unit_composed_before_its_end() {
+        let index = title(20, 8000);
+        for end in [0.001, 0.04, 0.041, 3.0, 3.04, 19.9, 20.0, 99.0] {
+            let cue = index.cue(both(), Npt::ZERO, Some(seconds(end))).unwrap();
+            assert_eq!(cue.end, seconds(end.min(20.0)));
+            for (track, first, rate) in [(VIDEO, 0, 12_800.0), (AUDIO, 0, 48_000.0)] {
+                let TrackCue { first_unit, end_unit, .. } = cue.tracks[usize::from(track.0)];
+                assert_eq!(first_unit, first);
+                let all = index.tracks[usize::from(track.0)].unit_count;
+                #[allow(clippy::cast_possible_truncation)]
+                let end_ticks = (end * rate).ceil() as i64;
+                let last = (0..all)
+                    .rfind(|unit| index.unit(track, *unit).unwrap().composition < end_ticks)
+                    .unwrap();
+                let expected = if end >= 20.0 { all } else { last + 1 };
+                assert_eq!(end_unit, expected, "{end} {track:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn audio_alone_starts_at_the_unit_that_covers_the_start() {
+        let index = title(20, 8000);
+        let audio = TrackSet::EMPTY.with(AUDIO);
+        for (start, unit) in [(0.0, 0), (0.001, 0), (0.0214, 2), (1.0, 47), (19.97, 937)] {
+            let cue = index.cue(audio, seconds(start), None).unwrap();
+            assert_eq!(cue.tracks[0].first_unit, unit, "{start}");
+            assert!(cue.start <= seconds(start), "{start}");
+        }
+    }
+
+    #[test]
+    fn there_is_no_cue_past_the_end_or_without_tracks() {
+        let index = title(20, 8000);
+        assert_eq!(index.cue(both(), seconds(20.0), None), None);
+        assert_eq!(index.cue(TrackSet::EMPTY, Npt::ZERO, None), None);
+        assert_eq!(index.cue(TrackSet::EMPTY.with(TrackId(9)), Npt::ZERO, None), None);
+        let past_start = index.cue(both(), seconds(10.0), Some(seconds(1.0))).unwrap();
+        assert!(past_start.tracks.iter().all(|track| track.end_unit == track.first_unit));
+    }
+
+    /// One video picture a second and audio units of a second, at 1-second time scales: (first
+    /// composition, units) of each.
+    fn simple(video: (i64, i64), audio: (i64, i64), duration: f64) -> MediaIndex {
+        let mut builder = IndexBuilder::new();
+        for (mut description, (first, count)) in
+            [(video_description(), video), (audio_description(), audio)]
+        {
+            description.media_rate = ClockRate::new(1).unwrap();
+            let track = builder.add_track(description).unwrap();
+            for time in first..first + count {
+                builder.push(track, 0, 1, time, time, 1, true).unwrap();
+            }
+        }
+        builder.finish(seconds(duration))
+    }
+
+    #[test]
+    fn tracks_of_unequal_length() {
+        for (video, audio, start, cue_start, first_units) in [
+            ((0, 5), (0, 20), 10.5, 10.0, [5, 10]), // video is over: audio leads
+            ((0, 20), (0, 5), 10.5, 10.0, [10, 5]), // audio is over
+            ((4, 20), (0, 20), 0.0, 0.0, [0, 0]),   // video is delayed: play starts where asked
+            ((4, 20), (0, 20), 2.5, 2.5, [0, 3]),
+            ((-3, 20), (-3, 20), 0.0, 0.0, [3, 3]), // an edit list cut off 3 s: no priming
+            ((-1, 20), (-1, 20), 0.0, 0.0, [1, 0]),
+        ] {
+            let cue = simple(video, audio, 17.0).cue(both(), seconds(start), None).unwrap();
+            assert_eq!(cue.start, seconds(cue_start), "{video:?} {audio:?}");
+            let found: Vec<_> = cue.tracks.iter().map(|track| track.first_unit).collect();
+            assert_eq!(found, first_units, "{video:?} {audio:?}");
+        }
+    }
+
+    #[test]
+    fn what_an_edit_list_cut_off_at_the_end_is_not_sent() {
+        for (units, end_unit) in [(17, 17), (18, 18), (19, 17), (30, 17)] {
+            let cue = simple((0, units), (0, 17), 17.0).cue(both(), Npt::ZERO, None).unwrap();
+            assert_eq!(cue.tracks[0].end_unit, end_unit, "{units}");
+        }
+    }
+}

@@ -5,6 +5,8 @@
 
 mod builder;
 mod cue;
+#[cfg(test)]
+mod fixture;
 mod segments;
 mod units;
 

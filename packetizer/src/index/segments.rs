@@ -114,3 +114,124 @@ fn merge(merged: &mut Extent, next: Extent) -> bool {
     }
     overlaps || near && bytes <= EXTENT_BYTES_MAX
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{AUDIO, VIDEO, both, title, video_description};
+    use super::super::{IndexBuilder, MediaIndex};
+    use super::*;
+    use crate::time::Npt;
+
+    fn segments(index: &MediaIndex) -> impl Iterator<Item = SegmentId> {
+        (0..index.segment_count()).map(SegmentId)
+    }
+
+    #[test]
+    fn segments_hold_every_unit_once_and_keep_their_limits() {
+        for (video_bytes, least) in [(500, 10), (20_000, 38), (300_000, 500)] {
+            let index = title(20, video_bytes);
+            for track in [VIDEO, AUDIO] {
+                let mut next = 0;
+                for segment in segments(&index) {
+                    for unit in index.units(track, segment) {
+                        assert_eq!((unit.index, index.segment_of(track, next)), (next, segment));
+                        next += 1;
+                    }
+                }
+                assert_eq!(next, index.tracks[usize::from(track.0)].unit_count);
+            }
+            for segment in segments(&index) {
+                let units = || index.units(VIDEO, segment).chain(index.units(AUDIO, segment));
+                let bytes: u32 = units().map(|unit| unit.bytes).sum();
+                assert!(bytes <= SEGMENT_BYTES_MAX || units().count() == 1, "{bytes}");
+                let pictures = index.units(VIDEO, segment).count();
+                assert!((0..=50).contains(&pictures), "{pictures} pictures are more than 2 s");
+            }
+            assert!(index.segment_count() >= least, "{} segments", index.segment_count());
+        }
+    }
+
+    #[test]
+    fn segment_boundaries_are_the_same_time_in_all_tracks() {
+        let index = title(20, 8000);
+        let seconds = |track: TrackId, ticks: i64| {
+            index.tracks[usize::from(track.0)].media_rate.nanos_floor(ticks)
+        };
+        for segment in segments(&index) {
+            let next = SegmentId(segment.0 + 1);
+            for (before, after) in [(VIDEO, AUDIO), (AUDIO, VIDEO)] {
+                let last = index.units(before, segment).last();
+                let first = index.units(after, next).next();
+                let (Some(last), Some(first)) = (last, first) else { continue };
+                assert!(seconds(before, last.decode) <= seconds(after, first.decode));
+            }
+        }
+    }
+
+    #[test]
+    fn extents_cover_the_asked_units_and_merge_near_ones() {
+        let index = title(20, 8000);
+        let (mut extents, mut video_only) = (vec![Extent { offset: 9, bytes: 9 }], Vec::new());
+        for segment in segments(&index) {
+            index.extents(segment, both(), &mut extents);
+            // Interleaved without gaps: one extent, with a unit or two of the neighbouring segments
+            // between, since the file is not interleaved by exact decode time.
+            let bytes: u32 = [VIDEO, AUDIO]
+                .iter()
+                .flat_map(|track| index.units(*track, segment))
+                .map(|unit| unit.bytes)
+                .sum();
+            let [extent] = &extents[..] else { panic!("{extents:?}") };
+            assert!((bytes..=bytes + 2 * 8000).contains(&extent.bytes), "{extent:?} for {bytes}");
+            // The audio between is less than a gap.
+            index.extents(segment, TrackSet::EMPTY.with(VIDEO), &mut video_only);
+            assert_eq!(video_only.len(), 1);
+        }
+        index.extents(SegmentId(0), TrackSet::EMPTY, &mut extents);
+        assert_eq!(extents, []);
+        index.extents(SegmentId(u32::MAX), both(), &mut extents);
+        assert_eq!(extents, []);
+    }
+
+    /// (units as offset and bytes, extents)
+    type Case<'a> = (&'a [(u64, u32)], &'a [(u64, u32)]);
+
+    #[test]
+    fn extents_of_scattered_large_empty_and_overlapping_units() {
+        const GAP: u64 = EXTENT_GAP_BYTES_MAX as u64;
+        const MAX: u32 = EXTENT_BYTES_MAX;
+        let cases: &[Case<'_>] = &[
+            (&[(0, 10), (10 + GAP, 10)], &[(0, 20 + EXTENT_GAP_BYTES_MAX)]),
+            (&[(0, 10), (11 + GAP, 10)], &[(0, 10), (11 + GAP, 10)]),
+            (&[(5000, 10), (100, 10)], &[(100, 4910)]),
+            (&[(0, 0), (7, 0)], &[]),
+            (&[(0, MAX + 1)], &[(0, MAX + 1)]),
+            (&[(50, 100), (0, 100), (60, 5)], &[(0, 150)]),
+            (&[(7, 9), (7, 9)], &[(7, 9)]),
+        ];
+        for (units, expected) in cases {
+            let mut builder = IndexBuilder::new();
+            let track = builder.add_track(video_description()).unwrap();
+            for (offset, bytes) in *units {
+                builder.push(track, *offset, *bytes, 0, 0, 0, true).unwrap();
+            }
+            let index = builder.finish(Npt::ZERO);
+            let mut extents = Vec::new();
+            index.extents(SegmentId(0), TrackSet::EMPTY.with(track), &mut extents);
+            let found: Vec<_> = extents.iter().map(|e| (e.offset, e.bytes)).collect();
+            assert_eq!(found, *expected, "{units:?}");
+        }
+    }
+
+    #[test]
+    fn near_extents_are_not_merged_beyond_the_limit() {
+        let mut extents = vec![
+            Extent { offset: 0, bytes: 600 << 10 },
+            Extent { offset: 600 << 10, bytes: 500 << 10 },
+            Extent { offset: 1101 << 10, bytes: 1 },
+        ];
+        extents.dedup_by(|next, merged| merge(merged, *next));
+        let bytes: Vec<_> = extents.iter().map(|extent| extent.bytes).collect();
+        assert_eq!(bytes, [600 << 10, (501 << 10) + 1]);
+    }
+}

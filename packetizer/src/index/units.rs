@@ -354,3 +354,78 @@ fn read_varint(stream: &[u8], position: &mut usize) -> Option<u64> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Units as a hostile container may have them; durations make the decode times.
+    fn units() -> impl Strategy<Value = Vec<AccessUnitEntry>> {
+        let unit = (0..u64::MAX >> 8, 0..1_u32 << 26, any::<i32>(), any::<u32>(), any::<bool>());
+        let rows = proptest::collection::vec(unit, 0..300);
+        (rows, any::<i32>()).prop_map(|(rows, start)| {
+            let mut decode = i64::from(start);
+            let with_index = (0..).zip(rows);
+            let unit = |(index, (offset, bytes, ahead, duration, sync))| {
+                let composition = decode + i64::from(ahead);
+                let unit =
+                    AccessUnitEntry { index, offset, bytes, decode, composition, duration, sync };
+                decode += i64::from(duration);
+                unit
+            };
+            with_index.map(unit).collect()
+        })
+    }
+
+    fn packed(entries: &[AccessUnitEntry]) -> Units {
+        let mut units = Units::default();
+        entries.iter().for_each(|unit| units.push(unit));
+        units
+    }
+
+    proptest! {
+        #[test]
+        fn gives_back_what_was_pushed(entries in units(), first in 0..310_u32, end in 0..310_u32) {
+            let units = packed(&entries);
+            let all: Vec<_> = units.range(0, u32::MAX).collect();
+            prop_assert_eq!(&all, &entries);
+            let expected = entries.iter().filter(|unit| (first..end).contains(&unit.index));
+            prop_assert!(units.range(first, end).eq(expected.copied()));
+            prop_assert_eq!(units.get(first), entries.get(first as usize).copied());
+        }
+
+        #[test]
+        fn finds_what_a_scan_finds(entries in units(), at in 0..300_usize, nudge in -1..=1_i64) {
+            let units = packed(&entries);
+            let Some(unit) = entries.get(at) else { return Ok(()) };
+            let decode = unit.decode + nudge;
+            let expected = entries.iter().position(|unit| unit.decode >= decode);
+            let found = units.first_decoded_from(decode) as usize;
+            prop_assert_eq!(found, expected.unwrap_or(entries.len()));
+
+            let composition = unit.composition + nudge;
+            let last = entries.iter().rposition(|unit| unit.composition < composition);
+            let found = units.end_composed_before(composition) as usize;
+            prop_assert_eq!(found, last.map_or(0, |last| last + 1));
+
+            let next = entries[at..].iter().find(|unit| unit.sync).map(|unit| unit.index);
+            let count = units.count();
+            let found = units.syncs().at_or_after(unit.index).filter(|sync| *sync < count);
+            prop_assert_eq!(found, next);
+        }
+    }
+
+    #[test]
+    fn numbers_of_any_size_survive() {
+        for value in [0, 1, -1, 63, 64, -64, -65, i64::from(i32::MIN), i64::MAX, i64::MIN] {
+            let mut stream = Vec::new();
+            write_varint(&mut stream, zigzag(value));
+            let mut position = 0;
+            assert_eq!(read_varint(&stream, &mut position).map(unzigzag), Some(value));
+            assert_eq!(position, stream.len());
+            assert_eq!(read_varint(&stream[..stream.len() - 1], &mut 0), None);
+        }
+    }
+}

@@ -5,7 +5,7 @@
 //! | cut a stream | [`crate::framing::Framer`]: `push(&[u8])`, `next() -> Result<Option<Message>, FramingError>` |
 //! | read a request | [`Request::parse`]`(&[u8]) -> Result<Request, RequestError>`; the error has `status()` and `cseq` |
 //! | its headers | [`Request::header`]`(name) -> Option<&str>`, [`Request::headers`]`(name)` for repeated ones |
-//! | what it names | [`Url`]; [`ControlUrl::split`]`(url) -> { title, control: Option<"trackID=0"> }` |
+//! | what it names | [`Url`]; [`ControlUrl::split`]`(url) -> { title, control: Option<"trackID=0"> }`; [`Url::base`] for Content-Base |
 //! | write a response | [`Response::new`]`(status, cseq).header(name, value).into_bytes()` or `into_bytes_with_body(type, body)` |
 //! | read a response | [`ReceivedResponse::parse`]`(&[u8])`: `status`, `header(name)`, `body` |
 //! | Transport | [`headers::parse_offers`]`(request.headers("Transport")) -> Vec<TransportOffer>`; [`headers::Transport`] is written |

@@ -221,3 +221,99 @@ fn check_version(version: &str) -> Result<(), RequestErrorKind> {
         Some(_) | None => Err(RequestErrorKind::RequestLine),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_borrowed_from_its_message() {
+        let message = b"SET_PARAMETER rtsp://h/a b.mp4 RTSP/1.0\r\nCSeq: 007 \r\n\
+            user-agent : one\r\nUser-Agent:two: 2\r\nX-Empty:\r\n\r\nvolume: 1\r\n";
+        let request = Request::parse(message).unwrap();
+        assert_eq!(request.method, Method::SetParameter);
+        assert_eq!(request.uri.url().unwrap().as_str(), "rtsp://h/a b.mp4");
+        assert_eq!(request.cseq, "007");
+        assert_eq!(request.header("USER-AGENT"), Some("one"));
+        assert_eq!(request.headers("User-Agent").collect::<Vec<_>>(), ["one", "two: 2"]);
+        assert_eq!(request.header("X-Empty"), Some(""));
+        assert_eq!(request.header("X"), None);
+        assert_eq!(request.header("Range"), None);
+        assert_eq!(request.body, b"volume: 1\r\n");
+    }
+
+    /// rtsp-types merges headers of which one name starts with the other.
+    #[test]
+    fn header_names_compare_whole() {
+        let message =
+            b"DESCRIBE * RTSP/1.0\nCSeq: 1\nAccept-Language: en\nAccept: application/sdp\n\
+            Accept-Encoding: gzip\n\n";
+        let request = Request::parse(message).unwrap();
+        assert_eq!(request.headers("Accept").collect::<Vec<_>>(), ["application/sdp"]);
+        assert_eq!(request.uri, RequestUri::Asterisk);
+    }
+
+    #[test]
+    fn methods_are_case_sensitive() {
+        for (name, method) in METHODS {
+            assert_eq!(Method::from_name(name), method);
+            assert_eq!(method.to_string(), name);
+        }
+        assert_eq!(Method::from_name("play"), Method::Extension("play"));
+        assert_eq!(Method::from_name("PLAY_NOTIFY").name(), "PLAY_NOTIFY");
+    }
+
+    #[test]
+    fn what_is_wrong_decides_the_status() {
+        let head = |line: &str, headers: &str| format!("{line}\r\n{headers}\r\n").into_bytes();
+        let long_url = format!("PLAY rtsp://h/{} RTSP/1.0", "x".repeat(3000));
+        use RequestErrorKind as Kind;
+        let table: [(Vec<u8>, Kind, u16, Option<&str>); 18] = [
+            (head("PLAY * RTSP/1.0", ""), Kind::CSeq, 400, None),
+            (head("PLAY * RTSP/1.0", "CSeq:\r\n"), Kind::CSeq, 400, None),
+            (head("PLAY * RTSP/1.0", "CSeq: 1a\r\n"), Kind::CSeq, 400, None),
+            (head("PLAY * RTSP/1.0", "CSeq: 123456789012345678901\r\n"), Kind::CSeq, 400, None),
+            (head("PLAY * RTSP/2.0", "cseq:1\r\n"), Kind::Version, 505, Some("1")),
+            (head("PLAY * RTSP/1.1", "CSeq: 1\r\n"), Kind::Version, 505, Some("1")),
+            (head("PLAY * SIP/2.0", "CSeq: 1\r\n"), Kind::RequestLine, 400, Some("1")),
+            (head("PLAY *", "CSeq: 1\r\n"), Kind::RequestLine, 400, Some("1")),
+            (head("PLAY RTSP/1.0", "CSeq: 1\r\n"), Kind::RequestLine, 400, Some("1")),
+            (head("PLAY  RTSP/1.0", "CSeq: 1\r\n"), Kind::Url(UrlError::NotAUrl), 400, Some("1")),
+            (
+                head("PLAY http://h RTSP/1.0", "CSeq: 2\r\n"),
+                Kind::Url(UrlError::Scheme),
+                400,
+                Some("2"),
+            ),
+            (head(&long_url, "CSeq: 3\r\n"), Kind::Url(UrlError::TooLarge), 414, Some("3")),
+            (head("GET /t HTTP/1.1", "Host: h\r\n"), Kind::Http, 405, None),
+            (head("PLAY * RTSP/1.0", "CSeq: 4\r\nno colon\r\n"), Kind::Head, 400, Some("4")),
+            (
+                head("PLAY * RTSP/1.0", "CSeq: 4\r\nA: b\r\n folded: c\r\n"),
+                Kind::Head,
+                400,
+                Some("4"),
+            ),
+            (
+                head("PLAY * RTSP/1.0", "CSeq: 4\r\nA: b\rSession: c\r\n"),
+                Kind::Head,
+                400,
+                Some("4"),
+            ),
+            (b"PLAY * RTSP/1.0\r\nA: \xff\r\nCSeq: 5\r\n\r\n".to_vec(), Kind::Head, 400, Some("5")),
+            (b"PLAY * RTSP/1.0\r\nCSeq: 6\r\n".to_vec(), Kind::Head, 400, Some("6")),
+        ];
+        for (message, kind, status, cseq) in table {
+            let text = String::from_utf8_lossy(&message);
+            let error = Request::parse(&message).unwrap_err();
+            assert_eq!(error, RequestError { kind, cseq }, "{text}");
+            assert_eq!(error.status().code(), status, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_cseq_in_the_body_is_none() {
+        let error = Request::parse(b"PLAY * RTSP/1.0\r\n\r\nCSeq: 1\r\n").unwrap_err();
+        assert_eq!(error.cseq, None);
+    }
+}

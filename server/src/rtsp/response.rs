@@ -133,3 +133,52 @@ impl<'a> ReceivedResponse<'a> {
         self.headers.all(name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_response_is_exactly_this() {
+        let response = Response::new(StatusCode::OK, Some("007")).header("Session", "a;timeout=60");
+        assert_eq!(response.status(), StatusCode::OK);
+        let expected = format!(
+            "RTSP/1.0 200 OK\r\nCSeq: 007\r\nServer: {SERVER}\r\nSession: a;timeout=60\r\n\
+             Content-Type: application/sdp\r\nContent-Length: 4\r\n\r\nv=0\n"
+        );
+        assert_eq!(response.into_bytes_with_body("application/sdp", b"v=0\n"), expected);
+        let refusal = Response::new(StatusCode::BAD_REQUEST, None).into_bytes();
+        assert_eq!(refusal, format!("RTSP/1.0 400 Bad Request\r\nServer: {SERVER}\r\n\r\n"));
+    }
+
+    #[test]
+    fn a_value_starts_no_line() {
+        let bytes =
+            Response::new(StatusCode::OK, None).header("A", "b\r\nEvil: 1\u{85}\0").into_bytes();
+        assert!(bytes.ends_with(b"\r\nA: bEvil: 1\r\n\r\n"), "{bytes:?}");
+    }
+
+    #[test]
+    fn foreign_responses_are_read() {
+        let message = b"RTSP/1.0 454 \nCSeq: 3\nsession: a\nSession: b\n\nbody";
+        let response = ReceivedResponse::parse(message).unwrap();
+        assert_eq!((response.status, response.reason), (StatusCode::SESSION_NOT_FOUND, ""));
+        assert_eq!(response.header("Session"), Some("a"));
+        assert_eq!(response.headers("Session").collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(response.body, b"body");
+        assert_eq!(ReceivedResponse::parse(b"RTSP/1.0 200\r\n\r\n").unwrap().reason, "");
+        for line in [
+            "RTSP/2.0 200 OK",
+            "RTSP/1.0 20 OK",
+            "RTSP/1.0 2000 OK",
+            "RTSP/1.0 +20 OK",
+            "RTSP/1.0 099 No",
+            "RTSP/1.0  200 OK",
+            "RTSP/1.0",
+            "PLAY * RTSP/1.0",
+        ] {
+            let message = format!("{line}\r\n\r\n");
+            assert_eq!(ReceivedResponse::parse(message.as_bytes()), Err(NotAResponse), "{line}");
+        }
+    }
+}

@@ -127,6 +127,22 @@ impl<'a> Url<'a> {
         self.query
     }
 
+    /// The base that the control names of a presentation description are relative to, for
+    /// Content-Base: this URL with a slash at the end of its path, without user information, query
+    /// or plain spaces, and with commas and semicolons escaped, which separate in RTP-Info. The
+    /// query is left out because GStreamer resolves by RFC 3986, which replaces the path's last
+    /// component if only the query ends with a slash. `None` of a bare path.
+    #[must_use]
+    pub fn base(self) -> Option<String> {
+        self.authority?;
+        let (scheme, rest) = split_scheme(self.text)?;
+        let (authority, _) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        let (_, host_and_port) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let path = self.path.trim_end_matches('/');
+        let path = path.replace(' ', "%20").replace(',', "%2C").replace(';', "%3B");
+        Some(format!("{scheme}://{host_and_port}{path}/"))
+    }
+
     /// The path decoded, without empty and `.` components: `movies/a b.mp4`. Every spelling of a
     /// path gives the same text.
     ///
@@ -257,3 +273,135 @@ fn control_name(text: &str) -> Option<String> {
 
 /// What `a=control` of each stream starts with; a number follows.
 pub const CONTROL_NAME_PREFIX: &str = "trackID=";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn split(text: &str) -> Result<ControlUrl, UrlError> {
+        Url::parse(text).and_then(ControlUrl::split)
+    }
+
+    fn names(text: &str, title: &str, control: Option<&str>) {
+        let expected = ControlUrl { title: title.into(), control: control.map(Into::into) };
+        assert_eq!(split(text), Ok(expected), "{text}");
+    }
+
+    #[test]
+    fn each_client_names_streams_in_its_way() {
+        let stream = Some("trackID=0");
+        names("rtsp://h/movies/t.mp4", "movies/t.mp4", None);
+        names("rtsp://h:8554/t.mp4/trackID=0", "t.mp4", stream); // most
+        names("rtsp://h/t.mp4?x=1/trackID=0", "t.mp4", stream); // FFmpeg, query in the base
+        names("rtsp://h/t.mp4/trackID=0?x=1", "t.mp4", stream); // GStreamer
+        names("rtsp://h/t.mp4/?x=1/trackID=0", "t.mp4", stream);
+        names("rtsp://h/t.mp4/?trackID=0", "t.mp4", stream);
+        names("rtsp://h/t.mp4/", "t.mp4", None); // FFmpeg's PLAY
+        names("rtsp://h/t.mp4?x=1/", "t.mp4", None);
+        names("rtsp://h/t.mp4/trackID=0/", "t.mp4", stream); // single track, gortsplib
+        names("rtsp://h/t.mp4//TRACKid=0", "t.mp4", stream);
+        names("rtsp://h/t.mp4/trackID%3D12", "t.mp4", Some("trackID=12"));
+        names("rtsp://h/movies/a b.mp4", "movies/a b.mp4", None); // FFmpeg's DESCRIBE
+        names("rtsp://h/movies/a%20b.mp4/trackID=0", "movies/a b.mp4", stream);
+        names("/t.mp4/trackID=0", "t.mp4", stream); // ONVIF recorders send bare paths
+        names("rtsp://h", "", None);
+        names("rtsp://127.0.0.1:8554?x", "", None);
+        names("rtsp://h/trackID=x", "trackID=x", None);
+        names("rtsp://h/trackID=", "trackID=", None);
+        names("rtsp://h/strackID=0", "strackID=0", None);
+        names("rtsp://h/%C3%A4/100%.mp4", "ä/100%.mp4", None);
+    }
+
+    #[test]
+    fn paths_stay_below_the_root() {
+        for path in [
+            "/..",
+            "/../etc/passwd",
+            "/a/../b",
+            "/%2e%2e/b",
+            "/a%2f..%2fb",
+            "/a/%2E./b",
+            "/..%2f",
+            "/a\u{0}",
+            "/a%00b",
+            "/%ff",
+            "/%c3",
+        ] {
+            let url = format!("rtsp://h{path}");
+            assert!(split(&url).is_err(), "{path}");
+            assert!(split(path).is_err(), "{path}");
+        }
+        names("rtsp://h/./a/./..b/c..", "a/..b/c..", None);
+    }
+
+    #[test]
+    fn authorities() {
+        let authority = |text| Url::parse(text).map(|url| url.authority().unwrap());
+        let of = |scheme, host, port| Ok(Authority { scheme, host, port });
+        assert_eq!(authority("rtsp://h/t"), of(Scheme::Rtsp, "h", None));
+        assert_eq!(authority("RTSP://h:0554?q"), of(Scheme::Rtsp, "h", Some(554)));
+        assert_eq!(authority("rtsps://[::1]:322"), of(Scheme::Rtsps, "::1", Some(322)));
+        assert_eq!(
+            authority("rtspu://[fe80::1%25eth0]/"),
+            of(Scheme::Rtspu, "fe80::1%25eth0", None)
+        );
+        assert_eq!(authority("rtsp://me:p@ss@h:1/t"), of(Scheme::Rtsp, "h", Some(1)));
+        assert_eq!(authority("rtsp://h:/t"), of(Scheme::Rtsp, "h", None));
+        for text in [
+            "rtsp://",
+            "rtsp:///t",
+            "rtsp://:1/t",
+            "rtsp://h:x",
+            "rtsp://h:65536",
+            "rtsp://h:+1",
+            "rtsp://[::1",
+            "rtsp://[::1]x",
+            "rtsp://a b/t",
+        ] {
+            assert_eq!(Url::parse(text), Err(UrlError::Authority), "{text}");
+        }
+        assert_eq!(Url::parse("http://h/t"), Err(UrlError::Scheme));
+        assert_eq!(Url::parse(""), Err(UrlError::NotAUrl));
+        assert_eq!(Url::parse("rtsp://h/\r"), Err(UrlError::NotAUrl));
+        let long = format!("rtsp://h/{}", "x".repeat(URL_BYTES_MAX));
+        assert_eq!(Url::parse(&long), Err(UrlError::TooLarge));
+        assert_eq!(Url::parse("/t?u=rtsp://h").unwrap().authority(), None);
+        assert_eq!((Scheme::Rtsp.default_port(), Scheme::Rtsps.default_port()), (554, 322));
+    }
+
+    #[test]
+    fn bases_end_their_path_with_a_slash() {
+        for (text, base) in [
+            ("rtsp://h/t.mp4", Some("rtsp://h/t.mp4/")),
+            ("rtsp://h:8554/t.mp4//?x=1", Some("rtsp://h:8554/t.mp4/")),
+            ("rtsp://[::1]:8554", Some("rtsp://[::1]:8554/")),
+            ("rtsp://me:secret@h/a b%20c", Some("rtsp://h/a%20b%20c/")),
+            ("rtsp://h/a,b;c", Some("rtsp://h/a%2Cb%3Bc/")),
+            ("/t.mp4", None),
+        ] {
+            assert_eq!(Url::parse(text).unwrap().base().as_deref(), base, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_title_survives_escaping(name in "[^/\\x00-\\x1f\\x7f]{1,40}", track in 0_u32..100) {
+            prop_assume!(name != "." && name != ".." && control_name(&name).is_none());
+            let escaped: String = name.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            let url = format!("rtsp://h/{escaped}/trackID={track}?x=1");
+            let expected = ControlUrl { title: name, control: Some(format!("trackID={track}")) };
+            prop_assert_eq!(split(&url), Ok(expected));
+        }
+
+        #[test]
+        fn no_url_names_anything_above_the_root(text in "(rtsp://h)?[/.%2eEfF5cC0\\\\a ]{0,20}") {
+            if let Ok(control_url) = split(&text) {
+                let is_plain = |part: &str| !part.is_empty() && part != "." && part != "..";
+                let title = control_url.title;
+                prop_assert!(title.is_empty() || title.split('/').all(is_plain), "{title}");
+                prop_assert!(!title.contains('\0'));
+            }
+        }
+    }
+}

@@ -21,7 +21,7 @@ pub struct Needs {
     pub media: Vec<PathBuf>,
     /// Descriptors at full load.
     pub descriptors: u64,
-    /// Bytes of all read pools.
+    /// Bytes of all read pools, and of the rings: about 1 MiB each.
     pub locked_bytes: u64,
 }
 

@@ -57,6 +57,9 @@ pub enum Event<'a> {
 pub struct DriverLimits {
     /// Blocks of the read pool.
     pub blocks: u32,
+    /// Whether to register the read pool, which locks its memory. Not where the limit on locked
+    /// memory does not hold all pools: one shard's could leave nothing for another's ring.
+    pub register_blocks: bool,
     /// Sources open at once; more work, each read a little slower.
     pub sources_max: u32,
     /// Reads under way at once; more work, slower.
@@ -99,11 +102,13 @@ impl Driver {
         let polls = limits.connections_max.saturating_mul(2);
         let mut ring = Ring::new(limits.reads_max.saturating_add(polls))?;
         let mut pool = ReadPool::new(limits.blocks)?;
-        // SAFETY: the driver drops the ring before the pool.
-        match unsafe { ring.register_buffers(&pool.buffers()) } {
-            Ok(()) => pool.set_registered(true),
-            Err(error) => {
-                tracing::warn!(%error, "read pool not registered (memlock limit?); reads cost a little more")
+        if limits.register_blocks {
+            // SAFETY: the driver drops the ring before the pool.
+            match unsafe { ring.register_buffers(&pool.buffers()) } {
+                Ok(()) => pool.set_registered(true),
+                Err(error) => {
+                    tracing::warn!(%error, "read pool not registered; reads cost a little more");
+                }
             }
         }
         if let Err(error) = ring.register_files(limits.sources_max) {

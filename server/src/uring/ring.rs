@@ -91,6 +91,8 @@ pub(super) struct Ring {
     uring: IoUring,
     flavour: RingFlavour,
     under_way: usize,
+    /// Completions that were taken early, because the kernel took no entries before.
+    early: Vec<Completion>,
 }
 
 impl Ring {
@@ -98,8 +100,10 @@ impl Ring {
     /// thread that makes it may use it.
     pub(super) fn new(under_way_max: u32) -> io::Result<Self> {
         let completions = under_way_max.clamp(2 * SUBMISSIONS, COMPLETIONS_MAX);
-        let (uring, flavour) = build(SUBMISSIONS, completions.next_power_of_two())?;
-        Ok(Self { uring, flavour, under_way: 0 })
+        // Rings count as locked memory: a small one may fit where a large one does not.
+        let (uring, flavour) = build(SUBMISSIONS, completions.next_power_of_two())
+            .or_else(|_| build(SUBMISSIONS, 2 * SUBMISSIONS))?;
+        Ok(Self { uring, flavour, under_way: 0, early: Vec::new() })
     }
 
     /// Which set-up flags it has.
@@ -162,6 +166,7 @@ impl Ring {
 
     /// Moves what has completed to `completions`.
     pub(super) fn completions(&mut self, completions: &mut Vec<Completion>) {
+        completions.append(&mut self.early);
         let before = completions.len();
         completions.extend(self.uring.completion().map(|entry| Completion {
             key: Key::decode(entry.user_data()),
@@ -185,6 +190,7 @@ impl Ring {
     /// (`None`: however long it takes; zero: not at all).
     pub(super) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         let submitter = self.uring.submitter();
+        let timeout = if self.early.is_empty() { timeout } else { Some(Duration::ZERO) };
         let result = match timeout {
             // Also runs what the kernel has deferred, which is what a poll of the ring is for.
             Some(Duration::ZERO) => submitter.submit(),
@@ -206,6 +212,11 @@ impl Ring {
         let entry = entry.user_data(key.encode());
         while self.uring.submission().is_full() {
             self.wait(Some(Duration::ZERO)).expect("the kernel takes entries of a ring it made");
+            if self.uring.submission().is_full() {
+                let mut early = std::mem::take(&mut self.early);
+                self.completions(&mut early);
+                self.early = early;
+            }
         }
         // SAFETY: polls and cancels refer to no memory, and a read refers to memory that the pool
         // has lent: nothing touches or unmaps it before the read has completed (the driver waits
@@ -254,6 +265,31 @@ fn build(entries: u32, completions: u32) -> io::Result<(IoUring, RingFlavour)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::uring::Waker;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn more_completions_than_the_ring_holds_are_kept() {
+        let mut ring = Ring::new(1).unwrap();
+        let ready = Waker::new().unwrap();
+        ready.wake();
+        let count = 8 * ring.uring.params().cq_entries();
+        for slot in 0..count {
+            ring.poll(ready.as_fd(), libc::POLLIN, Key::Socket(slot));
+        }
+        let mut seen = vec![false; count as usize];
+        let mut completions = Vec::new();
+        while ring.under_way() > 0 {
+            ring.wait(Some(Duration::from_secs(5))).unwrap();
+            ring.completions(&mut completions);
+            assert!(!completions.is_empty(), "{} completions are lost", ring.under_way());
+            for completion in completions.drain(..) {
+                let Key::Socket(slot) = completion.key else { panic!("{completion:?}") };
+                assert!(!std::mem::replace(&mut seen[slot as usize], true), "{slot} twice");
+            }
+        }
+        assert!(!seen.contains(&false));
+    }
 
     #[test]
     fn keys_survive_the_kernel() {

@@ -63,11 +63,16 @@ impl PairSockets {
     /// # Errors
     /// [`BindError`], naming the port.
     pub fn bind(ports: RangeInclusive<u16>) -> Result<Self, BindError> {
-        let even = ports.start().next_multiple_of(2);
-        let rtp_ports: Vec<u16> = (even..*ports.end()).step_by(2).take(SHARD_PAIRS_MAX).collect();
         let dual_stack = Socket::new(Domain::IPV6, Type::DGRAM, Some(Protocol::UDP))
             .and_then(|socket| socket.bind(&address_any(true, 0)))
             .is_ok();
+        Self::bind_as(ports, dual_stack)
+    }
+
+    /// Binds for both IP versions or for IPv4 alone.
+    pub(super) fn bind_as(ports: RangeInclusive<u16>, dual_stack: bool) -> Result<Self, BindError> {
+        let even = ports.start().checked_next_multiple_of(2).unwrap_or(u16::MAX);
+        let rtp_ports: Vec<u16> = (even..*ports.end()).step_by(2).take(SHARD_PAIRS_MAX).collect();
         let mut sockets = Vec::with_capacity(2 * rtp_ports.len());
         for port in rtp_ports.iter().flat_map(|rtp| [*rtp, rtp + 1]) {
             let socket = bind(port, dual_stack).map_err(|error| BindError::Port { port, error })?;

@@ -1,5 +1,5 @@
 //! A shard on its thread, with a real ring and sockets on loopback, driven by its mailbox alone.
-#![allow(clippy::cast_possible_truncation)]
+#![allow(clippy::cast_possible_truncation, clippy::unwrap_used, clippy::wildcard_enum_match_arm)]
 
 use bytes::Bytes;
 use packetizer::image::PayloadClass;
@@ -45,6 +45,7 @@ impl Rig {
                 .expect("free ports");
             let limits = DriverLimits {
                 blocks: BLOCKS,
+                register_blocks: true,
                 sources_max: 64,
                 reads_max: 64,
                 connections_max: 64,
@@ -132,7 +133,7 @@ fn title(test: &str) -> Option<SharedTitle> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/media");
     let path = root.join(name);
     if !root.exists() && std::env::var_os("REELRING_REQUIRE_MEDIA").is_none() {
-        println!("skipped: {test} ({} is not there)", root.display());
+        eprintln!("skipped: {test} ({} is not there)", root.display());
         return None;
     }
     let plain = File::open(&path).unwrap();

@@ -21,16 +21,18 @@ pub(super) fn parse_codec(
     in_use: impl Iterator<Item = u32>,
 ) -> Result<CodecConfig, SkipReason> {
     let cut_short = SkipReason::Broken("its sample description (stsd) is cut short");
-    let (Some(_), Some(count)) = (stsd.version_and_flags(), stsd.u32()) else {
+    let (Some(_), Some(_count)) = (stsd.version_and_flags(), stsd.u32()) else {
         return Err(cut_short);
     };
+    let entry_count =
+        boxes(stsd.0).zip(1..=DESCRIPTIONS_MAX).last().map_or(1, |(_, number)| number);
     // A set, so that each is parsed once however often a hostile track switches.
     let mut wanted = 0_u64;
     for number in in_use {
-        wanted |= 1 << (number.clamp(1, count.clamp(1, DESCRIPTIONS_MAX)) - 1);
+        wanted |= 1 << (number.clamp(1, entry_count) - 1);
     }
     let mut codec = None;
-    for (position, entry) in (0..DESCRIPTIONS_MAX).zip(boxes(stsd.0)) {
+    for (position, entry) in (0..entry_count).zip(boxes(stsd.0)) {
         if wanted & 1 << position == 0 {
             continue;
         }

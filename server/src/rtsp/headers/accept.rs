@@ -27,3 +27,27 @@ fn type_matches(range: &str, media_type: &str) -> bool {
         || range.eq_ignore_ascii_case(media_type)
         || (range.ends_with("/*") && family(range) == family(media_type))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sdp_is_accepted_or_not() {
+        for (values, accepted) in [
+            (&[][..], true),
+            (&[""], true),
+            (&["application/sdp"], true),
+            (&["application/rtsl, Application/SDP;level=-2"], true), // RFC 2326 §12.1
+            (&["application/rtsl", "*/*"], true),
+            (&["application/*;q=0.1"], true),
+            (&["*"], true),
+            (&["text/*"], false),
+            (&["application/rtsl"], false),
+            (&["application/sdp;q=0.0"], false),
+            (&["application/sdpx"], false),
+        ] {
+            assert_eq!(accepts(values.iter().copied(), "application/sdp"), accepted, "{values:?}");
+        }
+    }
+}

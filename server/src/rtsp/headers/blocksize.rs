@@ -14,3 +14,16 @@ impl Blocksize {
         parse_decimal(value.trim_ascii()).map(Self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_decimal() {
+        assert_eq!(Blocksize::parse(" 1400 "), Some(Blocksize(1400)));
+        for text in ["", "-1", "+1", "0x578", "4294967296", "1 400"] {
+            assert_eq!(Blocksize::parse(text), None, "{text}");
+        }
+    }
+}

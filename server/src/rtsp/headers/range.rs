@@ -65,10 +65,11 @@ impl NptRange {
     ///
     /// # Errors
     ///
-    /// [`RangeError::EndBeforeStart`].
+    /// [`RangeError::EndBeforeStart`]; [`RangeError::Malformed`] if neither is written.
     pub fn new(start: NptStart, end: Option<Npt>) -> Result<Self, RangeError> {
         match (start, end) {
             (NptStart::At(start), Some(end)) if end < start => Err(RangeError::EndBeforeStart),
+            (NptStart::Omitted, None) => Err(RangeError::Malformed),
             _ => Ok(Self { start, end }),
         }
     }
@@ -122,7 +123,6 @@ fn parse_specifier(text: &str) -> Result<NptRange, RangeError> {
         time => NptStart::At(parse_time(time)?),
     };
     let end = match end.trim_ascii() {
-        "" if start == NptStart::Omitted => return Err(RangeError::Malformed),
         "" => None,
         now if now.eq_ignore_ascii_case("now") => None,
         time => Some(parse_time(time)?),
@@ -171,5 +171,127 @@ impl fmt::Display for NptRange {
         }
         f.write_str("-")?;
         self.end.map_or(Ok(()), |end| end.fmt(f))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const fn ms(millis: u64) -> Npt {
+        Npt::from_nanos(millis * 1_000_000)
+    }
+
+    fn reads(text: &str, start: NptStart, end: Option<Npt>) {
+        assert_eq!(text.parse(), Ok(NptRange { start, end }), "{text}");
+    }
+
+    #[test]
+    fn rfc_2326_examples() {
+        let at = |millis| NptStart::At(ms(millis));
+        reads("npt=123.45-125", at(123_450), Some(ms(125_000)));
+        reads("npt=12:05:35.3-", at(43_535_300), None);
+        reads("npt=now-", NptStart::Now, None);
+        reads("npt=10-15", at(10_000), Some(ms(15_000)));
+        reads("npt=0.000-", at(0), None);
+        reads("npt=-20", NptStart::Omitted, Some(ms(20_000)));
+        reads("npt=5-;time=19970123T143720Z", at(5_000), None);
+    }
+
+    #[test]
+    fn what_clients_send() {
+        let at = |millis| NptStart::At(ms(millis));
+        reads("npt=0.000-", at(0), None); // FFmpeg, mpv
+        reads("npt=0-60", at(0), Some(ms(60_000))); // GStreamer
+        reads("0.000-", at(0), None); // Janus
+        reads("npt:1.5-2", at(1_500), Some(ms(2_000))); // ExoPlayer's own reading
+        reads(" NPT = 1.5 - 2 ; time = x", at(1_500), Some(ms(2_000)));
+        reads("npt=100:00:59.-", at(360_059_000), None);
+        reads("npt=3-now", at(3_000), None);
+        reads("smpte=0:10:00-,npt=1-,npt=2-", at(1_000), None);
+        reads("npt=1.9999999999999999999-", NptStart::At(Npt::from_nanos(1_999_999_999)), None);
+        reads("npt=7-7", at(7_000), Some(ms(7_000)));
+    }
+
+    #[test]
+    fn what_is_refused() {
+        use RangeError::{EndBeforeStart, Malformed, UnsupportedUnit};
+        for (text, error) in [
+            ("smpte=10:12:33:20-", UnsupportedUnit),
+            ("smpte-30-drop=10:07:00-10:07:33:05.01", UnsupportedUnit),
+            ("clock=19961108T143720.25Z-", UnsupportedUnit), // openRTSP -U
+            ("bytes=0-9", UnsupportedUnit),
+            ("npt=2-1", EndBeforeStart),
+            ("npt=0:00:02-1.999", EndBeforeStart),
+            ("", Malformed),
+            ("npt", Malformed),
+            ("npt=", Malformed),
+            ("npt=-", Malformed),
+            ("npt=-now", Malformed),
+            ("npt=5", Malformed),
+            ("npt=--5", Malformed),
+            ("npt=-0.500-", Malformed),
+            ("npt=+1-", Malformed),
+            ("npt=1e3-", Malformed),
+            ("npt=.5-", Malformed),
+            ("npt=1.5.5-", Malformed),
+            ("npt=1.-5x", Malformed),
+            ("npt=nan-", Malformed),
+            ("npt=1:60:00-", Malformed),
+            ("npt=1:00:60-", Malformed),
+            ("npt=1:00-", Malformed),
+            ("npt=1:2:3:4-", Malformed),
+            ("npt=18446744073.709551616-", Malformed),
+            ("npt=99999999999999999999-", Malformed),
+            ("npt=99999999999999999:00:00-", Malformed),
+        ] {
+            assert_eq!(text.parse::<NptRange>(), Err(error), "{text}");
+        }
+        assert_eq!(UnsupportedUnit.status().code(), 457);
+        assert_eq!(EndBeforeStart.status().code(), 457);
+        assert_eq!(Malformed.status().code(), 400);
+        let last = NptStart::At(Npt::from_nanos(u64::MAX));
+        reads("npt=18446744073.709551615-", last, None);
+    }
+
+    #[test]
+    fn writing_has_three_decimals_and_no_space() {
+        for (text, written) in [
+            ("npt = 1 - 2.0005", "npt=1.000-2.000"),
+            ("0.1239-", "npt=0.123-"),
+            ("npt=-1", "npt=-1.000"),
+            ("npt=now-", "npt=now-"),
+        ] {
+            assert_eq!(text.parse::<NptRange>().unwrap().to_string(), written);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(first in 0..1_u64 << 44, second in 0..1_u64 << 44, open: bool) {
+            let (start, end) = (ms(first.min(second)), ms(first.max(second)));
+            let range = NptRange::new(NptStart::At(start), (!open).then_some(end)).unwrap();
+            prop_assert_eq!(range.to_string().parse(), Ok(range));
+        }
+
+        #[test]
+        fn every_spelling_of_a_time_is_the_same(nanos in 0..u64::MAX) {
+            let (seconds, fraction) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
+            let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+            let start = NptStart::At(Npt::from_nanos(nanos));
+            let plain: NptRange = format!("npt={seconds}.{fraction:09}-").parse().unwrap();
+            let clock: NptRange =
+                format!("npt={hours}:{minutes}:{}.{fraction:09}-", seconds % 60).parse().unwrap();
+            prop_assert_eq!((plain.start, clock.start), (start, start));
+        }
+
+        #[test]
+        fn nothing_panics(text in "(npt|clock)?[=: ]?[0-9:.\\-;, now]{0,30}") {
+            if let Ok(range) = text.parse::<NptRange>() {
+                let NptRange { start, end } = range;
+                prop_assert!(NptRange::new(start, end).is_ok());
+            }
+        }
     }
 }

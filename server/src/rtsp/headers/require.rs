@@ -9,3 +9,15 @@ pub fn required_options<'a>(
 ) -> impl Iterator<Item = &'a str> {
     values.into_iter().flat_map(split_list)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_of_all_headers_are_listed() {
+        let values = ["funky-feature, onvif-replay", "", "www.onvif.org/ver20/backchannel"];
+        let tags: Vec<_> = required_options(values).collect();
+        assert_eq!(tags, ["funky-feature", "onvif-replay", "www.onvif.org/ver20/backchannel"]);
+    }
+}

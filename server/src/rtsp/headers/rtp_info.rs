@@ -114,3 +114,72 @@ impl fmt::Display for RtpInfoEntry<'_> {
         self.rtptime.map_or(Ok(()), |rtptime| write!(f, ";rtptime={rtptime}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn reads(text: &str, expected: &[(&str, Option<u16>, Option<u32>)]) {
+        let entry = |&(url, sequence, rtptime)| RtpInfoEntry { url, sequence, rtptime };
+        let entries = expected.iter().map(entry).collect();
+        assert_eq!(RtpInfo::parse(text), Ok(RtpInfo { entries }), "{text}");
+    }
+
+    #[test]
+    fn entries_are_read() {
+        // RFC 2326 §12.33, §14.2
+        reads(
+            "url=rtsp://foo.com/bar.avi/streamid=0;seq=45102,url=rtsp://foo.com/bar.avi/streamid=1;seq=30211",
+            &[
+                ("rtsp://foo.com/bar.avi/streamid=0", Some(45102), None),
+                ("rtsp://foo.com/bar.avi/streamid=1", Some(30211), None),
+            ],
+        );
+        reads(
+            "url=rtsp://h/a;seq=1;rtptime=3450012, url=rtsp://h/b ; rtptime = 4294967295",
+            &[("rtsp://h/a", Some(1), Some(3_450_012)), ("rtsp://h/b", None, Some(u32::MAX))],
+        );
+        reads("URL=\"trackID=0\";SEQ=7", &[("trackID=0", Some(7), None)]);
+        reads(
+            "url=rtsp://h/a,b;c=d;seq=7,url=x",
+            &[("rtsp://h/a,b;c=d", Some(7), None), ("x", None, None)],
+        );
+        for text in ["", "seq=1", "url=a;seq=65536", "url=a;seq=", "url=a;rtptime=-1", "url"] {
+            assert_eq!(RtpInfo::parse(text), Err(RtpInfoError), "{text}");
+        }
+    }
+
+    #[test]
+    fn exoplayer_gets_three_keys_and_no_space() {
+        let entry = |url| RtpInfoEntry { url, sequence: Some(4711), rtptime: Some(90_000) };
+        let header = RtpInfo { entries: vec![entry("rtsp://h/t/trackID=0"), entry("b")] };
+        assert_eq!(
+            header.to_string(),
+            "url=rtsp://h/t/trackID=0;seq=4711;rtptime=90000,url=b;seq=4711;rtptime=90000"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(
+            entries in prop::collection::vec(("rtsp://h/[a-z,=/?]{1,20}", any::<u16>(), any::<u32>()), 1..8)
+        ) {
+            prop_assume!(entries.iter().all(|(url, ..)| !url.contains(",url=")));
+            let expected: Vec<_> = entries
+                .iter()
+                .map(|(url, sequence, rtptime)| (url.as_str(), Some(*sequence), Some(*rtptime)))
+                .collect();
+            let entry = |&(url, sequence, rtptime)| RtpInfoEntry { url, sequence, rtptime };
+            let text = RtpInfo { entries: expected.iter().map(entry).collect() }.to_string();
+            reads(&text, &expected);
+        }
+
+        #[test]
+        fn nothing_panics(text in "(url=)?[a-z;,=\"0-9é]{0,30}(,url=|;seq=|;rtptime=)?[0-9é]{0,5}") {
+            if let Ok(header) = RtpInfo::parse(&text) {
+                prop_assert!(!header.entries.is_empty());
+            }
+        }
+    }
+}

@@ -64,3 +64,26 @@ impl fmt::Display for Rate {
         write!(f, "{:?}", self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_decimal_numbers() {
+        for (text, factor) in
+            [("2", 2.0), ("1.000000", 1.0), (" -3.5 ", -3.5), (".5", 0.5), ("+1", f32::NAN)]
+        {
+            match text.parse::<Rate>() {
+                Ok(rate) => assert!((rate.factor() - factor).abs() < f32::EPSILON, "{text}"),
+                Err(RateError) => assert!(factor.is_nan(), "{text}"),
+            }
+        }
+        for text in ["", "0", "-0.0", "nan", "inf", "1e5", "1.5.5", "--1", ".", "-", "0x2", "2x"] {
+            assert_eq!(text.parse::<Rate>(), Err(RateError), "{text}");
+        }
+        assert_eq!("9".repeat(50).parse::<Rate>(), Err(RateError));
+        assert_eq!(Rate::NORMAL.to_string(), "1.0");
+        assert_eq!("-3.50".parse::<Rate>().unwrap().to_string(), "-3.5");
+    }
+}

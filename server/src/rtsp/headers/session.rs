@@ -60,3 +60,30 @@ impl fmt::Display for SessionHeader<'_> {
         self.timeout_seconds.map_or(Ok(()), |seconds| write!(f, ";timeout={seconds}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_are_read() {
+        let reads = |text, id, timeout_seconds| {
+            assert_eq!(SessionHeader::parse(text), Ok(SessionHeader { id, timeout_seconds }));
+        };
+        reads("12345678", "12345678", None); // RFC 2326 §12.37
+        reads("2034820394;timeout=60", "2034820394", Some(60));
+        reads(" a$-_.+Z ; x=1; Timeout = 30 ", "a$-_.+Z", Some(30));
+        reads("a;timeout=never", "a", None);
+        reads("a;timeout=4294967296", "a", None);
+        for text in ["", " ", ";timeout=60", "a b", "\"a\"", "ä"] {
+            assert_eq!(SessionHeader::parse(text), Err(SessionHeaderError), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn ffmpeg_reads_no_space_before_timeout() {
+        let header = SessionHeader { id: "a1", timeout_seconds: Some(60) };
+        assert_eq!(header.to_string(), "a1;timeout=60");
+        assert_eq!(SessionHeader { timeout_seconds: None, ..header }.to_string(), "a1");
+    }
+}

@@ -104,7 +104,7 @@ impl fmt::Display for TransportError {
 impl std::error::Error for TransportError {}
 
 /// The offers of all Transport headers of a request, most wanted first. Offers that cannot be read
-/// are left out if there are others; at most [`OFFERS_MAX`] are looked at.
+/// are left out if there are others; at most 16 are looked at.
 ///
 /// # Errors
 ///
@@ -274,6 +274,152 @@ impl fmt::Display for Transport {
             Self::Interleaved { channels: (rtp, rtcp), ssrc } => {
                 write!(f, "RTP/AVP/TCP;unicast;interleaved={rtp}-{rtcp};ssrc={ssrc:08X}")
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn udp(client_port: (u16, u16)) -> TransportOffer<'static> {
+        let offer = TransportOffer::of(Protocol::RtpAvpUdp);
+        TransportOffer { delivery: Delivery::Unicast, client_port: Some(client_port), ..offer }
+    }
+
+    fn tcp(interleaved: (u8, u8)) -> TransportOffer<'static> {
+        let offer = TransportOffer::of(Protocol::RtpAvpTcp);
+        TransportOffer { delivery: Delivery::Unicast, interleaved: Some(interleaved), ..offer }
+    }
+
+    fn offers(text: &str, expected: &[TransportOffer<'_>]) {
+        assert_eq!(parse_offers([text]).as_deref(), Ok(expected), "{text}");
+    }
+
+    #[test]
+    fn rfc_2326_examples() {
+        let multicast = TransportOffer {
+            destination: None,
+            ttl: Some(127),
+            ..TransportOffer::of(Protocol::RtpAvpUdp)
+        };
+        // §12.39
+        offers(
+            "RTP/AVP;multicast;ttl=127;mode=\"PLAY\",\n RTP/AVP;unicast;client_port=3456-3457;mode=\"PLAY\"",
+            &[multicast, udp((3456, 3457))],
+        );
+        // §10.12, §14.1, §14.2, §14.6
+        offers("RTP/AVP/TCP;interleaved=0-1", &[tcp((0, 1))]);
+        offers("RTP/AVP/UDP;unicast;client_port=3056-3057", &[udp((3056, 3057))]);
+        let answered = TransportOffer { server_port: Some((5000, 5001)), ..udp((3056, 3057)) };
+        offers("RTP/AVP/UDP;unicast;client_port=3056-3057;server_port=5000-5001", &[answered]);
+        let group = TransportOffer {
+            destination: Some("224.2.0.1"),
+            port: Some((3456, 3457)),
+            ttl: Some(16),
+            ..TransportOffer::of(Protocol::RtpAvpUdp)
+        };
+        offers("RTP/AVP;multicast;destination=224.2.0.1; port=3456-3457;ttl=16", &[group]);
+        let record = TransportOffer { mode: Mode::Record, ..udp((6000, 6001)) };
+        offers("RTP/AVP;unicast;client_port=6000-6001;mode=record", &[record]);
+    }
+
+    #[test]
+    fn what_clients_send() {
+        offers("RTP/AVP/TCP;unicast;interleaved=0-1", &[tcp((0, 1))]); // FFmpeg, mpv, GStreamer
+        offers("RTP/AVP/UDP;unicast;client_port=20654-20655", &[udp((20654, 20655))]); // FFmpeg
+        offers("RTP/AVP;unicast;client_port=35392-35393", &[udp((35392, 35393))]); // GStreamer
+        let ssrc = |ssrc, offer| TransportOffer { ssrc: Some(ssrc), ..offer };
+        // Hikvision, as retina met it
+        offers(
+            "RTP/AVP/TCP;unicast;interleaved=0-1;ssrc= 4cacc3d1;mode=\"play\"",
+            &[ssrc(0x4cac_c3d1, tcp((0, 1)))],
+        );
+        // live555 with a port alone, QuickTime with other words
+        offers("RTP/AVP;unicast;client_port=6970", &[udp((6970, 6971))]);
+        offers("rtp/avp/Tcp ; UNICAST ; Interleaved = 4 - 5 ; x-ice ; mode=Play", &[tcp((4, 5))]);
+        // Both transports in one header, and one in another profile
+        offers(
+            "RTP/SAVPF;unicast,RTP/AVP/TCP;unicast;interleaved=2,RTP/AVP;unicast;client_port=8-9",
+            &[
+                TransportOffer {
+                    delivery: Delivery::Unicast,
+                    ..TransportOffer::of(Protocol::Other)
+                },
+                tcp((2, 3)),
+                udp((8, 9)),
+            ],
+        );
+        let record = TransportOffer { mode: Mode::Record, append: true, ..tcp((0, 1)) };
+        offers("RTP/AVP/TCP;interleaved=0-1;append;mode=\"PLAY, RECORD\"", &[record]);
+        let receive = TransportOffer { mode: Mode::Record, ..tcp((0, 1)) };
+        offers("RTP/AVP/TCP;interleaved=0-1;mode=receive", &[receive]);
+    }
+
+    #[test]
+    fn what_cannot_be_read() {
+        for (text, error) in [
+            ("", TransportError::Empty),
+            (" , ;", TransportError::Empty),
+            ("unicast", TransportError::Protocol),
+            ("RTP/AVP;unicast;client_port=0-1", TransportError::Port),
+            ("RTP/AVP;unicast;client_port=65535", TransportError::Port),
+            ("RTP/AVP;unicast;client_port=65536-65537", TransportError::Port),
+            ("RTP/AVP;unicast;client_port=5000-", TransportError::Port),
+            ("RTP/AVP;unicast;client_port=-5000", TransportError::Port),
+            ("RTP/AVP;unicast;client_port", TransportError::Port),
+            ("RTP/AVP;unicast;client_port=5000-5001-5002", TransportError::Port),
+            ("RTP/AVP/TCP;interleaved=255", TransportError::Channel),
+            ("RTP/AVP/TCP;interleaved=255-256", TransportError::Channel),
+            ("RTP/AVP/TCP;interleaved=x", TransportError::Channel),
+            ("RTP/AVP;multicast;ttl=256", TransportError::Number),
+            ("RTP/AVP;multicast;layers=-1", TransportError::Number),
+        ] {
+            assert_eq!(parse_offers([text]), Err(error), "{text}");
+            assert_eq!(error.status(), StatusCode::BAD_REQUEST);
+        }
+        offers("nonsense,RTP/AVP;client_port=0,RTP/AVP;client_port=8-9", &[udp((8, 9))]);
+        let no_ssrc = "RTP/AVP/TCP;interleaved=254-255;ssrc=123456789";
+        offers(no_ssrc, &[tcp((254, 255))]);
+    }
+
+    #[test]
+    fn offers_of_all_headers_count_up_to_a_limit() {
+        let many = "RTP/AVP;client_port=8-9,".repeat(1000);
+        assert_eq!(parse_offers([many.as_str(), many.as_str()]).unwrap().len(), OFFERS_MAX);
+        let both = parse_offers(["RTP/AVP;client_port=8-9", "RTP/AVP/TCP;interleaved=0-1"]);
+        assert_eq!(both, Ok(vec![udp((8, 9)), tcp((0, 1))]));
+    }
+
+    #[test]
+    fn the_chosen_transport_is_exactly_this() {
+        let chosen =
+            Transport::Udp { client_port: (20654, 20655), server_port: (6970, 6971), ssrc: 0xabc };
+        assert_eq!(
+            chosen.to_string(),
+            "RTP/AVP;unicast;client_port=20654-20655;server_port=6970-6971;ssrc=00000ABC"
+        );
+        let chosen = Transport::Interleaved { channels: (0, 1), ssrc: 0xdead_beef };
+        assert_eq!(chosen.to_string(), "RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=DEADBEEF");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(client in 1_u16.., server in 1_u16.., ssrc: u32, rtp: u8, rtcp: u8) {
+            let client_port = (client, client ^ 1);
+            let server_port = (server, server ^ 1);
+            prop_assume!(client_port.1 > 0 && server_port.1 > 0);
+            let text = Transport::Udp { client_port, server_port, ssrc }.to_string();
+            let offer = TransportOffer {
+                server_port: Some(server_port),
+                ssrc: Some(ssrc),
+                ..udp(client_port)
+            };
+            prop_assert_eq!(TransportOffer::parse(&text), Ok(offer));
+            let text = Transport::Interleaved { channels: (rtp, rtcp), ssrc }.to_string();
+            let offer = TransportOffer { ssrc: Some(ssrc), ..tcp((rtp, rtcp)) };
+            prop_assert_eq!(TransportOffer::parse(&text), Ok(offer));
         }
     }
 }

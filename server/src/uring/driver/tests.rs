@@ -16,8 +16,13 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-const LIMITS: DriverLimits =
-    DriverLimits { blocks: 256, sources_max: 4, reads_max: 64, connections_max: 64 };
+const LIMITS: DriverLimits = DriverLimits {
+    blocks: 256,
+    register_blocks: true,
+    sources_max: 4,
+    reads_max: 64,
+    connections_max: 64,
+};
 
 fn pair_sockets(pairs: u16) -> PairSockets {
     let first = 20_000 + (std::process::id() % 100) as u16 * 100;
@@ -256,6 +261,31 @@ fn trains_arrive_as_packets_from_the_local_address() {
         }
         assert_eq!(receive(&viewer), (bytes[..80].to_vec(), (local, rtp_port + 1).into()));
     }
+}
+
+#[test]
+fn without_ipv6_datagrams_travel_all_the_same() {
+    let sockets = (50_000..60_000)
+        .step_by(4)
+        .find_map(|port| PairSockets::bind_as(port..=port + 3, false).ok())
+        .unwrap();
+    let mut driver = Driver::new(sockets, Waker::new().unwrap(), LIMITS).unwrap();
+    let viewer = receiver("127.0.0.1");
+    let to = viewer.local_addr().unwrap();
+    let bytes = counting(2500);
+    let mut sends = Sends::default();
+    sends.train(PairSocket::Rtp, to, (1000, 3), &bytes);
+    sends.train(PairSocket::Rtp, "[::1]:9".parse().unwrap(), (1000, 1), &bytes[..9]);
+    let results = sends.send(&mut driver);
+    assert!(matches!(results[..], [SendResult::Sent(2500), SendResult::Failed(_)]), "{results:?}");
+    let rtp_port = driver.rtp_ports()[1];
+    for packet in bytes.chunks(1000) {
+        let from = (Ipv4Addr::new(127, 0, 0, 2), rtp_port).into();
+        assert_eq!(receive(&viewer), (packet.to_vec(), from));
+    }
+    viewer.send_to(b"report", ("127.0.0.1", rtp_port + 1)).unwrap();
+    let report = Told::Datagram(PairId(1), PairSocket::Rtcp, to, b"report".to_vec());
+    assert_eq!(events(&mut driver, 1, 1000), [report]);
 }
 
 #[test]

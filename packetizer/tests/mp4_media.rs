@@ -1,0 +1,278 @@
+//! The MP4 index against ffprobe, on other people's files.
+//!
+//! ffprobe reads each file with `-ignore_editlist 1`, so its times are the media's own; it shifts a
+//! track so that negative composition offsets become positive, so times are compared up to a constant
+//! a track.
+
+#![allow(clippy::cast_possible_truncation, clippy::unwrap_used, clippy::print_stdout)]
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use packetizer::codec::CodecConfig;
+use packetizer::container::{IndexError, OpenError, open};
+use packetizer::index::{AccessUnitEntry, MediaIndex, SkipReason, SkippedTrack, TrackId};
+use serde_json::Value;
+
+/// Files where ffprobe and the index differ, and why.
+const EXCEPTIONS: &[(&str, &str)] = &[
+    ("abema-go-mp4/sample_qt.mp4", "cut short: ffprobe yields the units beyond the end as packets"),
+    ("aflnet-live555/ffmpeg-h264-bad-read.mp4", "damaged: the handler type is overwritten"),
+    (
+        "androidx-media/iibbibb_editlist_videoonly.mp4",
+        "the edit begins between two pictures: ffprobe begins it with the later one",
+    ),
+    ("gpac/gpac_cfg_test.mp4", "ffprobe gives up on the scene description tracks"),
+    ("mozilla-mp4parse/chunk_out_of_range.mp4", "ffprobe gives up on one bad chunk table"),
+    (
+        "mozilla-mp4parse/test_case_1185230.mp4",
+        "no media: ffprobe takes the sync flag from garbage",
+    ),
+    ("mutagen/truncated-64bit.mp4", "cut short: ffprobe yields the unit at the end as a packet"),
+    ("sannies-mp4parser/example-sans-amf0.mp4", "without stss all units are sync samples"),
+    ("sannies-mp4parser/Tiny Sample - NEW - Untouched.mp4", "ffprobe marks a unit stss does not"),
+];
+
+/// Tracks that agree today; a change that loses some is a regression.
+const EXACT_TRACKS_MIN: usize = 160;
+
+#[test]
+fn index_agrees_with_ffprobe() {
+    let Some(root) = media_root() else { return };
+    let mut files = Vec::new();
+    collect(&root, &mut files);
+    files.sort();
+    assert!(files.len() > 100, "only {} files", files.len());
+    let (mut exact, mut refused, mut differing) = (0, 0, Vec::new());
+    for path in files {
+        let name = path.strip_prefix(&root).unwrap().display().to_string();
+        let probed = probe(&path, &["-ignore_editlist", "1"]);
+        match open_file(&path) {
+            Ok(index) => {
+                let edited = probe(&path, &["-read_intervals", "%+#64"]);
+                let agreed = compare(&index, &probed)
+                    .and_then(|tracks| compare_edit_lists(&index, &edited).map(|()| tracks));
+                match agreed {
+                    Ok(tracks) => exact += tracks,
+                    Err(why) => differing.push((name, why)),
+                }
+            }
+            Err(OpenError::Index(error)) if is_justified(&error, &path, &probed) => refused += 1,
+            Err(error) => differing.push((name, error.to_string())),
+        }
+    }
+    println!(
+        "{exact} tracks exact, {} files differing, {refused} rightly refused",
+        differing.len()
+    );
+    for (name, why) in &differing {
+        println!("differs: {name}: {why}");
+    }
+    assert!(exact >= EXACT_TRACKS_MIN, "only {exact} tracks exact");
+    for (exception, why) in EXCEPTIONS {
+        let differs = differing.iter().any(|(name, _)| name == exception);
+        assert!(differs, "{exception} agrees: it is no exception ({why})");
+    }
+    let unexplained: Vec<_> = differing
+        .iter()
+        .filter(|(name, _)| !EXCEPTIONS.iter().any(|(exception, _)| name == exception))
+        .collect();
+    assert!(unexplained.is_empty(), "{} unexplained", unexplained.len());
+}
+
+/// Whether a file is refused for a reason ffprobe, or its bytes, confirm.
+fn is_justified(error: &IndexError, path: &Path, probed: &[Probed]) -> bool {
+    let deliverable = |track: &Probed| {
+        ["h264", "aac"].contains(&track.codec.as_str()) && !track.packets.is_empty()
+    };
+    match error {
+        IndexError::Fragmented => {
+            let fragments = || std::fs::read(path).unwrap().windows(4).any(|b| b == b"moof");
+            !probed.iter().any(deliverable) || fragments()
+        }
+        IndexError::NoPlayableTrack { tracks } => probed
+            .iter()
+            .filter(|track| deliverable(track))
+            .all(|track| is_encrypted(tracks, track.container_id)),
+        IndexError::NotMp4
+        | IndexError::MoovMissing
+        | IndexError::Truncated { .. }
+        | IndexError::BoxInvalid { .. }
+        | IndexError::TooLarge { .. } => !probed.iter().any(deliverable),
+    }
+}
+
+fn is_encrypted(skipped: &[SkippedTrack], container_id: u32) -> bool {
+    let encrypted = SkippedTrack { container_id, reason: SkipReason::Encrypted };
+    skipped.contains(&encrypted)
+}
+
+fn media_root() -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/media");
+    if root.is_dir() {
+        return Some(root);
+    }
+    assert!(std::env::var_os("REELRING_REQUIRE_MEDIA").is_none(), "no {}", root.display());
+    println!("skipped: no {}", root.display());
+    None
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if ["mp4", "mov", "m4a", "m4v", "m4b", "3gp"].contains(&extension) {
+            files.push(path);
+        }
+    }
+}
+
+fn open_file(path: &Path) -> Result<MediaIndex, OpenError<std::io::Error>> {
+    let file = File::open(path).unwrap();
+    open(file.metadata().unwrap().len(), |offset, buffer| file.read_at(buffer, offset))
+}
+
+/// A track as ffprobe sees it.
+struct Probed {
+    container_id: u32,
+    codec: String,
+    packets: Vec<Packet>,
+}
+
+struct Packet {
+    offset: u64,
+    bytes: u32,
+    decode: Option<i64>,
+    composition: Option<i64>,
+    sync: bool,
+    discarded: bool,
+}
+
+fn probe(path: &Path, options: &[&str]) -> Vec<Probed> {
+    let output = Command::new("ffprobe")
+        .args(["-v", "quiet", "-print_format", "json"])
+        .args(options)
+        .args(["-show_entries", "stream=index,id,codec_name,codec_tag_string"])
+        .args(["-show_entries", "packet=stream_index,size,pos,dts,pts,flags"])
+        .arg(path)
+        .output()
+        .unwrap();
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+    let number = |value: &Value| -> Option<i64> {
+        value.as_i64().or_else(|| value.as_str().and_then(|text| text.parse().ok()))
+    };
+    let list = |name: &str| json[name].as_array().cloned().unwrap_or_default();
+    let mut tracks: Vec<Probed> = list("streams")
+        .iter()
+        .map(|stream| {
+            let id = stream["id"].as_str().unwrap_or("0x0").trim_start_matches("0x");
+            Probed {
+                container_id: u32::from_str_radix(id, 16).unwrap(),
+                codec: stream["codec_name"].as_str().unwrap_or_default().to_owned(),
+                packets: Vec::new(),
+            }
+        })
+        .collect();
+    for packet in list("packets") {
+        let stream = number(&packet["stream_index"]).unwrap() as usize;
+        tracks[stream].packets.push(Packet {
+            offset: number(&packet["pos"]).unwrap_or(-1) as u64,
+            bytes: number(&packet["size"]).unwrap() as u32,
+            decode: number(&packet["dts"]),
+            composition: number(&packet["pts"]),
+            sync: packet["flags"].as_str().unwrap_or_default().starts_with('K'),
+            discarded: packet["flags"].as_str().unwrap_or_default().contains('D'),
+        });
+    }
+    tracks
+}
+
+/// The number of tracks that agree, all of the file's; otherwise what differs first.
+fn compare(index: &MediaIndex, probed: &[Probed]) -> Result<usize, String> {
+    for (position, track) in index.tracks.iter().enumerate() {
+        let other = probed
+            .iter()
+            .find(|probed| probed.container_id == track.container_id)
+            .ok_or(format!("ffprobe has no track {}", track.container_id))?;
+        let wanted = if matches!(track.codec, CodecConfig::H264(_)) { "h264" } else { "aac" };
+        if other.codec != wanted {
+            return Err(format!("track {} is {}", track.container_id, other.codec));
+        }
+        let units: Vec<AccessUnitEntry> = (0..track.unit_count)
+            .filter_map(|unit| index.unit(TrackId(position as u8), unit))
+            .collect();
+        compare_track(&units, &other.packets)
+            .map_err(|why| format!("track {}: {why}", track.container_id))?;
+    }
+    for other in probed.iter().filter(|other| ["h264", "aac"].contains(&other.codec.as_str())) {
+        let id = other.container_id;
+        let delivered = index.tracks.iter().any(|track| track.container_id == id);
+        if !delivered && !other.packets.is_empty() && !is_encrypted(&index.skipped, id) {
+            return Err(format!("track {id} is missing: {:?}", index.skipped));
+        }
+    }
+    Ok(index.tracks.len())
+}
+
+fn compare_track(units: &[AccessUnitEntry], packets: &[Packet]) -> Result<(), String> {
+    if units.len() != packets.len() {
+        return Err(format!("{} units, {} packets", units.len(), packets.len()));
+    }
+    let (Some(unit), Some(packet)) = (units.first(), packets.first()) else { return Ok(()) };
+    let constant = unit.decode - packet.decode.ok_or("no first dts")?;
+    let composition_constant = unit.composition - packet.composition.ok_or("no first pts")?;
+    for (at, (unit, packet)) in units.iter().zip(packets).enumerate() {
+        if (unit.offset, unit.bytes) != (packet.offset, packet.bytes) {
+            return Err(format!(
+                "unit {at}: {}+{} against {}+{}",
+                unit.offset, unit.bytes, packet.offset, packet.bytes
+            ));
+        }
+        if packet.decode.is_some_and(|decode| decode + constant != unit.decode) {
+            return Err(format!(
+                "unit {at}: decode {} against {:?} + {constant}",
+                unit.decode, packet.decode
+            ));
+        }
+        if packet.composition.is_some_and(|c| c + composition_constant != unit.composition) {
+            return Err(format!(
+                "unit {at}: composition {} against {:?} + {composition_constant}",
+                unit.composition, packet.composition
+            ));
+        }
+        if packet.sync != unit.sync {
+            return Err(format!("unit {at}: sync {} against {}", unit.sync, packet.sync));
+        }
+    }
+    Ok(())
+}
+
+/// With edit lists applied, the first packets ffprobe does not discard are composed when the index
+/// says.
+fn compare_edit_lists(index: &MediaIndex, edited: &[Probed]) -> Result<(), String> {
+    for (position, track) in index.tracks.iter().enumerate() {
+        let packets = edited
+            .iter()
+            .find(|probed| probed.container_id == track.container_id)
+            .map_or(&[][..], |probed| &probed.packets);
+        for packet in packets.iter().filter(|packet| !packet.discarded) {
+            let unit = (0..track.unit_count)
+                .filter_map(|unit| index.unit(TrackId(position as u8), unit))
+                .find(|unit| (unit.offset, unit.bytes) == (packet.offset, packet.bytes));
+            let (Some(unit), Some(composition)) = (unit, packet.composition) else { continue };
+            if unit.composition != composition {
+                let id = track.container_id;
+                let Packet { offset, .. } = packet;
+                return Err(format!(
+                    "edit list, track {id}, packet at {offset}: {} against {composition}",
+                    unit.composition
+                ));
+            }
+        }
+    }
+    Ok(())
+}
