@@ -1,1 +1,298 @@
 //! Presentation descriptions (SDP, RFC 8866) as DESCRIBE answers them (RFC 2326 App. C).
+//!
+//! Order and form of the lines are what every client reads: the control URLs are relative, each
+//! m-line has one payload type, and its rtpmap and fmtp come first among its attributes. Old clients
+//! read 20,000 bytes and lines of 4 KiB, so parameters that would not fit are left out.
+
+use crate::codec::CodecConfig;
+use crate::codec::aac::AacConfig;
+use crate::codec::h264::H264Config;
+use crate::index::{MediaIndex, TRACKS_MAX, Track, TrackId};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use std::fmt::Write;
+use std::net::IpAddr;
+
+/// A description has fewer bytes.
+pub const DESCRIPTION_BYTES_MAX: usize = 20_000;
+/// A line has fewer bytes, its end included.
+pub const LINE_BYTES_MAX: usize = 4096;
+
+/// What the description says besides the index.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// Names this version of the title: another file, another number.
+    pub session_id: u64,
+    /// The server's address as this client knows it.
+    pub address: IpAddr,
+    /// The presentation's name, for people; control characters are replaced, excess is cut off.
+    pub name: &'a str,
+}
+
+/// Describes a presentation: a media section a track, in the index's order.
+#[must_use]
+pub fn presentation_description(index: &MediaIndex, origin: &Origin<'_>) -> String {
+    let mut sdp = String::with_capacity(1024);
+    let parameter_bytes_max = parameter_bytes_max(index.tracks.len());
+    write_session(&mut sdp, index, origin);
+    for (track, id) in index.tracks.iter().zip(0..) {
+        write_media(&mut sdp, track, TrackId(id), parameter_bytes_max);
+    }
+    sdp
+}
+
+/// The payload type of a track's packets, from the dynamic range (RFC 3551 §6).
+#[must_use]
+pub const fn payload_type(track: TrackId) -> u8 {
+    96 + track.0
+}
+
+const _: () = assert!(96 + TRACKS_MAX <= 128);
+
+/// The relative control URL of a track (RFC 2326 App. C.1.1).
+#[must_use]
+pub fn control(track: TrackId) -> String {
+    format!("trackID={}", track.0)
+}
+
+/// The track that a relative control URL names, in exactly the form that [`control`] gives it.
+#[must_use]
+pub fn parse_control(url: &str) -> Option<TrackId> {
+    let track = TrackId(url.strip_prefix("trackID=")?.parse().ok()?);
+    (control(track) == url).then_some(track)
+}
+
+/// `write!` to a string cannot fail.
+macro_rules! line {
+    ($sdp:expr, $($argument:tt)*) => {{
+        let _ = write!($sdp, $($argument)*);
+        $sdp.push_str("\r\n");
+    }};
+}
+
+fn write_session(sdp: &mut String, index: &MediaIndex, origin: &Origin<'_>) {
+    let Origin { session_id, address, name } = origin;
+    // The null address: the client names its own in SETUP (RFC 2326 App. C.1.7).
+    let (family, null) = if address.is_ipv4() { ("IP4", "0.0.0.0") } else { ("IP6", "::") };
+    line!(sdp, "v=0");
+    line!(sdp, "o=- {session_id} {session_id} IN {family} {address}");
+    line!(sdp, "s={}", text(name));
+    line!(sdp, "c=IN {family} {null}");
+    line!(sdp, "t=0 0");
+    line!(sdp, "a=tool:reelring");
+    line!(sdp, "a=control:*");
+    line!(sdp, "a=range:npt=0-{}", index.duration);
+}
+
+/// A name on one line; a session name may not be empty (RFC 8866 §5.3).
+fn text(name: &str) -> String {
+    let name = name[..name.floor_char_boundary(NAME_BYTES_MAX)].trim();
+    if name.is_empty() { "-".to_owned() } else { name.replace(char::is_control, " ") }
+}
+
+fn write_media(sdp: &mut String, track: &Track, id: TrackId, parameter_bytes_max: usize) {
+    let payload_type = payload_type(id);
+    let media = match track.codec {
+        CodecConfig::H264(_) => "video",
+        CodecConfig::Aac(_) => "audio",
+    };
+    line!(sdp, "m={media} 0 RTP/AVP {payload_type}");
+    line!(sdp, "b=AS:{}", kilobits_per_second(track.bits_per_second));
+    match &track.codec {
+        CodecConfig::H264(config) => write_h264(sdp, payload_type, config, parameter_bytes_max),
+        CodecConfig::Aac(config) => write_aac(sdp, payload_type, config, parameter_bytes_max),
+    }
+    line!(sdp, "a=control:{}", control(id));
+    if let Some(language) = track.language.filter(|code| code.iter().all(u8::is_ascii_lowercase)) {
+        line!(sdp, "a=lang:{}", language.map(char::from).iter().collect::<String>());
+    }
+}
+
+/// `b=AS` counts what goes on the wire (RFC 3550 §6.2): headers add about 40 bytes to 1400.
+const fn kilobits_per_second(bits_per_second: u64) -> u64 {
+    bits_per_second.saturating_mul(103).div_ceil(100_000)
+}
+
+/// RFC 6184 §8.2.1.
+fn write_h264(sdp: &mut String, payload_type: u8, config: &H264Config, bytes_max: usize) {
+    line!(sdp, "a=rtpmap:{payload_type} H264/{}", VIDEO_RATE);
+    let [profile, constraints, level] = config.profile_level_id();
+    let _ = write!(
+        sdp,
+        "a=fmtp:{payload_type} packetization-mode=1;\
+         profile-level-id={profile:02X}{constraints:02X}{level:02X}",
+    );
+    let sets = config.sequence_parameter_sets.iter().chain(&config.picture_parameter_sets);
+    let mut left = bytes_max;
+    let mut separator = ";sprop-parameter-sets=";
+    for set in sets.map(|set| STANDARD.encode(set)) {
+        if let Some(rest) = left.checked_sub(separator.len() + set.len()) {
+            left = rest;
+            sdp.push_str(separator);
+            sdp.push_str(&set);
+            separator = ",";
+        }
+    }
+    sdp.push_str("\r\n");
+}
+
+/// RFC 3640 §4.1; the lengths are those that mode AAC-hbr demands (§3.3.6).
+fn write_aac(sdp: &mut String, payload_type: u8, config: &AacConfig, bytes_max: usize) {
+    let rate = config.rtp_rate.ticks_per_second();
+    line!(sdp, "a=rtpmap:{payload_type} mpeg4-generic/{rate}/{}", config.channels);
+    let _ = write!(
+        sdp,
+        "a=fmtp:{payload_type} streamtype=5;profile-level-id=1;mode=AAC-hbr;\
+         sizelength=13;indexlength=3;indexdeltalength=3",
+    );
+    if ";config=".len() + config.audio_specific_config.len() * 2 <= bytes_max {
+        sdp.push_str(";config=");
+        for byte in &config.audio_specific_config {
+            let _ = write!(sdp, "{byte:02X}");
+        }
+    }
+    sdp.push_str("\r\n");
+}
+
+/// Bytes for the codec parameters of each track, so that description and lines stay in bounds.
+const fn parameter_bytes_max(track_count: usize) -> usize {
+    let each = (DESCRIPTION_BYTES_MAX - SESSION_BYTES_MAX)
+        / if track_count == 0 { 1 } else { track_count };
+    let each = if each < LINE_BYTES_MAX { each } else { LINE_BYTES_MAX };
+    each.saturating_sub(MEDIA_BYTES_MAX)
+}
+
+const VIDEO_RATE: u32 = crate::time::ClockRate::VIDEO.ticks_per_second();
+/// Bytes of a presentation's name; more help nobody.
+const NAME_BYTES_MAX: usize = 200;
+/// Bytes of the session section.
+const SESSION_BYTES_MAX: usize = 600;
+/// Bytes of a media section without codec parameters.
+const MEDIA_BYTES_MAX: usize = 300;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::{IndexBuilder, TrackDescription};
+    use crate::time::{ClockRate, Npt};
+
+    const ORIGIN: Origin<'_> = Origin {
+        session_id: 42,
+        address: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)),
+        name: "a film",
+    };
+
+    fn video(set_bytes: usize) -> CodecConfig {
+        let sets =
+            |header: u8| vec![[&[header, 0x64, 0x00, 0x0a][..], &vec![0xac; set_bytes]].concat()];
+        CodecConfig::H264(H264Config {
+            length_bytes: 4,
+            sequence_parameter_sets: sets(0x67),
+            picture_parameter_sets: sets(0x68),
+        })
+    }
+
+    fn audio(config_bytes: usize) -> CodecConfig {
+        CodecConfig::Aac(AacConfig {
+            audio_specific_config: [&[0x12, 0x10][..], &vec![0; config_bytes]].concat(),
+            rtp_rate: ClockRate::new(44_100).unwrap(),
+            channels: 2,
+            unit_samples: 1024,
+        })
+    }
+
+    fn index(codecs: impl IntoIterator<Item = CodecConfig>) -> MediaIndex {
+        let mut builder = IndexBuilder::new();
+        for (codec, container_id) in codecs.into_iter().zip(1..) {
+            let language = (container_id == 2).then_some(*b"fra");
+            let media_rate = ClockRate::new(1000).unwrap();
+            let track = TrackDescription { container_id, codec, media_rate, language };
+            let track = builder.add_track(track).unwrap();
+            builder.push(track, 0, 125_000, 0, 0, 1000, true).unwrap();
+        }
+        builder.finish(Npt::from_nanos(12_345_999_999))
+    }
+
+    #[test]
+    fn an_ordinary_title() {
+        let expected = "\
+            v=0\r\n\
+            o=- 42 42 IN IP4 192.0.2.1\r\n\
+            s=a film\r\n\
+            c=IN IP4 0.0.0.0\r\n\
+            t=0 0\r\n\
+            a=tool:reelring\r\n\
+            a=control:*\r\n\
+            a=range:npt=0-12.345\r\n\
+            m=video 0 RTP/AVP 96\r\n\
+            b=AS:1030\r\n\
+            a=rtpmap:96 H264/90000\r\n\
+            a=fmtp:96 packetization-mode=1;profile-level-id=64000A;\
+            sprop-parameter-sets=Z2QACqw=,aGQACqw=\r\n\
+            a=control:trackID=0\r\n\
+            m=audio 0 RTP/AVP 97\r\n\
+            b=AS:1030\r\n\
+            a=rtpmap:97 mpeg4-generic/44100/2\r\n\
+            a=fmtp:97 streamtype=5;profile-level-id=1;mode=AAC-hbr;sizelength=13;indexlength=3;\
+            indexdeltalength=3;config=1210\r\n\
+            a=control:trackID=1\r\n\
+            a=lang:fra\r\n";
+        assert_eq!(presentation_description(&index([video(1), audio(0)]), &ORIGIN), expected);
+    }
+
+    #[test]
+    fn a_foreign_parser_reads_it_and_its_size_is_bounded() {
+        let long = "e\u{301}\r\n".repeat(1000);
+        for track_count in [0, 1, 2, 5, 32] {
+            for bytes in [0, 1, 100, 1000, 2000, 60_000] {
+                for (name, address) in [("", "192.0.2.1"), (&*long, "2001:db8::1")] {
+                    let codecs = [video(bytes), audio(bytes)].into_iter().cycle();
+                    let index = index(codecs.take(track_count));
+                    let address: IpAddr = address.parse().unwrap();
+                    let origin = Origin { session_id: u64::MAX, address, name };
+                    let sdp = presentation_description(&index, &origin);
+                    assert!(sdp.len() < DESCRIPTION_BYTES_MAX, "{}", sdp.len());
+                    assert!(sdp.split_inclusive('\n').all(|line| line.len() < LINE_BYTES_MAX));
+                    let session = sdp_types::Session::parse(sdp.as_bytes()).unwrap();
+                    assert_eq!(session.medias.len(), track_count);
+                    let addrtype = if address.is_ipv4() { "IP4" } else { "IP6" };
+                    assert_eq!(session.origin.addrtype, addrtype.into());
+                    assert_eq!(session.origin.unicast_address, address.to_string());
+                    assert!(!session.session_name.is_empty());
+                    for (media, track) in session.medias.iter().zip(0..) {
+                        let control = media.get_first_attribute_value("control").unwrap();
+                        assert_eq!(control.and_then(parse_control), Some(TrackId(track)));
+                        assert_eq!(media.fmt, payload_type(TrackId(track)).to_string());
+                        let names = media.attributes.iter().map(|a| a.attribute.as_str());
+                        assert!(names.take(2).eq(["rtpmap", "fmtp"]));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn parameters_are_whole_or_left_out() {
+        let sdp = |codec| presentation_description(&index([codec]), &ORIGIN);
+        assert!(sdp(audio(1800)).contains(";config=121000"));
+        assert!(!sdp(audio(3000)).contains("config="));
+        assert!(!sdp(video(60_000)).contains("sprop"));
+    }
+
+    #[test]
+    fn only_the_canonical_control_url_names_a_track() {
+        for (url, track) in [
+            ("trackID=0", Some(0)),
+            ("trackID=31", Some(31)),
+            ("trackID=", None),
+            ("trackID=+1", None),
+            ("trackID=01", None),
+            ("trackID=256", None),
+            ("trackid=1", None),
+            ("trackID=1/", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_control(url), track.map(TrackId), "{url}");
+        }
+    }
+}

@@ -1,1 +1,618 @@
 //! Cuts a byte stream into RTSP messages and interleaved frames, without I/O.
+//!
+//! A [`Framer`] is lent bytes as they arrive and lends back whole messages, whatever the chunks
+//! were. It reads no more of a message than it must to find the message's end, each byte of a head
+//! once, and holds no more than one unfinished message (at most [`INTERLEAVED_FRAME_BYTES_MAX`] and
+//! its prefix) once it has been asked until it answers `None`.
+
+use crate::limits::{
+    INTERLEAVED_FRAME_BYTES_MAX, REQUEST_BYTES_MAX, REQUEST_HEAD_BYTES_MAX, REQUEST_HEADERS_MAX,
+    RESPONSE_BYTES_MAX, URL_BYTES_MAX,
+};
+use bytes::Bytes;
+use std::fmt;
+
+/// One message of an RTSP connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Message<'a> {
+    /// A request, head and body. Of an HTTP request (a tunnel, or a client at the wrong port) the
+    /// head only: a tunnel's body is a stream of its own.
+    Request(&'a [u8]),
+    /// A response, head and body.
+    Response(&'a [u8]),
+    /// An interleaved frame (RFC 2326 §10.12), without its prefix.
+    Interleaved {
+        /// The channel it belongs to.
+        channel: u8,
+        /// One RTP or RTCP packet.
+        payload: &'a [u8],
+    },
+}
+
+/// Why a byte stream cannot be cut any further. The connection is lost: nothing tells where the
+/// next message starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FramingError {
+    /// What is wrong.
+    pub kind: FramingErrorKind,
+    /// The byte of the stream where it went wrong, counted from the first one pushed.
+    pub position: u64,
+}
+
+/// What is wrong with a byte stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FramingErrorKind {
+    /// Neither an RTSP message nor an interleaved frame starts like this.
+    NotRtsp,
+    /// The request line exceeds its limit.
+    RequestLineTooLarge,
+    /// The head exceeds [`REQUEST_HEAD_BYTES_MAX`].
+    HeadTooLarge,
+    /// There are more than [`REQUEST_HEADERS_MAX`] header lines.
+    TooManyHeaders,
+    /// A Content-Length is no number, or two of them differ.
+    BadContentLength,
+    /// Head and body together exceed [`REQUEST_BYTES_MAX`] or [`RESPONSE_BYTES_MAX`].
+    BodyTooLarge,
+}
+
+impl fmt::Display for FramingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.kind {
+            FramingErrorKind::NotRtsp => "this is not RTSP",
+            FramingErrorKind::RequestLineTooLarge => "the request line is too large",
+            FramingErrorKind::HeadTooLarge => "the message head is too large",
+            FramingErrorKind::TooManyHeaders => "there are too many headers",
+            FramingErrorKind::BadContentLength => "Content-Length cannot be read",
+            FramingErrorKind::BodyTooLarge => "the message body is too large",
+        };
+        write!(f, "{what}, at byte {}", self.position)
+    }
+}
+
+impl std::error::Error for FramingError {}
+
+/// Cuts one direction of a connection into messages.
+#[derive(Debug, Default)]
+pub struct Framer {
+    /// What was pushed and not yet forgotten; messages up to `start` have been lent out.
+    buffer: Vec<u8>,
+    start: usize,
+    /// Where `start` lies in the stream.
+    position: u64,
+    head: HeadScan,
+    failure: Option<FramingError>,
+}
+
+impl Framer {
+    /// A framer at the start of a stream.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A framer that goes on where another's [`Framer::into_unparsed`] stopped; positions count
+    /// from the first of these bytes.
+    #[must_use]
+    pub fn with_unparsed(unparsed: Bytes) -> Self {
+        Self { buffer: unparsed.into(), ..Self::default() }
+    }
+
+    /// What was pushed and not yet lent out as a message.
+    #[must_use]
+    pub fn into_unparsed(mut self) -> Bytes {
+        self.buffer.drain(..self.start);
+        self.buffer.into()
+    }
+
+    /// Appends bytes as they arrived. After an error they are dropped.
+    pub fn push(&mut self, bytes: &[u8]) {
+        if self.failure.is_some() {
+            return;
+        }
+        // Moving only what is smaller than what is forgotten keeps the cost of a byte constant.
+        if self.start > self.buffer.len() / 2 {
+            self.buffer.drain(..self.start);
+            self.start = 0;
+        }
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next whole message; `None` until more bytes are pushed.
+    ///
+    /// # Errors
+    ///
+    /// When the stream is not RTSP or exceeds a limit. The framer stays in that error.
+    #[expect(clippy::should_implement_trait, reason = "it lends, which Iterator cannot")]
+    pub fn next(&mut self) -> Result<Option<Message<'_>>, FramingError> {
+        if let Some(failure) = self.failure {
+            return Err(failure);
+        }
+        self.skip_line_ends();
+        let unparsed = &self.buffer[self.start..];
+        let cut = if unparsed.first() == Some(&b'$') {
+            Ok(cut_interleaved(unparsed))
+        } else {
+            self.head.cut_message(unparsed)
+        };
+        match cut {
+            Ok(Some(cut)) => {
+                let from = self.start;
+                self.consume(cut.bytes);
+                Ok(Some(cut.lend(&self.buffer[from..self.start])))
+            }
+            Ok(None) => {
+                self.forget_if_empty();
+                Ok(None)
+            }
+            Err((kind, offset)) => {
+                let error = FramingError { kind, position: self.position + offset as u64 };
+                *self = Self { failure: Some(error), position: self.position, ..Self::default() };
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether no part of a message waits for the rest of it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.unparsed_bytes() == 0
+    }
+
+    /// How much was pushed and not yet lent out. A caller that does not take every message at once
+    /// stops reading by this.
+    #[must_use]
+    pub fn unparsed_bytes(&self) -> usize {
+        self.buffer.len() - self.start
+    }
+
+    /// How many bytes of the stream have been lent out or skipped.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Skips the line ends that some clients send after a body, or as keep-alive.
+    fn skip_line_ends(&mut self) {
+        let is_line_end = |byte: &&u8| matches!(byte, b'\r' | b'\n');
+        let count = self.buffer[self.start..].iter().take_while(is_line_end).count();
+        self.consume_unscanned(count);
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        self.consume_unscanned(bytes);
+        self.head = HeadScan::default();
+    }
+
+    fn consume_unscanned(&mut self, bytes: usize) {
+        self.start += bytes;
+        self.position += bytes as u64;
+    }
+
+    /// Gives memory back while nothing is pending: most connections are idle.
+    fn forget_if_empty(&mut self) {
+        if self.is_empty() {
+            self.buffer.clear();
+            self.start = 0;
+            self.buffer.shrink_to(IDLE_BYTES_MAX);
+        }
+    }
+}
+
+/// A message found at the start of the unparsed bytes.
+#[derive(Clone, Copy)]
+struct Cut {
+    kind: Kind,
+    bytes: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Request,
+    Response,
+    Interleaved,
+}
+
+impl Cut {
+    fn lend(self, message: &[u8]) -> Message<'_> {
+        match self.kind {
+            Kind::Request => Message::Request(message),
+            Kind::Response => Message::Response(message),
+            Kind::Interleaved => Message::Interleaved {
+                channel: message[1],
+                payload: &message[INTERLEAVED_PREFIX_BYTES..],
+            },
+        }
+    }
+}
+
+fn cut_interleaved(unparsed: &[u8]) -> Option<Cut> {
+    let prefix = unparsed.first_chunk::<INTERLEAVED_PREFIX_BYTES>()?;
+    let payload_bytes = usize::from(u16::from_be_bytes([prefix[2], prefix[3]]));
+    let bytes = INTERLEAVED_PREFIX_BYTES + payload_bytes;
+    (unparsed.len() >= bytes).then_some(Cut { kind: Kind::Interleaved, bytes })
+}
+
+/// How far the head of the unfinished message has been read. Offsets count from its first byte.
+#[derive(Debug, Default)]
+struct HeadScan {
+    /// Known from the first word on.
+    kind: Option<Kind>,
+    /// Where the current line starts, and up to where it has no end.
+    line_start: usize,
+    scanned: usize,
+    lines: usize,
+    is_http: bool,
+    content_bytes: Option<u64>,
+    /// Head and body, known once the head is complete.
+    message_bytes: Option<usize>,
+}
+
+/// What is wrong, and at which offset from the message's first byte. The same for every way to
+/// cut the stream into chunks.
+type Located<T> = Result<T, (FramingErrorKind, usize)>;
+
+impl HeadScan {
+    fn cut_message(&mut self, unparsed: &[u8]) -> Located<Option<Cut>> {
+        let Some(kind) = self.kind_of(unparsed)? else { return Ok(None) };
+        while self.message_bytes.is_none() {
+            let Some(length) = unparsed[self.scanned..].iter().position(|&byte| byte == b'\n')
+            else {
+                self.scanned = unparsed.len();
+                self.check_size(kind, self.scanned)?;
+                return Ok(None);
+            };
+            let line_end = self.scanned + length + 1;
+            self.check_size(kind, line_end)?;
+            self.take_line(&unparsed[self.line_start..line_end], kind)?;
+            self.line_start = line_end;
+            self.scanned = line_end;
+        }
+        let cut = self.message_bytes.map(|bytes| Cut { kind, bytes });
+        Ok(cut.filter(|cut| cut.bytes <= unparsed.len()))
+    }
+
+    /// Request or response, from the first word: `None` while it is incomplete.
+    fn kind_of(&mut self, unparsed: &[u8]) -> Located<Option<Kind>> {
+        if self.kind.is_none() {
+            let word = unparsed.iter().take(METHOD_BYTES_MAX).take_while(|byte| is_token(**byte));
+            let word_bytes = word.count();
+            self.kind = match unparsed.get(word_bytes) {
+                None => None,
+                Some(b' ') if word_bytes > 0 => Some(Kind::Request),
+                Some(b'/') if unparsed.starts_with(b"RTSP/") => Some(Kind::Response),
+                Some(_) => return Err((FramingErrorKind::NotRtsp, word_bytes)),
+            };
+        }
+        Ok(self.kind)
+    }
+
+    /// Fails if a head of which `scanned` bytes are known cannot be within the limits.
+    fn check_size(&self, kind: Kind, scanned: usize) -> Located<()> {
+        if self.lines == 0 && kind == Kind::Request && scanned > REQUEST_LINE_BYTES_MAX {
+            Err((FramingErrorKind::RequestLineTooLarge, REQUEST_LINE_BYTES_MAX))
+        } else if scanned > REQUEST_HEAD_BYTES_MAX {
+            Err((FramingErrorKind::HeadTooLarge, REQUEST_HEAD_BYTES_MAX))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn take_line(&mut self, line: &[u8], kind: Kind) -> Located<()> {
+        let end = self.line_start + line.len();
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if self.lines == 0 {
+            let version =
+                line.trim_ascii_end().rsplit(|&byte| byte == b' ').next().unwrap_or_default();
+            self.is_http = version.starts_with(b"HTTP/");
+        } else if line.is_empty() {
+            self.message_bytes = Some(self.message_bytes(end, kind)?);
+        } else if self.lines > REQUEST_HEADERS_MAX {
+            return Err((FramingErrorKind::TooManyHeaders, self.line_start));
+        } else {
+            self.take_header(line)?;
+        }
+        self.lines += 1;
+        Ok(())
+    }
+
+    fn take_header(&mut self, line: &[u8]) -> Located<()> {
+        let Some(colon) = line.iter().position(|&byte| byte == b':') else { return Ok(()) };
+        if !line[..colon].trim_ascii().eq_ignore_ascii_case(b"Content-Length") {
+            return Ok(());
+        }
+        let bytes = decimal_saturating(line[colon + 1..].trim_ascii());
+        if bytes.is_none() || self.content_bytes.is_some_and(|before| Some(before) != bytes) {
+            return Err((FramingErrorKind::BadContentLength, self.line_start));
+        }
+        self.content_bytes = bytes;
+        Ok(())
+    }
+
+    fn message_bytes(&self, head_bytes: usize, kind: Kind) -> Located<usize> {
+        let limit = if kind == Kind::Response { RESPONSE_BYTES_MAX } else { REQUEST_BYTES_MAX };
+        let content_bytes = if self.is_http { 0 } else { self.content_bytes.unwrap_or(0) };
+        usize::try_from(content_bytes)
+            .ok()
+            .and_then(|content_bytes| head_bytes.checked_add(content_bytes))
+            .filter(|message_bytes| *message_bytes <= limit)
+            .ok_or((FramingErrorKind::BodyTooLarge, head_bytes))
+    }
+}
+
+/// A decimal number, `u64::MAX` if it is larger; `None` if it is none.
+fn decimal_saturating(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let append =
+        |number: u64, digit: &u8| number.saturating_mul(10).saturating_add(u64::from(digit - b'0'));
+    Some(digits.iter().fold(0, append))
+}
+
+/// Whether a method name may contain this byte (RFC 2068 §2.2, `token`).
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?={}".contains(&byte)
+}
+
+/// `$`, channel and length (RFC 2326 §10.12).
+const INTERLEAVED_PREFIX_BYTES: usize = 4;
+/// The longest word that may be a method; RFC 2326 and 7826 stay below half of it.
+const METHOD_BYTES_MAX: usize = 32;
+/// Method, URL and version, and what lies between them.
+const REQUEST_LINE_BYTES_MAX: usize = METHOD_BYTES_MAX + URL_BYTES_MAX + 16;
+/// What an idle framer may keep allocated.
+const IDLE_BYTES_MAX: usize = 512;
+
+const _: () = assert!(REQUEST_LINE_BYTES_MAX < REQUEST_HEAD_BYTES_MAX);
+const _: () = assert!(REQUEST_BYTES_MAX <= INTERLEAVED_FRAME_BYTES_MAX);
+const _: () = assert!(RESPONSE_BYTES_MAX <= INTERLEAVED_FRAME_BYTES_MAX);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    enum Owned {
+        Request(Vec<u8>),
+        Response(Vec<u8>),
+        Interleaved(u8, Vec<u8>),
+    }
+
+    fn request(text: &str) -> Owned {
+        Owned::Request(text.into())
+    }
+
+    /// What a framer makes of a stream that arrives in these chunks.
+    fn cut<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Owned>, Option<FramingError>) {
+        let mut framer = Framer::new();
+        let mut messages = Vec::new();
+        for chunk in chunks {
+            framer.push(chunk);
+            loop {
+                messages.push(match framer.next() {
+                    Ok(None) => break,
+                    Ok(Some(Message::Request(message))) => Owned::Request(message.into()),
+                    Ok(Some(Message::Response(message))) => Owned::Response(message.into()),
+                    Ok(Some(Message::Interleaved { channel, payload })) => {
+                        Owned::Interleaved(channel, payload.into())
+                    }
+                    Err(error) => return (messages, Some(error)),
+                });
+            }
+        }
+        (messages, None)
+    }
+
+    fn error_of(stream: &[u8]) -> Option<FramingError> {
+        cut([stream]).1
+    }
+
+    const MIXED: &[u8] = b"\r\n\r\nOPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n\
+        $\x01\x00\x04\r\n\r\n$\x00\x00\x00\
+        SET_PARAMETER rtsp://h/t RTSP/1.0\nCSeq: 2\ncontent-LENGTH : 5\n\na\n\nb$\
+        RTSP/1.0 200 OK\r\nCSeq: 9\r\nContent-Length: 2\r\n\r\n$$\n\
+        POST /t HTTP/1.0\r\nx-sessioncookie: a\r\nContent-Length: 32767\r\n\r\n\
+        PLAY rtsp://h/t RTSP/1.0\r\nCSeq: 3\r\n\r\n";
+
+    fn mixed_messages() -> Vec<Owned> {
+        vec![
+            request("OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n"),
+            Owned::Interleaved(1, b"\r\n\r\n".into()),
+            Owned::Interleaved(0, Vec::new()),
+            request("SET_PARAMETER rtsp://h/t RTSP/1.0\nCSeq: 2\ncontent-LENGTH : 5\n\na\n\nb$"),
+            Owned::Response(b"RTSP/1.0 200 OK\r\nCSeq: 9\r\nContent-Length: 2\r\n\r\n$$".into()),
+            request("POST /t HTTP/1.0\r\nx-sessioncookie: a\r\nContent-Length: 32767\r\n\r\n"),
+            request("PLAY rtsp://h/t RTSP/1.0\r\nCSeq: 3\r\n\r\n"),
+        ]
+    }
+
+    #[test]
+    fn every_chunk_size_gives_the_same_messages() {
+        for size in 1..=MIXED.len() {
+            assert_eq!(cut(MIXED.chunks(size)), (mixed_messages(), None), "chunks of {size}");
+        }
+    }
+
+    #[test]
+    fn every_hand_over_gives_the_same_messages() {
+        for split in 0..=MIXED.len() {
+            let mut framer = Framer::new();
+            framer.push(&MIXED[..split]);
+            let mut count = 0;
+            while framer.next().unwrap().is_some() {
+                count += 1;
+            }
+            let rest = split as u64 - framer.position();
+            assert_eq!(framer.unparsed_bytes() as u64, rest);
+            assert_eq!(framer.is_empty(), rest == 0);
+            let mut heir = Framer::with_unparsed(framer.into_unparsed());
+            heir.push(&MIXED[split..]);
+            while heir.next().unwrap().is_some() {
+                count += 1;
+            }
+            assert_eq!(count, mixed_messages().len(), "handed over at {split}");
+            assert!(heir.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_is_not_rtsp_is_told_at_its_byte() {
+        let fails_at = |stream: &[u8], kind, position| {
+            assert_eq!(error_of(stream), Some(FramingError { kind, position }));
+        };
+        use FramingErrorKind::{BadContentLength, NotRtsp};
+        fails_at(b"\x16\x03\x01\x02\x00", NotRtsp, 0); // TLS
+        fails_at(b"\0\0\0\0", NotRtsp, 0);
+        fails_at(b" OPTIONS * RTSP/1.0\r\n", NotRtsp, 0);
+        fails_at(b"OPTIONS\r\n\r\n", NotRtsp, 7);
+        fails_at(b"HTTP/1.1 200 OK\r\n\r\n", NotRtsp, 4);
+        fails_at(b"\r\n$\0\0\x01xRTSP:", NotRtsp, 11);
+        fails_at(&[b'A'; 100], NotRtsp, 32);
+        fails_at(b"\xff\xfe", NotRtsp, 0);
+        for length in ["", "-1", "5x", "0x5", "5\r\nContent-Length: 6"] {
+            let stream = format!("PLAY * RTSP/1.0\r\nContent-Length: {length}\r\n\r\n");
+            let line = if length.contains("Content") { 17 + 19 } else { 17 };
+            fails_at(stream.as_bytes(), BadContentLength, line);
+        }
+        assert_eq!(
+            error_of(b"PLAY * RTSP/1.0\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n"),
+            None
+        );
+    }
+
+    #[test]
+    fn a_failed_framer_stays_failed_and_holds_nothing() {
+        let mut framer = Framer::new();
+        framer.push(b"OPTIONS * RTSP/1.0\r\n\r\n\0junk");
+        assert!(framer.next().unwrap().is_some());
+        let error = framer.next().unwrap_err();
+        assert_eq!(error.to_string(), "this is not RTSP, at byte 22");
+        framer.push(b"OPTIONS * RTSP/1.0\r\n\r\n");
+        assert_eq!(framer.next(), Err(error));
+        assert_eq!((framer.buffer.capacity(), framer.unparsed_bytes()), (0, 0));
+    }
+
+    /// Pushes up to `total_bytes` of `pattern` behind `start`; the error, and the most bytes held.
+    fn flood(start: &[u8], pattern: &[u8], total_bytes: usize) -> (Option<FramingError>, usize) {
+        let chunk = pattern.repeat(4096 / pattern.len());
+        let mut framer = Framer::new();
+        framer.push(start);
+        let mut held_bytes = 0;
+        for _ in 0..total_bytes / chunk.len() {
+            framer.push(&chunk);
+            loop {
+                match framer.next() {
+                    Ok(Some(_)) => {}
+                    Ok(None) => break,
+                    Err(error) => return (Some(error), held_bytes),
+                }
+            }
+            held_bytes = held_bytes.max(framer.buffer.capacity());
+        }
+        (None, held_bytes)
+    }
+
+    #[test]
+    fn floods_end_in_an_error_within_bounded_memory() {
+        use FramingErrorKind::{BodyTooLarge, HeadTooLarge, RequestLineTooLarge, TooManyHeaders};
+        let head = b"PLAY * RTSP/1.0\r\n";
+        let table: [(&[u8], &[u8], Option<FramingErrorKind>); 10] = [
+            (b"PLAY ", b"x", Some(RequestLineTooLarge)),
+            (head, b"x", Some(HeadTooLarge)),
+            (head, b"\0", Some(HeadTooLarge)),
+            (b"RTSP/1.0 200 ", b"x", Some(HeadTooLarge)),
+            (head, b"a:b\r\n", Some(TooManyHeaders)),
+            (head, b"\xff\xff\r\n", Some(TooManyHeaders)),
+            (b"PLAY * RTSP/1.0\r\nContent-Length: 4294967296\r\n\r\n", b"x", Some(BodyTooLarge)),
+            (
+                b"RTSP/1.0 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
+                b"x",
+                Some(BodyTooLarge),
+            ),
+            (b"", b"\r\n", None),
+            (b"", b"$\x00\x0f\xfc", None),
+        ];
+        for (start, pattern, kind) in table {
+            let (error, held_bytes) = flood(start, pattern, 10 << 20);
+            assert_eq!(error.map(|error| error.kind), kind, "{start:?}");
+            assert!(held_bytes <= 4 * INTERLEAVED_FRAME_BYTES_MAX, "{held_bytes} for {start:?}");
+        }
+    }
+
+    #[test]
+    fn limits_are_inclusive() {
+        let head = |bytes: usize| {
+            let line = "PLAY * RTSP/1.0\r\n";
+            format!("{line}X: {}\r\n\r\n", "x".repeat(bytes - line.len() - 7))
+        };
+        assert_eq!(head(100).len(), 100);
+        assert_eq!(error_of(head(REQUEST_HEAD_BYTES_MAX).as_bytes()), None);
+        let error = error_of(head(REQUEST_HEAD_BYTES_MAX + 1).as_bytes()).unwrap();
+        assert_eq!(error.kind, FramingErrorKind::HeadTooLarge);
+
+        let headers = |count: usize| format!("PLAY * RTSP/1.0\r\n{}\r\n", "a:b\r\n".repeat(count));
+        assert_eq!(error_of(headers(REQUEST_HEADERS_MAX).as_bytes()), None);
+        let error = error_of(headers(REQUEST_HEADERS_MAX + 1).as_bytes()).unwrap();
+        assert_eq!(error.kind, FramingErrorKind::TooManyHeaders);
+
+        let body = |line: &str, limit: usize, excess: usize| {
+            let digits_bytes = 5;
+            let head_bytes = line.len() + "\r\nContent-Length: \r\n\r\n".len() + digits_bytes;
+            let length = limit - head_bytes + excess;
+            format!("{line}\r\nContent-Length: {length:05}\r\n\r\n{}", "x".repeat(length))
+        };
+        for (line, limit) in
+            [("PLAY * RTSP/1.0", REQUEST_BYTES_MAX), ("RTSP/1.0 200 OK", RESPONSE_BYTES_MAX)]
+        {
+            assert_eq!(error_of(body(line, limit, 0).as_bytes()), None);
+            let error = error_of(body(line, limit, 1).as_bytes()).unwrap();
+            assert_eq!(error.kind, FramingErrorKind::BodyTooLarge);
+        }
+    }
+
+    #[test]
+    fn an_idle_framer_gives_its_memory_back() {
+        let mut framer = Framer::new();
+        framer.push(&[b"$\0\xff\xff".as_slice(), &[7; 65_535]].concat());
+        assert!(framer.next().unwrap().is_some());
+        assert_eq!(framer.next(), Ok(None));
+        assert!(framer.buffer.capacity() <= IDLE_BYTES_MAX);
+    }
+
+    /// Pieces of streams, whole and broken.
+    fn piece() -> impl Strategy<Value = Vec<u8>> {
+        let text = |text: &'static str| Just(text.as_bytes().to_vec());
+        prop_oneof![
+            text("PLAY rtsp://h/t RTSP/1.0\r\nCSeq: 1\r\n\r\n"),
+            text("SET_PARAMETER * RTSP/1.0\nContent-Length: 3\n\n$\r\n"),
+            text("RTSP/1.0 200 OK\r\nContent-Length:4\r\n\r\n\r\n\r\n"),
+            text("GET / HTTP/1.1\r\nContent-Length: 9\r\n\r\n"),
+            text("Content-Length: 1\r\n"),
+            text("\r\n"),
+            text("$\x02\x00\x03abc"),
+            text("$\x02\x00"),
+            prop::collection::vec(any::<u8>(), 0..6),
+            (0_usize..9000).prop_map(|count| vec![b'x'; count]),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_do_not_matter(
+            pieces in prop::collection::vec(piece(), 0..12),
+            sizes in prop::collection::vec(1_usize..400, 1..8),
+        ) {
+            let stream = pieces.concat();
+            let mut rest = stream.as_slice();
+            let chunks = sizes.iter().cycle().map_while(|&size| {
+                let (chunk, after) = rest.split_at(size.min(rest.len()));
+                rest = after;
+                (!chunk.is_empty()).then_some(chunk)
+            });
+            prop_assert_eq!(cut(chunks), cut([stream.as_slice()]));
+        }
+    }
+}

@@ -11,5 +11,7 @@ pub mod mailbox;
 pub mod rtsp;
 pub mod runtime;
 pub mod shard;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
 pub mod title;
 pub mod uring;

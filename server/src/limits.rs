@@ -9,6 +9,11 @@ pub const SESSION_STREAMS_MAX: usize = 8;
 pub const SHARD_PAIRS_MAX: usize = 16;
 /// Shards of one server.
 pub const SHARDS_MAX: usize = 64;
+/// The smallest RTP packet size that may be configured.
+pub const PACKET_BYTES_MIN: u16 = 512;
+/// The largest: what an Ethernet frame carries over IPv4. go2rtc takes no interleaved one above 1500
+/// (interop: 4.9).
+pub const PACKET_BYTES_MAX: u16 = 1472;
 
 /// An RTSP request, head and body together.
 pub const REQUEST_BYTES_MAX: usize = 16 * 1024;
@@ -16,6 +21,8 @@ pub const REQUEST_BYTES_MAX: usize = 16 * 1024;
 pub const REQUEST_HEAD_BYTES_MAX: usize = 8 * 1024;
 /// Header lines of one request.
 pub const REQUEST_HEADERS_MAX: usize = 64;
+/// An RTSP response as our client reads it, head and body together: a presentation description fits.
+pub const RESPONSE_BYTES_MAX: usize = 48 * 1024;
 /// A request URL.
 pub const URL_BYTES_MAX: usize = 2 * 1024;
 /// An interleaved frame's payload: the length field has 16 bits (RFC 2326 §10.12).
@@ -41,10 +48,19 @@ pub const CONNECTION_TURN_BYTES_MAX: usize = 256 * 1024;
 
 /// Trains a shard sends in one turn before it looks at its mailbox and ring again.
 pub const TURN_TRAINS_MAX: usize = 1024;
+/// Images a stream holds: the one it sends from and those of the segments behind it.
+pub const IMAGES_AHEAD_MAX: usize = 8;
+/// How long before its first packet an image is asked for, in nanoseconds.
+pub const PREFETCH_LEAD: u64 = 1_000_000_000;
+/// Titles that one shard has open at once.
+pub const SHARD_SOURCES_MAX: usize = 4096;
+/// Reads that one shard has under way at once.
+pub const SHARD_READS_MAX: usize = 64;
 /// A UDP stream this late skips to its next sync sample.
 pub const LATENESS_MAX: Duration = Duration::from_secs(1);
 
 const _: () = assert!(REQUEST_HEAD_BYTES_MAX <= REQUEST_BYTES_MAX);
+const _: () = assert!(SDP_BYTES_MAX + REQUEST_HEAD_BYTES_MAX <= RESPONSE_BYTES_MAX);
 const _: () = assert!(SDP_BYTES_MAX < CONNECTION_PENDING_BYTES_MAX);
 const _: () = assert!(TRAIN_BYTES_MAX as usize <= CONNECTION_TURN_BYTES_MAX);
 const _: () = assert!(TRAIN_PACKETS_MAX <= 64);

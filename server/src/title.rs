@@ -49,3 +49,12 @@ pub struct SourceFile {
 
 /// How titles are passed around.
 pub type SharedTitle = Arc<Title>;
+
+impl Title {
+    /// What offsets and lengths of reads must be multiples of; 1 through the page cache.
+    #[must_use]
+    pub fn alignment(&self) -> u64 {
+        let direct = self.file.as_ref().and_then(|file| file.direct_alignment);
+        direct.map_or(1, u64::from)
+    }
+}

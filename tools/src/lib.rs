@@ -1,1 +1,15 @@
-//! The RTSP client and verifier that the tools share.
+//! The RTSP client and verifier that the tools and the end-to-end tests share.
+//!
+//! Nothing here uses the server's own parsers or packet writers: a client that shared them would
+//! share their misreadings. Presentation descriptions and RTCP are read by foreign crates.
+
+pub mod client;
+pub mod clock;
+pub mod headers;
+pub mod inspect;
+pub mod load;
+pub mod message;
+pub mod packet;
+pub mod presentation;
+pub mod socket;
+pub mod verify;

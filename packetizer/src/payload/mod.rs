@@ -1,1 +1,237 @@
 //! Payload formats: access unit → packets, one file a payload format.
+//!
+//! A payload format cuts an access unit and hands the pieces to a [`PacketWriter`], which lays the
+//! packets one behind the other and remembers how long they are.
+
+pub mod aac;
+pub mod h264;
+
+use crate::rtp::{HEADER_BYTES, Header, MARKER};
+
+/// Bytes in front of an interleaved packet: `$`, channel, length (RFC 2326 §10.12).
+pub const INTERLEAVED_PREFIX_BYTES: usize = 4;
+/// The smallest packet limit that every payload format can work with.
+pub const PACKET_BYTES_MIN: u16 = 64;
+
+/// A run of packets of one length, of which the last may be shorter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Packets; never zero.
+    pub packet_count: u32,
+    /// Bytes from one packet's start to the next, prefix included.
+    pub packet_bytes: u16,
+    /// Bytes of the last packet, prefix included.
+    pub last_packet_bytes: u16,
+}
+
+impl Run {
+    /// Bytes of all its packets, wrapping beyond 4 GiB.
+    #[must_use]
+    pub const fn bytes(&self) -> u32 {
+        (self.packet_count - 1)
+            .wrapping_mul(self.packet_bytes as u32)
+            .wrapping_add(self.last_packet_bytes as u32)
+    }
+}
+
+/// Lays packets one behind the other, each with its header (and interleaved prefix).
+#[derive(Debug)]
+pub struct PacketWriter {
+    bytes: Vec<u8>,
+    /// Runs of the unit being written.
+    runs: Vec<Run>,
+    header: Header,
+    channel: Option<u8>,
+    payload_bytes_max: usize,
+    /// Where the packet being written begins.
+    start: usize,
+}
+
+impl PacketWriter {
+    /// A writer behind `bytes`, whose first packet has the header's sequence number. `channel` is
+    /// that of interleaved packets; `packet_bytes_max` counts the RTP header but not the prefix and
+    /// is at least [`PACKET_BYTES_MIN`].
+    #[must_use]
+    pub fn new(bytes: Vec<u8>, header: Header, channel: Option<u8>, packet_bytes_max: u16) -> Self {
+        debug_assert!(packet_bytes_max >= PACKET_BYTES_MIN);
+        let payload_bytes_max = usize::from(packet_bytes_max).saturating_sub(HEADER_BYTES);
+        let start = bytes.len();
+        Self { bytes, runs: Vec::new(), header, channel, payload_bytes_max, start }
+    }
+
+    /// Most payload bytes of a packet.
+    #[must_use]
+    pub const fn payload_bytes_max(&self) -> usize {
+        self.payload_bytes_max
+    }
+
+    /// Makes room for so many bytes more.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.bytes.reserve(bytes);
+    }
+
+    /// Everything written so far.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The runs of the unit written last.
+    #[must_use]
+    pub fn runs(&self) -> &[Run] {
+        &self.runs
+    }
+
+    /// Gives the bytes back.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// Begins an access unit (or bundle): its packets have this timestamp.
+    pub fn begin_unit(&mut self, timestamp: u32) {
+        self.runs.clear();
+        self.header.timestamp = timestamp;
+    }
+
+    /// Sets the marker on the last packet of the unit, if it has any.
+    pub fn mark_last(&mut self) {
+        if let Some(run) = self.runs.last() {
+            let packet = self.bytes.len() - usize::from(run.last_packet_bytes);
+            let kind = packet + self.prefix_bytes() + 1;
+            self.bytes[kind] |= MARKER;
+        }
+    }
+
+    /// Writes a packet whose payload is these pieces.
+    fn packet(&mut self, pieces: [&[u8]; 2]) {
+        self.begin_packet();
+        self.bytes.extend_from_slice(pieces[0]);
+        self.bytes.extend_from_slice(pieces[1]);
+        self.end_packet();
+    }
+
+    /// Begins a packet; its payload is what [`Self::push`] adds until [`Self::end_packet`].
+    fn begin_packet(&mut self) {
+        self.start = self.bytes.len();
+        let header = self.header.to_bytes();
+        match self.channel {
+            None => self.bytes.extend_from_slice(&header),
+            Some(channel) => {
+                let mut prefixed = [0; INTERLEAVED_PREFIX_BYTES + HEADER_BYTES];
+                prefixed[..2].copy_from_slice(&[b'$', channel]);
+                prefixed[INTERLEAVED_PREFIX_BYTES..].copy_from_slice(&header);
+                self.bytes.extend_from_slice(&prefixed);
+            }
+        }
+    }
+
+    fn push(&mut self, piece: &[u8]) {
+        self.bytes.extend_from_slice(piece);
+    }
+
+    /// The payload of the packet being written.
+    fn payload(&mut self) -> &mut [u8] {
+        let start = self.start + self.prefix_bytes() + HEADER_BYTES;
+        &mut self.bytes[start..]
+    }
+
+    fn end_packet(&mut self) {
+        let bytes = self.bytes.len() - self.start;
+        debug_assert!(bytes <= self.prefix_bytes() + HEADER_BYTES + self.payload_bytes_max);
+        #[allow(clippy::cast_possible_truncation, reason = "limits are 16 bits wide")]
+        let packet_bytes = bytes as u16;
+        if self.channel.is_some() {
+            #[allow(clippy::cast_possible_truncation, reason = "four")]
+            let length = packet_bytes - INTERLEAVED_PREFIX_BYTES as u16;
+            self.bytes[self.start + 2..self.start + 4].copy_from_slice(&length.to_be_bytes());
+        }
+        self.header.sequence = self.header.sequence.wrapping_add(1);
+        match self.runs.last_mut() {
+            Some(run)
+                if run.last_packet_bytes == run.packet_bytes
+                    && packet_bytes <= run.packet_bytes =>
+            {
+                run.packet_count += 1;
+                run.last_packet_bytes = packet_bytes;
+            }
+            _ => self.runs.push(Run {
+                packet_count: 1,
+                packet_bytes,
+                last_packet_bytes: packet_bytes,
+            }),
+        }
+    }
+
+    const fn prefix_bytes(&self) -> usize {
+        if self.channel.is_some() { INTERLEAVED_PREFIX_BYTES } else { 0 }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::rtp::{Packet, Ssrc};
+
+    const HEADER: Header = Header {
+        marker: false,
+        payload_type: 97,
+        sequence: 0xffff,
+        timestamp: 0,
+        ssrc: Ssrc(0x0a0b_0c0d),
+    };
+
+    /// A writer of datagrams, as the payload formats' tests use it.
+    pub(crate) fn writer(packet_bytes_max: u16) -> PacketWriter {
+        let mut writer = PacketWriter::new(Vec::new(), HEADER, None, packet_bytes_max);
+        writer.begin_unit(1000);
+        writer
+    }
+
+    /// Marker and payload of each packet of the one unit that was written.
+    pub(crate) fn payloads(writer: &PacketWriter) -> Vec<(bool, &[u8])> {
+        let mut rest = writer.bytes();
+        let mut payloads = Vec::new();
+        for run in writer.runs() {
+            for left in (0..run.packet_count).rev() {
+                let bytes = if left == 0 { run.last_packet_bytes } else { run.packet_bytes };
+                let (bytes, tail) = rest.split_at(usize::from(bytes));
+                let packet = Packet::parse(bytes).unwrap();
+                payloads.push((packet.header.marker, &bytes[packet.payload]));
+                rest = tail;
+            }
+        }
+        assert!(rest.is_empty());
+        payloads
+    }
+
+    #[test]
+    fn packets_of_one_length_and_a_shorter_one_are_a_run() {
+        let mut writer = writer(200);
+        for payload_bytes in [100, 100, 40, 40, 90, 10, 10] {
+            writer.packet([&vec![7; payload_bytes], &[]]);
+        }
+        let run = |packet_count, packet_bytes, last_packet_bytes| Run {
+            packet_count,
+            packet_bytes,
+            last_packet_bytes,
+        };
+        let runs = [run(3, 112, 52), run(1, 52, 52), run(2, 102, 22), run(1, 22, 22)];
+        assert_eq!(writer.runs(), runs);
+        assert_eq!(runs.iter().map(Run::bytes).sum::<u32>() as usize, writer.bytes().len());
+    }
+
+    #[test]
+    fn interleaved_packets_have_their_prefix() {
+        let mut writer = PacketWriter::new(vec![1, 2, 3], HEADER, Some(6), 100);
+        writer.begin_unit(0x0102_0304);
+        writer.packet([b"ab", b"c"]);
+        writer.packet([b"d", b""]);
+        writer.mark_last();
+        let mut wire = vec![1, 2, 3, b'$', 6, 0, 15, 0x80, 97, 0xff, 0xff, 1, 2, 3, 4];
+        wire.extend_from_slice(b"\x0a\x0b\x0c\x0dabc");
+        wire.extend_from_slice(&[b'$', 6, 0, 13, 0x80, 0x80 | 97, 0, 0, 1, 2, 3, 4]);
+        wire.extend_from_slice(b"\x0a\x0b\x0c\x0dd");
+        assert_eq!(writer.bytes(), wire);
+    }
+}

@@ -1,19 +1,22 @@
 //! What was typed (file and flags) → what the program needs, checked.
 
+mod budget;
+mod check;
+mod host;
+mod media_root;
+mod raw;
+pub mod units;
+
+pub use budget::{Budget, SHARD_MEMORY_BYTES_MIN};
+pub use check::ConfigError;
+pub use host::Host;
+pub use media_root::MediaRoot;
+pub use raw::{FileError, LogFormat, RawConfig};
+
 use packetizer::image::PayloadClass;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::time::Duration;
-
-/// A directory of titles.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MediaRoot {
-    /// First path component of its titles' URLs; `None` puts them at the top.
-    pub name: Option<String>,
-    /// The directory.
-    pub directory: PathBuf,
-}
 
 /// What the program needs. Made from what was typed by `RawConfig::check` only, so that it cannot be wrong.
 #[derive(Clone, Debug)]
@@ -46,4 +49,13 @@ pub struct Config {
     pub session_timeout: Duration,
     /// How long a drain may take.
     pub drain_deadline: Duration,
+}
+
+/// How logs are written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// Which lines, as `tracing_subscriber::EnvFilter` reads it.
+    pub filter: String,
+    /// How a line looks.
+    pub format: LogFormat,
 }

@@ -1,1 +1,488 @@
-//! Connections, sessions, catalog, admission.
+//! Connections, sessions, catalog, admission: the pure core of the control thread.
+//!
+//! [`Control`] performs nothing and reads no clock. Its shell calls it with what happened and does
+//! what the [`Effect`]s say; under simulation another shell does the same.
+
+mod admission;
+mod catalog;
+mod connection;
+mod deadlines;
+mod effect;
+mod methods;
+mod session;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use catalog::{Candidate, OPENING_MAX, OpenError, OpenRequest};
+pub use effect::{Effect, OpenToken};
+
+use crate::clock::MonoTime;
+use crate::config::Config;
+use crate::framing::Message;
+use crate::mailbox::{CloseReason, Command, ConnectionId, EndReason, Report, SessionKey, Token};
+use crate::rtsp::{Request, Response, StatusCode};
+use crate::title::SharedTitle;
+use admission::Admission;
+use bytes::Bytes;
+use catalog::Catalog;
+use connection::{AfterReply, Connection, Home, Underway};
+use deadlines::Deadlines;
+use methods::{Answer, Outcome, Pending, Reply};
+use session::{Sessions, State, Stream};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::mem;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tracing::{debug, info};
+
+/// The control thread's state machine.
+pub struct Control {
+    config: Arc<Config>,
+    random: Box<dyn FnMut() -> u128>,
+    connections: BTreeMap<ConnectionId, Connection>,
+    deadlines: Deadlines,
+    sessions: Sessions,
+    /// Requests that wait for a shard's report.
+    pending: BTreeMap<Token, Pending>,
+    admission: Admission,
+    catalog: Catalog,
+    shard_count: usize,
+    tokens_made: u64,
+    sessions_made: u64,
+    /// While draining: the shards that have not finished.
+    draining: Option<BTreeSet<usize>>,
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control")
+            .field("connections", &self.connections.len())
+            .field("sessions", &self.sessions.len())
+            .field("pending", &self.pending.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Control {
+    /// Control over `shard_count` shards. `random` yields the bits of session ids and must be
+    /// unpredictable outside of tests.
+    #[must_use]
+    pub fn new(config: Arc<Config>, shard_count: usize, random: Box<dyn FnMut() -> u128>) -> Self {
+        let index_bytes_max = config.memory_bytes / INDEX_MEMORY_SHARE;
+        Self {
+            admission: Admission::new(&config, shard_count),
+            catalog: Catalog::new(config.media.clone(), index_bytes_max),
+            config,
+            random,
+            connections: BTreeMap::new(),
+            deadlines: Deadlines::default(),
+            sessions: Sessions::default(),
+            pending: BTreeMap::new(),
+            shard_count,
+            tokens_made: 0,
+            sessions_made: 0,
+            draining: None,
+        }
+    }
+
+    /// A client has connected from `peer` and reached `local`. Returns whether it may stay; if not,
+    /// the shell closes it at once and nothing more is said of it.
+    #[must_use]
+    pub fn connected(
+        &mut self,
+        now: MonoTime,
+        id: ConnectionId,
+        peer: SocketAddr,
+        local: SocketAddr,
+    ) -> bool {
+        let canonical =
+            |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
+        let (peer, local) = (canonical(peer), canonical(local));
+        if self.draining.is_some() {
+            return false;
+        }
+        if let Err(refusal) = self.admission.admit_connection(peer.ip()) {
+            debug!(connection = id.0, %peer, ?refusal, "connection refused");
+            return false;
+        }
+        debug!(connection = id.0, %peer, %local, "connection opened");
+        self.connections.insert(id, Connection::new(peer, local));
+        self.refresh_deadline(now, id);
+        true
+    }
+
+    /// Whether the shell should read from the connection. While a request of it is under way, the
+    /// next one stays in the socket.
+    #[must_use]
+    pub fn wants_read(&self, id: ConnectionId) -> bool {
+        self.connections.get(&id).is_some_and(Connection::wants_read)
+    }
+
+    /// Bytes arrived on a connection.
+    pub fn received(
+        &mut self,
+        now: MonoTime,
+        id: ConnectionId,
+        bytes: &[u8],
+        effects: &mut Vec<Effect>,
+    ) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.framer.push(bytes);
+            self.proceed(now, id, effects);
+        }
+    }
+
+    /// The connection's [`Effect::Write`] has completed.
+    pub fn written(&mut self, now: MonoTime, id: ConnectionId, effects: &mut Vec<Effect>) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Underway::Writing(then) = &connection.underway else { return };
+        let then = *then;
+        connection.underway = Underway::Reading;
+        match then {
+            AfterReply::NextRequest => {}
+            AfterReply::Start(session) => self.start(session, effects),
+            AfterReply::Adopt(shard) => {
+                if !connection.carries.is_empty() {
+                    let framer = mem::take(&mut connection.framer);
+                    connection.home = Home::Shard(shard);
+                    let (peer, unparsed) = (connection.peer, framer.into_unparsed());
+                    effects.push(Effect::Adopt { connection: id, shard, peer, unparsed });
+                }
+            }
+            AfterReply::Close => return self.close(id, effects),
+        }
+        self.proceed(now, id, effects);
+    }
+
+    /// A connection is gone: the client closed it, it failed, or [`Effect::Close`] was performed.
+    pub fn closed(&mut self, now: MonoTime, id: ConnectionId, effects: &mut Vec<Effect>) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        for session in mem::take(&mut connection.carries) {
+            self.tear_down_session(now, session, "connection closed", effects);
+        }
+        self.forget_connection(id);
+    }
+
+    /// A shard reports.
+    pub fn report(
+        &mut self,
+        now: MonoTime,
+        shard: usize,
+        report: Report,
+        effects: &mut Vec<Effect>,
+    ) {
+        match report {
+            Report::SetUp { token, result } => self.setup_answered(now, token, result, effects),
+            Report::Cued { token, cued } => self.play_answered(now, token, cued, effects),
+            Report::Paused { token, position } => {
+                self.pause_answered(now, token, position, effects);
+            }
+            Report::Request { connection, bytes } => {
+                if self.connections.contains_key(&connection) {
+                    self.handle(now, connection, bytes, effects);
+                }
+            }
+            Report::ConnectionClosed { connection, reason } => {
+                log_adopted_closed(connection, reason);
+                self.forget_connection(connection);
+            }
+            Report::Finished { session } => {
+                if let Some(session) = self.sessions.get_mut(session) {
+                    debug!(session = ?session.id, "range finished");
+                    session.state = State::Ready { paused: None };
+                }
+            }
+            Report::Ended { session, reason } => {
+                self.end_session(now, session, &describe_end(reason));
+            }
+            Report::Drained => self.drained(shard, effects),
+            Report::Counters(counters) => effects.push(Effect::ShowCounters { shard, counters }),
+        }
+    }
+
+    /// The answer to [`Effect::OpenTitle`].
+    pub fn title_opened(
+        &mut self,
+        now: MonoTime,
+        token: OpenToken,
+        result: Result<SharedTitle, OpenError>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let (waiting, result) = self.catalog.opened(now, token, result);
+        for id in waiting {
+            let result = result.clone();
+            self.resume(now, id, effects, |control, request, effects| {
+                control.title_found(id, request, result, effects)
+            });
+        }
+    }
+
+    /// When [`Control::advance`] is due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<MonoTime> {
+        self.deadlines.next()
+    }
+
+    /// Closes connections that have not moved on in time.
+    pub fn advance(&mut self, now: MonoTime, effects: &mut Vec<Effect>) {
+        while let Some(id) = self.deadlines.pop_due(now) {
+            debug!(connection = id.0, "connection exceeded its deadline");
+            self.close(id, effects);
+        }
+    }
+
+    /// No new sessions from now on; every shard ends its own. [`Effect::Drained`] follows.
+    pub fn drain(&mut self, effects: &mut Vec<Effect>) {
+        if self.draining.is_some() {
+            return;
+        }
+        info!(sessions = self.sessions.len(), "draining");
+        self.draining = Some((0..self.shard_count).collect());
+        effects.extend(
+            (0..self.shard_count).map(|shard| Effect::Command { shard, command: Command::Drain }),
+        );
+    }
+
+    /// Asks every shard for its counters; [`Effect::ShowCounters`] follows for each.
+    pub fn snapshot(&self, effects: &mut Vec<Effect>) {
+        effects.extend(
+            (0..self.shard_count)
+                .map(|shard| Effect::Command { shard, command: Command::Snapshot }),
+        );
+    }
+
+    /// Handles the requests that have arrived whole, as long as each is answered at once.
+    fn proceed(&mut self, now: MonoTime, id: ConnectionId, effects: &mut Vec<Effect>) {
+        while let Some(connection) = self.connections.get_mut(&id) {
+            if !connection.wants_read() {
+                break;
+            }
+            let message = match connection.framer.next() {
+                Ok(None) => {
+                    connection.note_progress(now);
+                    break;
+                }
+                // Nothing was asked of the client, and control owns no interleaved stream.
+                Ok(Some(Message::Response(_) | Message::Interleaved { .. })) => continue,
+                Ok(Some(Message::Request(bytes))) => Bytes::copy_from_slice(bytes),
+                Err(error) => {
+                    debug!(connection = id.0, %error, "connection cannot be cut into requests");
+                    let status = StatusCode::of_framing_error(error.kind);
+                    let reply = Reply::of(Response::new(status, None)).then(AfterReply::Close);
+                    self.reply(id, reply, effects);
+                    break;
+                }
+            };
+            connection.request_complete();
+            self.handle(now, id, message, effects);
+        }
+        self.refresh_deadline(now, id);
+    }
+
+    /// Handles one request; the connection is reading, here or in its shard.
+    fn handle(
+        &mut self,
+        now: MonoTime,
+        id: ConnectionId,
+        message: Bytes,
+        effects: &mut Vec<Effect>,
+    ) {
+        match Request::parse(&message) {
+            Ok(request) => {
+                debug!(connection = id.0, method = %request.method, "request");
+                let outcome = self.answer(now, id, &request, effects);
+                self.settle(id, &message, request.cseq, outcome, effects);
+            }
+            Err(error) => {
+                debug!(connection = id.0, %error, "request refused");
+                let reply = Reply::of(Response::new(error.status(), error.cseq));
+                self.reply(id, reply, effects);
+            }
+        }
+    }
+
+    /// Goes on with the request that waited, if the connection still does.
+    fn resume(
+        &mut self,
+        now: MonoTime,
+        id: ConnectionId,
+        effects: &mut Vec<Effect>,
+        go_on: impl FnOnce(&mut Self, &Request<'_>, &mut Vec<Effect>) -> Answer,
+    ) {
+        let waiting = self.connections.get_mut(&id).and_then(Connection::take_request);
+        let Some(message) = waiting else { return };
+        if let Ok(request) = Request::parse(&message) {
+            let outcome = go_on(self, &request, effects);
+            self.settle(id, &message, request.cseq, outcome, effects);
+        }
+        self.proceed(now, id, effects);
+    }
+
+    /// Replies, or has the connection wait.
+    fn settle(
+        &mut self,
+        id: ConnectionId,
+        message: &Bytes,
+        cseq: &str,
+        outcome: Answer,
+        effects: &mut Vec<Effect>,
+    ) {
+        let underway = match outcome {
+            Ok(Outcome::Reply(reply)) => return self.reply(id, reply, effects),
+            Err(rejection) => return self.reply(id, rejection.into_reply(cseq), effects),
+            Ok(Outcome::AwaitTitle) => Underway::Title(message.clone()),
+            Ok(Outcome::AwaitShard) => Underway::Shard(message.clone()),
+        };
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.underway = underway;
+        }
+    }
+
+    /// Sends a reply, by the shard if that has the connection.
+    fn reply(&mut self, id: ConnectionId, reply: Reply, effects: &mut Vec<Effect>) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Reply { bytes, then } = reply;
+        let shard = match connection.home {
+            Home::Control => {
+                connection.underway = Underway::Writing(then);
+                return effects.push(Effect::Write { connection: id, bytes });
+            }
+            Home::Shard(shard) => shard,
+        };
+        connection.underway = Underway::Reading;
+        let session = match then {
+            AfterReply::Start(session) => Some(session),
+            AfterReply::NextRequest | AfterReply::Adopt(_) | AfterReply::Close => None,
+        };
+        let is_here = |key: &SessionKey| {
+            self.sessions.get(*key).is_some_and(|session| session.shard == shard)
+        };
+        let start = session.filter(is_here);
+        let close = then == AfterReply::Close;
+        let command = Command::Reply { connection: id, bytes, start, close };
+        effects.push(Effect::Command { shard, command });
+        // A session of another shard, set up by another connection: the shards do not know each
+        // other, so the reply may be overtaken by the first packets.
+        if let (Some(session), None) = (session, start) {
+            self.start(session, effects);
+        }
+    }
+
+    fn start(&self, key: SessionKey, effects: &mut Vec<Effect>) {
+        if let Some(session) = self.sessions.get(key) {
+            info!(session = ?session.id, title = session.title.name, "playing");
+            let command = Command::Start { session: key };
+            effects.push(Effect::Command { shard: session.shard, command });
+        }
+    }
+
+    fn close(&mut self, id: ConnectionId, effects: &mut Vec<Effect>) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.underway = Underway::Closing;
+            self.deadlines.set(id, None);
+            effects.push(Effect::Close { connection: id });
+        }
+    }
+
+    fn forget_connection(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.remove(&id) {
+            debug!(connection = id.0, "connection closed");
+            self.deadlines.set(id, None);
+            self.admission.release_connection(connection.peer.ip());
+        }
+    }
+
+    fn refresh_deadline(&mut self, now: MonoTime, id: ConnectionId) {
+        let deadline = self.connections.get(&id).and_then(|connection| connection.deadline(now));
+        self.deadlines.set(id, deadline);
+    }
+
+    /// Has the shard end a session, and forgets it.
+    fn tear_down_session(
+        &mut self,
+        now: MonoTime,
+        key: SessionKey,
+        reason: &str,
+        effects: &mut Vec<Effect>,
+    ) {
+        if let Some(session) = self.sessions.get(key) {
+            let command = Command::TearDown { session: key, track: None };
+            effects.push(Effect::Command { shard: session.shard, command });
+            self.end_session(now, key, reason);
+        }
+    }
+
+    /// Forgets a session that its shard has ended or been told to end.
+    fn end_session(&mut self, now: MonoTime, key: SessionKey, reason: &str) {
+        let Some(session) = self.sessions.remove(key) else { return };
+        for stream in &session.streams {
+            self.admission.release(session.shard, stream.bits_per_second);
+        }
+        self.admission.release_session(session.peer, session.title.source, session.shard);
+        info!(
+            session = ?session.id,
+            peer = %session.peer,
+            title = session.title.name,
+            reason,
+            "session ended"
+        );
+        for id in session.streams.iter().filter_map(Stream::interleaved_in) {
+            if let Some(connection) = self.connections.get_mut(&id) {
+                connection.carries.remove(&key);
+            }
+        }
+        if let Some(connection) = self.connections.get_mut(&session.connection) {
+            connection.sessions.remove(&key);
+            if connection.wants_read() {
+                self.refresh_deadline(now, session.connection);
+            }
+        }
+    }
+
+    fn drained(&mut self, shard: usize, effects: &mut Vec<Effect>) {
+        let Some(remaining) = &mut self.draining else { return };
+        if remaining.remove(&shard) && remaining.is_empty() {
+            let open: Vec<ConnectionId> = self.connections.keys().copied().collect();
+            for id in open {
+                self.close(id, effects);
+            }
+            effects.push(Effect::Drained);
+        }
+    }
+
+    fn next_token(&mut self) -> Token {
+        self.tokens_made += 1;
+        Token(self.tokens_made)
+    }
+}
+
+fn log_adopted_closed(connection: ConnectionId, reason: CloseReason) {
+    match reason {
+        CloseReason::Peer(_) | CloseReason::Server => {
+            debug!(connection = connection.0, ?reason, "adopted connection closed");
+        }
+        CloseReason::NotRtsp | CloseReason::Overflow | CloseReason::Deadline => {
+            info!(connection = connection.0, ?reason, "adopted connection closed");
+        }
+    }
+}
+
+fn describe_end(reason: EndReason) -> String {
+    match reason {
+        EndReason::TimedOut => "timed out".to_owned(),
+        EndReason::ConnectionClosed => "connection closed".to_owned(),
+        EndReason::SourceFailed(Some(number)) => {
+            format!("read failed: {}", std::io::Error::from_raw_os_error(number))
+        }
+        EndReason::SourceFailed(None) => "the file has shrunk".to_owned(),
+        EndReason::MediaInvalid => "the media bytes are not what the index says".to_owned(),
+        EndReason::Drained => "server drained".to_owned(),
+    }
+}
+
+/// Indexes may take this share of the memory, one in so many parts; images and read pools have the
+/// rest.
+const INDEX_MEMORY_SHARE: u64 = 4;

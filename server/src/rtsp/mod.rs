@@ -1,1 +1,33 @@
-//! RTSP without I/O: request, response, typed headers.
+//! RTSP 1.0 (RFC 2326) without I/O: requests, responses, URLs and typed headers.
+//!
+//! | what | how |
+//! |---|---|
+//! | cut a stream | [`crate::framing::Framer`]: `push(&[u8])`, `next() -> Result<Option<Message>, FramingError>` |
+//! | read a request | [`Request::parse`]`(&[u8]) -> Result<Request, RequestError>`; the error has `status()` and `cseq` |
+//! | its headers | [`Request::header`]`(name) -> Option<&str>`, [`Request::headers`]`(name)` for repeated ones |
+//! | what it names | [`Url`]; [`ControlUrl::split`]`(url) -> { title, control: Option<"trackID=0"> }`; [`Url::base`] for Content-Base |
+//! | write a response | [`Response::new`]`(status, cseq).header(name, value).into_bytes()` or `into_bytes_with_body(type, body)` |
+//! | read a response | [`ReceivedResponse::parse`]`(&[u8])`: `status`, `header(name)`, `body` |
+//! | Transport | [`headers::parse_offers`]`(request.headers("Transport")) -> Vec<TransportOffer>`; [`headers::Transport`] is written |
+//! | Range | `value.parse::<`[`headers::NptRange`]`>()`; writes itself |
+//! | Session | [`headers::SessionHeader::parse`]`(value)`; writes itself |
+//! | RTP-Info | [`headers::RtpInfo`]: written by the server, `parse` for our client |
+//! | Scale, Speed | `value.parse::<`[`headers::Rate`]`>()`; writes itself |
+//! | Blocksize | [`headers::Blocksize::parse`]`(value)` |
+//! | Require, Accept | [`headers::required_options`], [`headers::accepts`] |
+//!
+//! Whatever is echoed from a request (CSeq, URLs) has no control characters: a head that has is
+//! refused.
+
+pub mod headers;
+mod message;
+mod request;
+mod response;
+mod status;
+mod url;
+
+pub use message::Headers;
+pub use request::{Method, Request, RequestError, RequestErrorKind, RequestUri};
+pub use response::{NotAResponse, ReceivedResponse, Response};
+pub use status::StatusCode;
+pub use url::{Authority, CONTROL_NAME_PREFIX, ControlUrl, Scheme, Url, UrlError};

@@ -1,5 +1,135 @@
-//! Counters.
+//! What a shard has done so far: plain values, owned by the shard, copied out on request.
 
-/// A shard's counters.
-#[derive(Clone, Debug, Default)]
-pub struct Counters {}
+use hdrhistogram::Histogram;
+use std::fmt;
+
+/// The largest value the histograms tell apart; larger ones count as this.
+const MICROS_MAX: u64 = 60_000_000;
+
+/// A shard's counters since its start. Counts unless the name says otherwise.
+#[derive(Clone, Debug)]
+pub struct Counters {
+    /// Sessions that are set up now.
+    pub sessions: u64,
+    /// Streams that are set up now.
+    pub streams: u64,
+    /// Adopted connections now.
+    pub connections: u64,
+    /// RTP trains that the kernel took.
+    pub trains: u64,
+    /// RTP packets in them.
+    pub packets: u64,
+    /// Bytes of them, RTP headers included.
+    pub bytes: u64,
+    /// Trains that left as they lie in the image, without stamped headers.
+    pub trains_as_they_lie: u64,
+    /// Sends put off because a socket's buffer was full.
+    pub sends_full: u64,
+    /// Sends that failed; their packets are lost to that viewer.
+    pub sends_failed: u64,
+    /// Reads completed.
+    pub reads: u64,
+    /// Bytes they brought.
+    pub read_bytes: u64,
+    /// Reads that failed for good.
+    pub reads_failed: u64,
+    /// Images built.
+    pub images_built: u64,
+    /// Images a stream found ready or under way.
+    pub image_hits: u64,
+    /// Bytes of images now.
+    pub image_bytes: u64,
+    /// Times a stream was due and its image was not there.
+    pub stalls: u64,
+    /// Times a late UDP stream skipped to its next sync sample.
+    pub skips: u64,
+    /// Times a session's timeline was moved because its interleaved reader had stopped.
+    pub rebases: u64,
+    /// Receiver reports parsed.
+    pub receiver_reports: u64,
+    /// RTCP that could not be parsed.
+    pub rtcp_invalid: u64,
+    /// Sending after the due time, in microseconds, one value a train.
+    pub lateness_micros: Histogram<u64>,
+    /// Reads from operation to completion, in microseconds.
+    pub read_micros: Histogram<u64>,
+    /// Packets of the trains.
+    pub train_packets: Histogram<u64>,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        let micros = Histogram::new_with_max(MICROS_MAX, 2).expect("constant bounds");
+        let packets = Histogram::new_with_max(128, 2).expect("constant bounds");
+        Self {
+            sessions: 0,
+            streams: 0,
+            connections: 0,
+            trains: 0,
+            packets: 0,
+            bytes: 0,
+            trains_as_they_lie: 0,
+            sends_full: 0,
+            sends_failed: 0,
+            reads: 0,
+            read_bytes: 0,
+            reads_failed: 0,
+            images_built: 0,
+            image_hits: 0,
+            image_bytes: 0,
+            stalls: 0,
+            skips: 0,
+            rebases: 0,
+            receiver_reports: 0,
+            rtcp_invalid: 0,
+            lateness_micros: micros.clone(),
+            read_micros: micros,
+            train_packets: packets,
+        }
+    }
+}
+
+impl fmt::Display for Counters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "now: {} sessions, {} streams, {} connections, {} image bytes",
+            self.sessions, self.streams, self.connections, self.image_bytes
+        )?;
+        writeln!(
+            f,
+            "sent: {} trains ({} as they lie), {} packets, {} bytes; {} full, {} failed",
+            self.trains,
+            self.trains_as_they_lie,
+            self.packets,
+            self.bytes,
+            self.sends_full,
+            self.sends_failed
+        )?;
+        writeln!(
+            f,
+            "read: {} reads, {} bytes, {} failed; {} images built, {} found",
+            self.reads, self.read_bytes, self.reads_failed, self.images_built, self.image_hits
+        )?;
+        writeln!(
+            f,
+            "trouble: {} stalls, {} skips, {} rebases, {} invalid RTCP",
+            self.stalls, self.skips, self.rebases, self.rtcp_invalid
+        )?;
+        for (name, histogram) in [
+            ("lateness µs", &self.lateness_micros),
+            ("read µs", &self.read_micros),
+            ("packets a train", &self.train_packets),
+        ] {
+            writeln!(
+                f,
+                "{name}: p50 {} p99 {} p99.9 {} max {}",
+                histogram.value_at_quantile(0.5),
+                histogram.value_at_quantile(0.99),
+                histogram.value_at_quantile(0.999),
+                histogram.max()
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -5,6 +5,8 @@
 //! no memory but the read pool is ever the kernel's.
 
 use super::operation::{ConnectionSlot, PairId, PairSocket};
+use super::stream::{Cursor, Stream};
+use packetizer::image::{PacketImage, Train};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
@@ -15,6 +17,13 @@ pub enum Piece {
     Arena {
         /// First byte.
         offset: u32,
+        /// Length.
+        bytes: u32,
+    },
+    /// What waits on a connection, from its start.
+    Pending {
+        /// The connection.
+        connection: ConnectionSlot,
         /// Length.
         bytes: u32,
     },
@@ -74,4 +83,63 @@ pub struct Egress {
     pub pieces: Vec<Piece>,
     /// Memory of [`Piece::Arena`].
     pub arena: Vec<u8>,
+}
+
+impl Egress {
+    /// Pieces so far.
+    pub(super) fn piece_count(&self) -> u32 {
+        u32::try_from(self.pieces.len()).expect("bounded by a turn")
+    }
+
+    /// Empties the batch, keeping its memory.
+    pub(super) fn clear(&mut self) {
+        self.entries.clear();
+        self.pieces.clear();
+        self.arena.clear();
+    }
+
+    /// Appends bytes made for one viewer, as a piece of their own.
+    pub(super) fn push_bytes(&mut self, bytes: &[u8]) {
+        let offset = self.arena_position();
+        self.arena.extend_from_slice(bytes);
+        let bytes = u32::try_from(bytes.len()).expect("bounded by a packet");
+        self.pieces.push(Piece::Arena { offset, bytes });
+    }
+
+    /// Appends a train from the cursor's packet on: in one piece as it lies, if the numbering in
+    /// the image is the stream's, else each packet with a stamped header. Gives which, and the
+    /// bytes of it.
+    pub(super) fn push_train(
+        &mut self,
+        stream: &Stream,
+        image: &PacketImage,
+        slot: u32,
+        train: &Train,
+        cursor: &Cursor,
+    ) -> (bool, u32) {
+        let numbering = stream.numbering(cursor.sequence.wrapping_sub(cursor.packet));
+        let (start, _) = train.packet_range(cursor.packet);
+        let bytes = train.offset + train.bytes() - start;
+        if image.lies_as(train, &numbering) {
+            self.pieces.push(Piece::Image { image: slot, offset: start, bytes });
+            return (true, bytes);
+        }
+        let header = u32::try_from(image.header_bytes()).expect("a constant");
+        for packet in cursor.packet..train.packet_count {
+            let (offset, length) = train.packet_range(packet);
+            let arena = self.arena_position();
+            image.stamp(train, packet, &numbering, &mut self.arena);
+            self.pieces.push(Piece::Arena { offset: arena, bytes: header });
+            self.pieces.push(Piece::Image {
+                image: slot,
+                offset: offset + header,
+                bytes: length - header,
+            });
+        }
+        (false, bytes)
+    }
+
+    fn arena_position(&self) -> u32 {
+        u32::try_from(self.arena.len()).expect("bounded by a turn")
+    }
 }

@@ -1,5 +1,279 @@
-//! A shard: streams, prefetch, image cache, wheel, egress, reports. Performs nothing itself.
+//! A shard: streams, prefetch, image cache, wheel, egress, reports. Performs nothing itself: it
+//! takes (time, event) and gives operations and a batch of sends.
+//!
+//! A turn of the shell: commands and completions in, [`Shard::advance`], perform [`Shard::egress`],
+//! [`Shard::sent`], perform the operations, wait until [`Shard::deadline`].
 
+mod adoption;
+mod cache;
+mod commands;
+mod connection;
 pub mod counters;
+mod delivery;
 pub mod egress;
+mod loads;
 pub mod operation;
+mod pairs;
+mod play;
+mod pool;
+mod reports;
+mod session;
+mod sources;
+mod stream;
+mod timeline;
+mod wheel;
+
+use crate::clock::{MonoTime, Wallclock};
+use crate::limits::{SHARD_READS_MAX, SHARD_SOURCES_MAX, TURN_TRAINS_MAX};
+use crate::mailbox::{CloseReason, ConnectionId, Report, SessionKey};
+use cache::{ImageCache, ImageSlot};
+use connection::Connection;
+use counters::Counters;
+use delivery::{Cargo, Shipment};
+use egress::{Egress, Piece};
+use loads::Loads;
+use operation::{ConnectionSlot, Operation};
+use pairs::Pairs;
+use session::Session;
+use slab::Slab;
+use sources::Sources;
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+use stream::{Delivery, Stream};
+use wheel::{TimerId, Wheel};
+
+/// What a shard is given of the server's resources.
+#[derive(Clone, Debug)]
+pub struct ShardConfig {
+    /// RTP ports of its pairs.
+    pub rtp_ports: Vec<u16>,
+    /// Sessions it may have.
+    pub sessions_max: u32,
+    /// Streams it may have.
+    pub streams_max: u32,
+    /// Bytes its image cache may hold.
+    pub image_bytes_max: usize,
+    /// Blocks of its read pool.
+    pub read_blocks: u32,
+    /// Silence after which a session ends: what SETUP announced, and a margin.
+    pub session_timeout: Duration,
+    /// The canonical name in its RTCP (RFC 3550 §6.5.1).
+    pub cname: String,
+    /// Seed of SSRCs, first sequence numbers and timestamps, and report intervals.
+    pub seed: u64,
+}
+
+/// A core's share of the server.
+#[derive(Debug)]
+pub struct Shard {
+    config: ShardConfig,
+    wallclock: Wallclock,
+    random: fastrand::Rng,
+    sessions: Slab<Session>,
+    session_slots: HashMap<SessionKey, usize>,
+    streams: Slab<Stream>,
+    pairs: Pairs,
+    sources: Sources,
+    cache: ImageCache,
+    loads: Loads,
+    /// Loads that end without a read.
+    unreadable: Vec<usize>,
+    connections: Slab<Connection>,
+    connection_slots: HashMap<ConnectionId, ConnectionSlot>,
+    /// Sessions whose streams go through a connection, adopted or about to be.
+    carried: HashMap<ConnectionId, Vec<SessionKey>>,
+    /// Connections with bytes to send.
+    dirty: Vec<ConnectionSlot>,
+    /// Connections to close once the batch is accounted for.
+    closing: Vec<(ConnectionSlot, CloseReason)>,
+    wheel: Wheel,
+    /// Timers that are due and not handled yet.
+    due: VecDeque<TimerId>,
+    due_scratch: Vec<TimerId>,
+    /// When connections and titles are next looked over.
+    sweep_at: MonoTime,
+    egress: Egress,
+    /// One an entry of `egress`.
+    cargo: Vec<Cargo>,
+    shipments: Vec<Shipment>,
+    touched: Vec<(usize, bool)>,
+    reports: VecDeque<Report>,
+    counters: Counters,
+    packet: Vec<u8>,
+}
+
+/// How often connections and titles are looked over for ones that idle.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+impl Shard {
+    /// A shard without sessions.
+    #[must_use]
+    pub fn new(config: ShardConfig, wallclock: Wallclock) -> Self {
+        Self {
+            wallclock,
+            random: fastrand::Rng::with_seed(config.seed),
+            sessions: Slab::new(),
+            session_slots: HashMap::new(),
+            streams: Slab::new(),
+            pairs: Pairs::new(config.rtp_ports.clone()),
+            sources: Sources::new(SHARD_SOURCES_MAX),
+            cache: ImageCache::new(config.image_bytes_max),
+            loads: Loads::new(config.read_blocks, SHARD_READS_MAX),
+            unreadable: Vec::new(),
+            connections: Slab::new(),
+            connection_slots: HashMap::new(),
+            carried: HashMap::new(),
+            dirty: Vec::new(),
+            closing: Vec::new(),
+            wheel: Wheel::new(config.sessions_max + config.streams_max),
+            due: VecDeque::new(),
+            due_scratch: Vec::new(),
+            sweep_at: MonoTime::default(),
+            egress: Egress::default(),
+            cargo: Vec::new(),
+            shipments: Vec::new(),
+            touched: Vec::new(),
+            reports: VecDeque::new(),
+            counters: Counters::default(),
+            packet: Vec::new(),
+            config,
+        }
+    }
+
+    /// Does what is due: fills the egress batch, up to a turn's worth, and pushes operations.
+    pub fn advance(&mut self, now: MonoTime, operations: &mut Vec<Operation>) {
+        self.finish_unreadable(now);
+        self.wheel.advance(now, &mut self.due_scratch);
+        self.due.extend(self.due_scratch.drain(..));
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for slot in dirty.drain(..) {
+            if self.connections.contains(slot.0 as usize) {
+                self.push_pending(slot);
+            }
+        }
+        self.dirty = dirty;
+        while self.egress.entries.len() < TURN_TRAINS_MAX {
+            let Some(timer) = self.due.pop_front() else { break };
+            self.timer_due(now, timer, operations);
+        }
+        if now >= self.sweep_at {
+            self.sweep_at = now + SWEEP_INTERVAL;
+            self.sweep_connections(now, operations);
+            self.close_idle_sources(now, operations);
+        }
+    }
+
+    /// When [`Self::advance`] has something to do; not after now when it has at once.
+    #[must_use]
+    pub fn deadline(&self) -> Option<MonoTime> {
+        if !self.due.is_empty() || !self.dirty.is_empty() || !self.unreadable.is_empty() {
+            return Some(MonoTime::default());
+        }
+        let is_swept = !self.connections.is_empty() || !self.sources.is_empty();
+        let sweep = is_swept.then_some(self.sweep_at);
+        [self.wheel.deadline(), sweep].into_iter().flatten().min()
+    }
+
+    /// The batch to be performed; empty when there is nothing to send.
+    #[must_use]
+    pub const fn egress(&self) -> &Egress {
+        &self.egress
+    }
+
+    /// The bytes of a piece of the batch.
+    ///
+    /// # Panics
+    /// When the piece is not of the current batch.
+    #[must_use]
+    pub fn piece(&self, piece: Piece) -> &[u8] {
+        match piece {
+            Piece::Arena { offset, bytes } => {
+                &self.egress.arena[offset as usize..(offset + bytes) as usize]
+            }
+            Piece::Pending { connection, bytes } => {
+                &self.connections[connection.0 as usize].pending[..bytes as usize]
+            }
+            Piece::Image { image, offset, bytes } => {
+                let image = self.cache.ready(ImageSlot(image)).expect("held while in the batch");
+                &image.bytes[offset as usize..(offset + bytes) as usize]
+            }
+        }
+    }
+
+    /// The next report for control.
+    pub fn take_report(&mut self) -> Option<Report> {
+        self.reports.pop_front()
+    }
+
+    /// The counters as they stand.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        Counters {
+            sessions: self.sessions.len() as u64,
+            streams: self.streams.len() as u64,
+            connections: self.connections.len() as u64,
+            image_bytes: self.cache.bytes() as u64,
+            ..self.counters.clone()
+        }
+    }
+
+    /// Whether everything that sessions and connections took has been given back: what a churn
+    /// test asks at its end. Says what has not.
+    ///
+    /// # Errors
+    /// Names what is still taken.
+    pub fn check_empty(&self) -> Result<(), String> {
+        let counts = [
+            ("sessions", self.sessions.len()),
+            ("session keys", self.session_slots.len()),
+            ("streams", self.streams.len()),
+            ("connections", self.connections.len()),
+            ("connection ids", self.connection_slots.len()),
+            ("carried sessions", self.carried.len()),
+            ("image holds", self.cache.holds() as usize),
+            ("title uses", self.sources.uses() as usize),
+        ];
+        match counts.iter().find(|(_, count)| *count > 0) {
+            Some((what, count)) => Err(format!("{count} {what} left")),
+            None if !self.loads.is_idle() => Err("reads or blocks left".to_owned()),
+            None => Ok(()),
+        }
+    }
+
+    fn timer_due(&mut self, now: MonoTime, timer: TimerId, operations: &mut Vec<Operation>) {
+        let sessions_max = self.config.sessions_max;
+        if timer.0 < sessions_max {
+            let session = timer.0 as usize;
+            if self.sessions.contains(session) {
+                self.session_due(now, session);
+            }
+        } else {
+            let stream = (timer.0 - sessions_max) as usize;
+            if self.streams.contains(stream) {
+                self.stream_due(now, stream, operations);
+            }
+        }
+    }
+
+    fn session_timer(&self, session: usize) -> TimerId {
+        debug_assert!(session < self.config.sessions_max as usize);
+        TimerId(u32::try_from(session).expect("below sessions_max"))
+    }
+
+    fn stream_timer(&self, stream: usize) -> TimerId {
+        debug_assert!(stream < self.config.streams_max as usize);
+        TimerId(self.config.sessions_max + u32::try_from(stream).expect("below streams_max"))
+    }
+
+    fn schedule_stream(&mut self, stream: usize, at: MonoTime) {
+        self.streams[stream].delivery = Delivery::Scheduled;
+        self.wheel.schedule(self.stream_timer(stream), at);
+    }
+
+    /// Wakes the session for its next sender reports or its expiry.
+    fn schedule_session(&mut self, session: usize) {
+        let expiry = self.sessions[session].heard + self.config.session_timeout;
+        let at = self.sessions[session].report_at.map_or(expiry, |report| report.min(expiry));
+        self.wheel.schedule(self.session_timer(session), at);
+    }
+}

@@ -124,16 +124,24 @@ pub trait BlockMemory {
     fn bytes(&self, run: BlockRun, bytes: u32) -> &[u8];
 }
 
-/// How one entry of the egress batch ended. When an entry of a socket ends `Full`, so do all later
-/// entries of that socket in the batch.
+/// How one entry of the egress batch ended. When an entry of a socket ends `Full`, or a stream entry
+/// with fewer bytes than it has, all later entries of that socket in the batch end `Full`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendResult {
-    /// The kernel took this many bytes (a datagram entry: all of them).
+    /// The kernel took this many bytes: all of a datagram entry, at least one of a stream entry.
     Sent(u32),
     /// Not now: the socket's buffer is full. Nothing of the entry left.
     Full,
     /// It failed with this error number; nothing of the entry left, the next ones may.
     Failed(i32),
+}
+
+impl SendResult {
+    /// Whether the kernel took it.
+    #[must_use]
+    pub const fn is_sent(self) -> bool {
+        matches!(self, Self::Sent(_))
+    }
 }
 
 /// A datagram that arrived on one of the pairs.

@@ -1,1 +1,30 @@
-//! Every system call of a shard, and all `unsafe`.
+//! Every system call of a shard, and all `unsafe` of the project.
+//!
+//! A [`Driver`] performs what a shard asks for: reads and readiness through its ring, sends at
+//! once. It decides nothing about sessions, and a shard never sees a descriptor or an error type.
+//! What the kernel may touch outside a call is the read pool alone; [`pool`](self) memory that is
+//! lent to a read is reachable by nobody until its completion, and the pool outlives the ring.
+#![allow(unsafe_code, reason = "the one module that may; each block names what makes it sound")]
+
+mod connections;
+mod driver;
+mod file;
+mod handover;
+mod message;
+mod offload;
+mod pool;
+mod process;
+mod ring;
+mod send;
+mod sockets;
+mod sources;
+mod waker;
+
+pub use driver::{Driver, DriverLimits, Event};
+pub use file::{direct_alignment, open_media};
+pub use handover::socket_of;
+pub use pool::ReadPool;
+pub use process::{Resource, raise_limit};
+pub use ring::{RingFlavour, ring_flavour};
+pub use sockets::{BindError, PairSockets, segmentation_offload};
+pub use waker::Waker;

@@ -1,0 +1,560 @@
+//! How a segment's access units become packets, and packets become trains.
+
+use super::{
+    BUNDLE_NANOS_MAX, BURST_PACKETS_MAX, Framing, ImageRequest, ImageStorage, Numbering,
+    PacketImage, SPREAD_NANOS_MAX, TRAIN_BYTES_MAX, TRAIN_PACKETS_MAX, Train,
+};
+use crate::codec::CodecConfig;
+use crate::codec::h264::{NalError, nal_units};
+use crate::index::AccessUnitEntry;
+use crate::payload::{INTERLEAVED_PREFIX_BYTES, PACKET_BYTES_MIN, PacketWriter, Run, aac, h264};
+use crate::rtp::{HEADER_BYTES, Header};
+use crate::time::ClockRate;
+use std::fmt;
+
+/// Why a segment could not be laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImageError {
+    /// The access unit in decode order at which it failed.
+    pub unit: u32,
+    /// What is wrong with it.
+    pub kind: ImageErrorKind,
+}
+
+/// What is wrong with an access unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImageErrorKind {
+    /// Its bytes were not given.
+    BytesMissing,
+    /// Its NAL units do not add up.
+    Nal(NalError),
+    /// An AAC access unit of more bytes than the payload format can tell.
+    AudioUnitTooLarge,
+    /// The payload class is below [`PACKET_BYTES_MIN`] or leaves no room in a train.
+    PayloadClass,
+    /// The image's offsets would not fit 32 bits.
+    ImageTooLarge,
+}
+
+impl fmt::Display for ImageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "access unit {}: ", self.unit)?;
+        match self.kind {
+            ImageErrorKind::BytesMissing => f.write_str("its bytes are missing"),
+            ImageErrorKind::Nal(error) => error.fmt(f),
+            ImageErrorKind::AudioUnitTooLarge => {
+                write!(f, "an AAC access unit of more than {} bytes", aac::UNIT_BYTES_MAX)
+            }
+            ImageErrorKind::PayloadClass => f.write_str("the payload class is out of range"),
+            ImageErrorKind::ImageTooLarge => f.write_str("the image exceeds 4 GiB"),
+        }
+    }
+}
+
+impl std::error::Error for ImageError {}
+
+pub(super) fn build<'b>(
+    request: &ImageRequest<'_>,
+    unit_bytes: impl Fn(&AccessUnitEntry) -> Option<&'b [u8]>,
+    storage: ImageStorage,
+) -> Result<PacketImage, ImageError> {
+    let track = &request.index.tracks[usize::from(request.track.0)];
+    let units = || request.index.units(request.track, request.segment);
+    let mut layout = Layout::new(request, storage, track.media_rate, track.codec.rtp_rate())?;
+    layout.reserve(units());
+    match &track.codec {
+        CodecConfig::H264(config) => layout.video(units(), unit_bytes, config.length_bytes)?,
+        CodecConfig::Aac(config) => layout.audio(units(), unit_bytes, config.unit_samples)?,
+    }
+    Ok(PacketImage {
+        bytes: layout.writer.into_bytes(),
+        trains: layout.trains,
+        numbering: request.numbering,
+        framing: request.framing,
+        packet_count: layout.packet_count,
+        segment: request.segment,
+        track: request.track,
+    })
+}
+
+/// An image in the making.
+struct Layout {
+    writer: PacketWriter,
+    trains: Vec<Train>,
+    packet_count: u32,
+    numbering: Numbering,
+    media_rate: ClockRate,
+    rtp_rate: ClockRate,
+}
+
+impl Layout {
+    fn new(
+        request: &ImageRequest<'_>,
+        storage: ImageStorage,
+        media_rate: ClockRate,
+        rtp_rate: ClockRate,
+    ) -> Result<Self, ImageError> {
+        let packet_bytes_max = request.class.packet_bytes_max;
+        let room = TRAIN_BYTES_MAX - u32::from(request.framing.prefix_bytes());
+        if packet_bytes_max < PACKET_BYTES_MIN || u32::from(packet_bytes_max) > room {
+            return Err(ImageError { unit: 0, kind: ImageErrorKind::PayloadClass });
+        }
+        let ImageStorage { mut bytes, mut trains } = storage;
+        bytes.clear();
+        trains.clear();
+        let numbering = request.numbering;
+        let header = Header {
+            marker: false,
+            payload_type: request.payload_type,
+            sequence: numbering.sequence,
+            timestamp: 0,
+            ssrc: numbering.ssrc,
+        };
+        let channel = match request.framing {
+            Framing::Datagram => None,
+            Framing::Interleaved => Some(numbering.channel),
+        };
+        let writer = PacketWriter::new(bytes, header, channel, packet_bytes_max);
+        Ok(Self { writer, trains, packet_count: 0, numbering, media_rate, rtp_rate })
+    }
+
+    /// Makes room for what the units will probably need, so that memory is taken once.
+    fn reserve(&mut self, units: impl Iterator<Item = AccessUnitEntry>) {
+        let overhead = INTERLEAVED_PREFIX_BYTES + HEADER_BYTES + 4;
+        let payload_bytes_max = self.writer.payload_bytes_max();
+        self.writer.reserve(
+            units
+                .map(|unit| unit.bytes as usize)
+                .map(|bytes| bytes + (bytes / payload_bytes_max + 2) * overhead)
+                .sum(),
+        );
+    }
+
+    fn video<'b>(
+        &mut self,
+        units: impl Iterator<Item = AccessUnitEntry>,
+        unit_bytes: impl Fn(&AccessUnitEntry) -> Option<&'b [u8]>,
+        length_bytes: u8,
+    ) -> Result<(), ImageError> {
+        for unit in units.filter(|unit| unit.bytes > 0) {
+            let fail = |kind| ImageError { unit: unit.index, kind };
+            let bytes = unit_bytes(&unit).ok_or(fail(ImageErrorKind::BytesMissing))?;
+            self.begin_unit(&unit);
+            h264::write_access_unit(&mut self.writer, nal_units(bytes, length_bytes))
+                .map_err(|error| fail(ImageErrorKind::Nal(error)))?;
+            self.end_unit(&unit)?;
+        }
+        Ok(())
+    }
+
+    /// `unit_ticks` is how long an access unit lasts on the RTP clock.
+    fn audio<'b>(
+        &mut self,
+        units: impl Iterator<Item = AccessUnitEntry>,
+        unit_bytes: impl Fn(&AccessUnitEntry) -> Option<&'b [u8]>,
+        unit_ticks: u16,
+    ) -> Result<(), ImageError> {
+        let mut bundle = Bundle::default();
+        for unit in units.filter(|unit| unit.bytes > 0) {
+            let fail = |kind| ImageError { unit: unit.index, kind };
+            let bytes = unit_bytes(&unit).ok_or(fail(ImageErrorKind::BytesMissing))?;
+            if bytes.len() > aac::UNIT_BYTES_MAX {
+                return Err(fail(ImageErrorKind::AudioUnitTooLarge));
+            }
+            if !self.may_join(&unit, bytes, &bundle, unit_ticks) {
+                self.end_bundle(&mut bundle)?;
+            }
+            bundle.first.get_or_insert(unit);
+            bundle.units.push(bytes);
+            bundle.bytes += bytes.len();
+        }
+        self.end_bundle(&mut bundle)
+    }
+
+    /// Whether a unit may join the bundle. Receivers tell the timestamps of units behind the first
+    /// by counting (RFC 3640 §3.2.3.2), so its own must be what they will find, give or take the
+    /// rounding of a coarse media clock.
+    fn may_join(
+        &self,
+        unit: &AccessUnitEntry,
+        bytes: &[u8],
+        bundle: &Bundle<'_>,
+        unit_ticks: u16,
+    ) -> bool {
+        let Some(first) = &bundle.first else {
+            return true;
+        };
+        let elapsed = i64::from(unit_ticks) * bundle.units.len() as i64;
+        let counted = self.timestamp(first).saturating_add(elapsed);
+        let media_tick = self.media_rate.convert_nearest(1, self.rtp_rate).unsigned_abs();
+        let span = self.rtp_rate.nanos_floor(elapsed + i64::from(unit_ticks));
+        aac::fits(&self.writer, bundle.units.len() + 1, bundle.bytes + bytes.len())
+            && self.timestamp(unit).abs_diff(counted) <= media_tick + 1
+            && span <= BUNDLE_NANOS_MAX
+    }
+
+    fn end_bundle(&mut self, bundle: &mut Bundle<'_>) -> Result<(), ImageError> {
+        if let Some(first) = bundle.first.take() {
+            self.begin_unit(&first);
+            aac::write_bundle(&mut self.writer, &bundle.units);
+            self.end_unit(&first)?;
+        }
+        bundle.units.clear();
+        bundle.bytes = 0;
+        Ok(())
+    }
+
+    fn timestamp(&self, unit: &AccessUnitEntry) -> i64 {
+        self.media_rate.convert_nearest(unit.composition, self.rtp_rate)
+    }
+
+    fn begin_unit(&mut self, unit: &AccessUnitEntry) {
+        self.writer.begin_unit(self.numbering.timestamp(self.timestamp(unit)));
+    }
+
+    /// Makes trains of the packets just written. A unit's last train is due at its decode time;
+    /// those of a big one lie before it in proportion to the bytes still to come.
+    fn end_unit(&mut self, unit: &AccessUnitEntry) -> Result<(), ImageError> {
+        let too_large = ImageError { unit: unit.index, kind: ImageErrorKind::ImageTooLarge };
+        let end = u32::try_from(self.writer.bytes().len()).map_err(|_| too_large)?;
+        let runs = self.writer.runs();
+        let unit_bytes: u32 = runs.iter().map(Run::bytes).sum();
+        let unit_packets: u32 = runs.iter().map(|run| run.packet_count).sum();
+        let decode = self.media_rate.nanos_floor(unit.decode);
+        let (burst, spread) = if unit_packets > u32::from(BURST_PACKETS_MAX) {
+            (BURST_PACKETS_MAX, self.spread_nanos(unit, decode))
+        } else {
+            (TRAIN_PACKETS_MAX, 0)
+        };
+        let timestamp = self.timestamp(unit);
+        let mut offset = end - unit_bytes;
+        for part in runs.iter().flat_map(|run| split(*run, burst)) {
+            let behind = end - offset - part.bytes();
+            self.trains.push(Train {
+                due: decode.saturating_sub(spread * i64::from(behind) / i64::from(unit_bytes)),
+                timestamp,
+                unit: unit.index,
+                offset,
+                first_packet: self.packet_count,
+                #[allow(clippy::cast_possible_truncation, reason = "at most TRAIN_PACKETS_MAX")]
+                packet_count: part.packet_count as u16,
+                packet_bytes: part.packet_bytes,
+                last_packet_bytes: part.last_packet_bytes,
+                ends_unit: behind == 0,
+                sync: unit.sync,
+            });
+            offset += part.bytes();
+            self.packet_count += part.packet_count;
+        }
+        Ok(())
+    }
+
+    /// How long before `due` a big access unit may begin to leave: not before the end of the unit
+    /// in front of it, so that trains are due in the order in which they leave.
+    fn spread_nanos(&self, unit: &AccessUnitEntry, due: i64) -> i64 {
+        let since_previous =
+            self.trains.last().map_or(i64::MAX, |train| due.saturating_sub(train.due));
+        let duration = self.media_rate.nanos_floor(i64::from(unit.duration));
+        duration.min(SPREAD_NANOS_MAX).min(since_previous).max(0)
+    }
+}
+
+/// Cuts a run into parts of equal packet counts that a train may have: at most `packet_count_max`
+/// packets and [`TRAIN_BYTES_MAX`] bytes each.
+fn split(run: Run, packet_count_max: u16) -> impl Iterator<Item = Run> {
+    let most = u32::from(packet_count_max).min(TRAIN_BYTES_MAX / u32::from(run.packet_bytes));
+    let count = run.packet_count.div_ceil(run.packet_count.div_ceil(most));
+    (0..run.packet_count).step_by(count as usize).map(move |first| {
+        let left = run.packet_count - first;
+        let last = if left > count { run.packet_bytes } else { run.last_packet_bytes };
+        Run { packet_count: left.min(count), last_packet_bytes: last, ..run }
+    })
+}
+
+/// Consecutive audio access units that will share a packet.
+#[derive(Default)]
+struct Bundle<'b> {
+    first: Option<AccessUnitEntry>,
+    units: Vec<&'b [u8]>,
+    bytes: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::cast_possible_truncation)]
+
+    use super::*;
+    use crate::codec::aac::AacConfig;
+    use crate::codec::h264::H264Config;
+    use crate::image::PayloadClass;
+    use crate::index::{IndexBuilder, MediaIndex, SegmentId, TrackDescription, TrackId};
+    use crate::rtp::{Packet, Ssrc};
+    use crate::time::Npt;
+
+    const NUMBERING: Numbering =
+        Numbering { ssrc: Ssrc(7), sequence: 0xfff0, timestamp_zero: 0xffff_ff00, channel: 4 };
+
+    /// A track of one segment, and its bytes.
+    struct Title {
+        index: MediaIndex,
+        file: Vec<u8>,
+    }
+
+    impl Title {
+        /// Units of so many bytes, each `duration` after the one before, shown `composition` later.
+        fn new(codec: CodecConfig, rate: u32, units: &[(usize, u32)], composition: i64) -> Self {
+            let description = TrackDescription {
+                container_id: 1,
+                codec,
+                media_rate: ClockRate::new(rate).unwrap(),
+                language: None,
+            };
+            let mut builder = IndexBuilder::new();
+            let track = builder.add_track(description).unwrap();
+            let (mut file, mut decode) = (Vec::new(), 0);
+            for (position, (bytes, duration)) in units.iter().enumerate() {
+                let offset = file.len() as u64;
+                let (length, shown) = (*bytes as u32, decode + composition);
+                builder
+                    .push(track, offset, length, decode, shown, *duration, position == 0)
+                    .unwrap();
+                file.extend((0..*bytes).map(|i| (i * 7 + i / 256) as u8 | 1));
+                decode += i64::from(*duration);
+            }
+            Self { index: builder.finish(Npt::ZERO), file }
+        }
+
+        /// Access units of one slice each.
+        fn video(units: &[(usize, u32)]) -> Self {
+            let config = H264Config {
+                length_bytes: 4,
+                sequence_parameter_sets: vec![],
+                picture_parameter_sets: vec![],
+            };
+            let mut title = Self::new(CodecConfig::H264(config), 1000, units, 80);
+            let mut start = 0;
+            for (bytes, _) in units {
+                title.file[start..start + 4].copy_from_slice(&(*bytes as u32 - 4).to_be_bytes());
+                title.file[start + 4] = 0x41;
+                start += bytes;
+            }
+            title
+        }
+
+        fn audio(rtp_rate: u32, media_rate: u32, units: &[(usize, u32)]) -> Self {
+            let config = AacConfig {
+                audio_specific_config: vec![0x11, 0x90],
+                rtp_rate: ClockRate::new(rtp_rate).unwrap(),
+                channels: 2,
+                unit_samples: 1024,
+            };
+            Self::new(CodecConfig::Aac(config), media_rate, units, 0)
+        }
+
+        fn request(&self, packet_bytes_max: u16, framing: Framing) -> ImageRequest<'_> {
+            ImageRequest {
+                index: &self.index,
+                track: TrackId(0),
+                segment: SegmentId(0),
+                class: PayloadClass { packet_bytes_max },
+                framing,
+                payload_type: 98,
+                numbering: NUMBERING,
+            }
+        }
+
+        fn build(&self, request: ImageRequest<'_>) -> Result<PacketImage, ImageError> {
+            let unit_bytes = |unit: &AccessUnitEntry| {
+                let start = unit.offset as usize;
+                self.file.get(start..start + unit.bytes as usize)
+            };
+            PacketImage::build(request, unit_bytes, ImageStorage::default())
+        }
+    }
+
+    /// Checks what every image promises.
+    fn check(image: &PacketImage, packet_bytes_max: u16) {
+        let (mut offset, mut packets, mut due) = (0, 0, i64::MIN);
+        for train in &image.trains {
+            assert_eq!((train.offset, train.first_packet), (offset, packets));
+            assert!((1..=TRAIN_PACKETS_MAX).contains(&train.packet_count));
+            assert!(train.last_packet_bytes <= train.packet_bytes);
+            assert!(train.packet_bytes <= packet_bytes_max + image.framing.prefix_bytes());
+            assert!(train.bytes() <= TRAIN_BYTES_MAX);
+            assert!(train.due >= due);
+            for packet in 0..train.packet_count {
+                let (start, bytes) = train.packet_range(packet);
+                assert_eq!(start, offset);
+                let bytes = &image.bytes[start as usize..(start + bytes) as usize];
+                let prefix = usize::from(image.framing.prefix_bytes());
+                if prefix > 0 {
+                    let length = (bytes.len() - prefix) as u16;
+                    assert_eq!(bytes[..2], [b'$', NUMBERING.channel]);
+                    assert_eq!(bytes[2..4], length.to_be_bytes());
+                }
+                let header = Packet::parse(&bytes[prefix..]).unwrap().header;
+                let sequence = NUMBERING.sequence.wrapping_add(packets as u16);
+                assert_eq!((header.ssrc, header.payload_type), (NUMBERING.ssrc, 98));
+                assert_eq!(header.sequence, sequence);
+                assert_eq!(header.timestamp, NUMBERING.timestamp(train.timestamp));
+                let last = train.ends_unit && packet + 1 == train.packet_count;
+                assert_eq!(header.marker, last);
+                offset += bytes.len() as u32;
+                packets += 1;
+            }
+            due = train.due;
+        }
+        assert_eq!(offset as usize, image.bytes.len());
+        assert_eq!(packets, image.packet_count);
+    }
+
+    /// Bytes and milliseconds; 44,357 bytes are 32 packets of 1400.
+    const UNITS: [(usize, u32); 7] =
+        [(100_000, 40), (9, 40), (45_000, 5), (45_000, 40), (1391, 40), (1392, 40), (44_357, 100)];
+
+    #[test]
+    fn video_keeps_every_promise_of_an_image() {
+        let title = Title::video(&UNITS);
+        for packet_bytes_max in [64, 576, 1400, 9000, 65_503] {
+            for framing in [Framing::Datagram, Framing::Interleaved] {
+                let image = title.build(title.request(packet_bytes_max, framing)).unwrap();
+                check(&image, packet_bytes_max);
+                let ends: Vec<_> =
+                    image.trains.iter().filter(|t| t.ends_unit).map(|t| (t.unit, t.due)).collect();
+                let decodes = [0, 40, 80, 85, 125, 165, 205].map(|ms| ms * 1_000_000);
+                assert!(ends.into_iter().eq((0..).zip(decodes)), "{packet_bytes_max}");
+                assert!(image.trains.iter().all(|t| t.sync == (t.unit == 0)));
+                assert_eq!(image.trains[0].timestamp, 80 * 90);
+            }
+        }
+    }
+
+    #[test]
+    fn big_access_units_are_spread_and_others_are_not() {
+        let title = Title::video(&UNITS);
+        let image = title.build(title.request(1400, Framing::Datagram)).unwrap();
+        let trains_of = |unit| {
+            let trains = image.trains.iter().filter(move |train| train.unit == unit);
+            trains.map(|train| (train.packet_count, train.due / 100_000)).collect::<Vec<_>>()
+        };
+        assert_eq!(trains_of(0), [(25, -261), (25, -122), (23, 0)]);
+        assert_eq!(trains_of(2), [(17, 776), (16, 800)]); // it lasts 5 ms
+        assert_eq!(trains_of(3), [(17, 826), (16, 850)]); // 5 ms behind the one before
+        assert_eq!(trains_of(6), [(32, 2050)]);
+    }
+
+    #[test]
+    fn audio_units_share_packets_of_up_to_100_ms() {
+        type Row = (u32, u32, &'static [(usize, u32)], &'static [u32]);
+        // RTP rate, media rate, units, first unit of each train.
+        let tables: [Row; 7] = [
+            (48_000, 48_000, &[(300, 1024); 9], &[0, 4, 8]),
+            (48_000, 48_000, &[(400, 1024); 7], &[0, 3, 6]),
+            (8000, 8000, &[(100, 1024); 3], &[0, 1, 2]),
+            (22_050, 22_050, &[(100, 1024); 3], &[0, 2]),
+            // A gap behind unit 1; a clock that rounds; a unit of no bytes.
+            (48_000, 48_000, &[(300, 1024), (300, 2000), (300, 1024), (300, 1024)], &[0, 2]),
+            (48_000, 1000, &[(300, 21), (300, 22), (300, 21), (300, 21)], &[0]),
+            (48_000, 48_000, &[(300, 1024), (0, 1024), (300, 1024), (300, 1024)], &[0, 2]),
+        ];
+        for (rtp_rate, media_rate, units, firsts) in tables {
+            let title = Title::audio(rtp_rate, media_rate, units);
+            for framing in [Framing::Datagram, Framing::Interleaved] {
+                let image = title.build(title.request(1400, framing)).unwrap();
+                check(&image, 1400);
+                let found: Vec<_> = image.trains.iter().map(|train| train.unit).collect();
+                assert_eq!(found, firsts, "{units:?}");
+                let decode: u32 =
+                    units[..firsts[firsts.len() - 1] as usize].iter().map(|unit| unit.1).sum();
+                let timestamp = u64::from(decode) * u64::from(rtp_rate) / u64::from(media_rate);
+                assert_eq!(image.trains.last().unwrap().timestamp as u64, timestamp);
+            }
+        }
+        let title = Title::audio(48_000, 48_000, &[(300, 1024), (5000, 1024), (300, 1024)]);
+        let image = title.build(title.request(1400, Framing::Datagram)).unwrap();
+        check(&image, 1400);
+        let counts: Vec<_> = image.trains.iter().map(|t| (t.unit, t.packet_count)).collect();
+        assert_eq!(counts, [(0, 1), (1, 4), (2, 1)], "a fragmented unit is alone");
+    }
+
+    #[test]
+    fn stamped_headers_are_those_of_an_image_with_that_numbering() {
+        let other =
+            Numbering { ssrc: Ssrc(0x1234_5678), sequence: 3, timestamp_zero: 99, channel: 250 };
+        for title in [Title::video(&UNITS), Title::audio(48_000, 48_000, &[(300, 1024); 50])] {
+            for framing in [Framing::Datagram, Framing::Interleaved] {
+                let request = title.request(1400, framing);
+                let image = title.build(request).unwrap();
+                let expected = title.build(ImageRequest { numbering: other, ..request }).unwrap();
+                let header_bytes = image.header_bytes();
+                let mut stamped = Vec::new();
+                for train in &image.trains {
+                    let sequence = other.sequence.wrapping_add(train.first_packet as u16);
+                    let numbering = Numbering { sequence, ..other };
+                    assert!(expected.lies_as(train, &numbering));
+                    assert!(!image.lies_as(train, &numbering));
+                    let mut headers = Vec::new();
+                    image.stamp_train(train, &numbering, &mut headers);
+                    for (packet, header) in (0..).zip(headers.chunks(header_bytes)) {
+                        let (start, bytes) = train.packet_range(packet);
+                        stamped.extend_from_slice(header);
+                        let (start, end) =
+                            (start as usize + header_bytes, (start + bytes) as usize);
+                        stamped.extend_from_slice(&image.bytes[start..end]);
+                    }
+                }
+                assert!(stamped == expected.bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn any_other_number_is_another_numbering() {
+        let title = Title::video(&[(5000, 40), (5000, 40)]);
+        let image = title.build(title.request(1400, Framing::Interleaved)).unwrap();
+        let train = &image.trains[1];
+        let here = Numbering { sequence: 0xfff4, ..NUMBERING };
+        assert!(image.lies_as(train, &here));
+        for other in [
+            Numbering { ssrc: Ssrc(8), ..here },
+            Numbering { sequence: 0xfff0, ..here },
+            Numbering { timestamp_zero: 0, ..here },
+            Numbering { channel: 0, ..here },
+        ] {
+            assert!(!image.lies_as(train, &other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn memory_is_used_again() {
+        let title = Title::video(&UNITS);
+        let request = title.request(1400, Framing::Datagram);
+        let first = title.build(request).unwrap();
+        let (bytes, memory) = (first.bytes.clone(), first.memory_bytes());
+        let place = first.bytes.as_ptr();
+        let unit_bytes = |unit: &AccessUnitEntry| {
+            title.file.get(unit.offset as usize..(unit.offset + u64::from(unit.bytes)) as usize)
+        };
+        let second = PacketImage::build(request, unit_bytes, first.into_storage()).unwrap();
+        assert!(second.bytes == bytes && second.bytes.as_ptr() == place);
+        assert_eq!(second.memory_bytes(), memory);
+        assert!(memory < title.file.len() * 11 / 10, "the estimate is close");
+    }
+
+    #[test]
+    fn malformed_units_are_named() {
+        let error = |unit, kind| Some(ImageError { unit, kind });
+        let mut title = Title::video(&[(100, 40), (100, 40)]);
+        title.file[103] = 97;
+        let nal = NalError { position: 0, declared_bytes: 97 };
+        let request =
+            |title: &Title, bytes| title.build(title.request(bytes, Framing::Datagram)).err();
+        assert_eq!(request(&title, 1400), error(1, ImageErrorKind::Nal(nal)));
+        title.file.truncate(150);
+        assert_eq!(request(&title, 1400), error(1, ImageErrorKind::BytesMissing));
+        assert_eq!(request(&title, 63), error(0, ImageErrorKind::PayloadClass));
+        assert_eq!(request(&title, 65_508), error(0, ImageErrorKind::PayloadClass));
+        let audio = Title::audio(48_000, 48_000, &[(8191, 1024), (8192, 1024)]);
+        assert_eq!(request(&audio, 1400), error(1, ImageErrorKind::AudioUnitTooLarge));
+    }
+}

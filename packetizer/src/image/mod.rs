@@ -1,0 +1,245 @@
+//! Packet images: a segment's packets of one track as they go on the wire, laid out once and sent
+//! to every viewer of that segment.
+
+mod layout;
+
+use crate::index::{AccessUnitEntry, MediaIndex, SegmentId, TrackId};
+use crate::payload::INTERLEAVED_PREFIX_BYTES;
+use crate::rtp::{HEADER_BYTES, Header, MARKER, Ssrc};
+pub use layout::{ImageError, ImageErrorKind};
+
+/// The largest RTP packet of a layout, header included, without the interleaved prefix. Few
+/// classes exist, so that `Blocksize` cannot thrash the image cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PayloadClass {
+    /// RTP packet bytes, 12-byte header included.
+    pub packet_bytes_max: u16,
+}
+
+/// Whether packets travel as datagrams or in an RTSP connection (RFC 2326 §10.12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Framing {
+    /// Packets follow each other without anything between.
+    Datagram,
+    /// Each packet has its 4-byte `$` prefix in front.
+    Interleaved,
+}
+
+impl Framing {
+    /// Bytes in front of each packet.
+    #[must_use]
+    pub const fn prefix_bytes(self) -> u16 {
+        match self {
+            Self::Datagram => 0,
+            Self::Interleaved => 4,
+        }
+    }
+}
+
+/// The numbering that an image's packets carry as they lie: that of the viewer who caused it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbering {
+    /// Synchronization source of every packet.
+    pub ssrc: Ssrc,
+    /// Sequence number of the first packet: of the image, or of the train it is used with.
+    pub sequence: u16,
+    /// RTP timestamp of composition time 0 (wrapping).
+    pub timestamp_zero: u32,
+    /// Interleaved channel in the prefix; 0 for datagrams.
+    pub channel: u8,
+}
+
+impl Numbering {
+    /// The RTP timestamp of a composition time in ticks of the RTP clock; wraps.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it wraps")]
+    pub const fn timestamp(&self, ticks: i64) -> u32 {
+        self.timestamp_zero.wrapping_add(ticks as u32)
+    }
+}
+
+/// A run of packets that lie one behind the other in the image, all of `packet_bytes` but the
+/// last, which may be shorter: what one send with segmentation offload takes. All packets of a
+/// train belong to the same access unit (or audio bundle) and have the same timestamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Train {
+    /// When to send: nanoseconds on the presentation's axis. Decode time, less the spread of big
+    /// access units; never after the decode time.
+    pub due: i64,
+    /// Composition time in ticks of the track's RTP clock, from normal play time 0.
+    pub timestamp: i64,
+    /// The access unit in decode order (the first of a bundle).
+    pub unit: u32,
+    /// Position in the image's bytes of the first packet (its prefix, if interleaved).
+    pub offset: u32,
+    /// Ordinal of the first packet in the image.
+    pub first_packet: u32,
+    /// Packets, 1..=[`TRAIN_PACKETS_MAX`].
+    pub packet_count: u16,
+    /// Bytes from one packet's start to the next, prefix included.
+    pub packet_bytes: u16,
+    /// Bytes of the last packet, prefix included; at most `packet_bytes`.
+    pub last_packet_bytes: u16,
+    /// Whether the access unit ends with this train (for video: its last packet has the marker).
+    pub ends_unit: bool,
+    /// Whether the unit is a sync sample.
+    pub sync: bool,
+}
+
+impl Train {
+    /// Bytes of all its packets, at most [`TRAIN_BYTES_MAX`].
+    #[must_use]
+    pub const fn bytes(&self) -> u32 {
+        (self.packet_count as u32 - 1) * self.packet_bytes as u32 + self.last_packet_bytes as u32
+    }
+
+    /// Where a packet of the train lies in the image: offset and length, prefix included.
+    #[must_use]
+    pub const fn packet_range(&self, packet: u16) -> (u32, u32) {
+        debug_assert!(packet < self.packet_count);
+        let last = packet + 1 == self.packet_count;
+        let bytes = if last { self.last_packet_bytes } else { self.packet_bytes };
+        (self.offset + packet as u32 * self.packet_bytes as u32, bytes as u32)
+    }
+}
+
+/// Most packets of a train: the kernel's `UDP_MAX_SEGMENTS` before 6.9.
+pub const TRAIN_PACKETS_MAX: u16 = 64;
+/// Most bytes of a train: what one UDP send over IPv4 takes.
+pub const TRAIN_BYTES_MAX: u32 = 65_507;
+/// Most packets that an access unit may have to leave at once. One with more leaves as trains of at
+/// most so many, spread over up to [`SPREAD_NANOS_MAX`] before its decode time: a train of 32 costs
+/// the sender hardly more a packet than one of 64, and is what a small router or a default socket
+/// buffer on the way still swallows.
+pub const BURST_PACKETS_MAX: u16 = 32;
+/// How long before its decode time the first packets of a big access unit may leave.
+pub const SPREAD_NANOS_MAX: i64 = 40_000_000;
+/// The longest time that access units in one audio packet may cover: what a lost packet costs the
+/// listener, and what a viewer waits for more.
+pub const BUNDLE_NANOS_MAX: i64 = 100_000_000;
+
+/// What to lay out, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct ImageRequest<'a> {
+    /// The title's index.
+    pub index: &'a MediaIndex,
+    /// A track of the index.
+    pub track: TrackId,
+    /// A segment of the index.
+    pub segment: SegmentId,
+    /// How big packets may be.
+    pub class: PayloadClass,
+    /// What lies between packets.
+    pub framing: Framing,
+    /// The payload type in every packet, as the presentation description declares it.
+    pub payload_type: u8,
+    /// The numbering of the packets as they lie.
+    pub numbering: Numbering,
+}
+
+/// Memory of an image, to be used again for another.
+#[derive(Debug, Default)]
+pub struct ImageStorage {
+    /// For the packets.
+    pub bytes: Vec<u8>,
+    /// For the trains.
+    pub trains: Vec<Train>,
+}
+
+/// A segment's packets of one track as they go on the wire, and its trains.
+#[derive(Debug)]
+pub struct PacketImage {
+    /// The packets.
+    pub bytes: Vec<u8>,
+    /// The trains, in decode order.
+    pub trains: Vec<Train>,
+    /// The numbering in the packets as they lie.
+    pub numbering: Numbering,
+    /// What lies between packets.
+    pub framing: Framing,
+    /// Packets in the image.
+    pub packet_count: u32,
+    /// Which segment.
+    pub segment: SegmentId,
+    /// Which track.
+    pub track: TrackId,
+}
+
+impl PacketImage {
+    /// Lays out a segment's packets. `unit_bytes` gives an access unit's bytes; a unit that has no
+    /// bytes in the container leaves no packet.
+    ///
+    /// # Errors
+    /// When `unit_bytes` has no answer for a unit or a unit is malformed; says which unit and why.
+    pub fn build<'b>(
+        request: ImageRequest<'_>,
+        unit_bytes: impl Fn(&AccessUnitEntry) -> Option<&'b [u8]>,
+        storage: ImageStorage,
+    ) -> Result<Self, ImageError> {
+        layout::build(&request, unit_bytes, storage)
+    }
+
+    /// Gives back the memory of an image that is no longer needed.
+    #[must_use]
+    pub fn into_storage(self) -> ImageStorage {
+        ImageStorage { bytes: self.bytes, trains: self.trains }
+    }
+
+    /// Bytes of memory it holds, used or not: what it counts against a cache's budget.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.bytes.capacity() + self.trains.capacity() * size_of::<Train>()
+    }
+
+    /// Bytes in front of each packet's payload: what [`Self::stamp`] writes and replaces.
+    #[must_use]
+    pub const fn header_bytes(&self) -> usize {
+        self.framing.prefix_bytes() as usize + HEADER_BYTES
+    }
+
+    /// Whether the train's packets, as they lie, already carry this numbering, whose sequence number
+    /// is that of the train's first packet.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation, reason = "sequence numbers wrap")]
+    pub fn lies_as(&self, train: &Train, numbering: &Numbering) -> bool {
+        let sequence = self.numbering.sequence.wrapping_add(train.first_packet as u16);
+        *numbering == Numbering { sequence, ..self.numbering }
+    }
+
+    /// Appends the header (and interleaved prefix, [`Self::header_bytes`] in all) of one packet of
+    /// the train for another viewer. The numbering's sequence number is that of the train's first
+    /// packet; payload type and marker come from the packet as it lies.
+    pub fn stamp(&self, train: &Train, packet: u16, numbering: &Numbering, out: &mut Vec<u8>) {
+        let (offset, bytes) = train.packet_range(packet);
+        let prefix_bytes = self.framing.prefix_bytes();
+        let kind = self.bytes[offset as usize + usize::from(prefix_bytes) + 1];
+        let header = Header {
+            marker: kind & MARKER != 0,
+            payload_type: kind & !MARKER,
+            sequence: numbering.sequence.wrapping_add(packet),
+            timestamp: numbering.timestamp(train.timestamp),
+            ssrc: numbering.ssrc,
+        }
+        .to_bytes();
+        match self.framing {
+            Framing::Datagram => out.extend_from_slice(&header),
+            Framing::Interleaved => {
+                let mut prefixed = [0; INTERLEAVED_PREFIX_BYTES + HEADER_BYTES];
+                prefixed[..2].copy_from_slice(&[b'$', numbering.channel]);
+                #[allow(clippy::cast_possible_truncation, reason = "packets have 16-bit lengths")]
+                let length = bytes as u16 - prefix_bytes;
+                prefixed[2..INTERLEAVED_PREFIX_BYTES].copy_from_slice(&length.to_be_bytes());
+                prefixed[INTERLEAVED_PREFIX_BYTES..].copy_from_slice(&header);
+                out.extend_from_slice(&prefixed);
+            }
+        }
+    }
+
+    /// Appends the headers of all packets of the train, one behind the other, as [`Self::stamp`]
+    /// does for one.
+    pub fn stamp_train(&self, train: &Train, numbering: &Numbering, out: &mut Vec<u8>) {
+        for packet in 0..train.packet_count {
+            self.stamp(train, packet, numbering, out);
+        }
+    }
+}

@@ -1,1 +1,0 @@
-//! RTCP packets (RFC 3550 §6).

@@ -1,0 +1,12 @@
+//! Packet images read by other people's depacketizers: what comes out is what lies in the container.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    reason = "test code"
+)]
+
+mod ffmpeg;
+mod gstreamer;
+mod titles;

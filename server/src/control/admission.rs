@@ -1,0 +1,269 @@
+//! Who may come in, and which shard serves them: limits by count, by address and by reserved bit
+//! rate.
+
+use crate::config::Config;
+use crate::title::ByteSourceId;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr};
+
+/// Why something was not admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The server has all the connections or sessions it may have.
+    ServerFull,
+    /// The client's address has.
+    AddressFull,
+    /// The bit rate would exceed what may leave the machine.
+    BandwidthExceeded,
+}
+
+/// Keeps the counts and the reservations. Everything admitted is released by the same amount.
+#[derive(Debug)]
+pub(super) struct Admission {
+    connections: Quota,
+    sessions: Quota,
+    egress_bits_per_second_max: u64,
+    /// What is reserved on each shard.
+    reserved_bits_per_second: Vec<u64>,
+    /// How many sessions of a title each shard has.
+    sessions_of_title: BTreeMap<ByteSourceId, Vec<u32>>,
+}
+
+impl Admission {
+    pub(super) fn new(config: &Config, shard_count: usize) -> Self {
+        Self {
+            connections: Quota::new(config.connections_max, config.connections_per_address_max),
+            sessions: Quota::new(config.sessions_max, config.sessions_per_address_max),
+            egress_bits_per_second_max: config.egress_bits_per_second.unwrap_or(u64::MAX),
+            reserved_bits_per_second: vec![0; shard_count.max(1)],
+            sessions_of_title: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn admit_connection(&mut self, peer: IpAddr) -> Result<(), Refusal> {
+        self.connections.admit(peer)
+    }
+
+    pub(super) fn release_connection(&mut self, peer: IpAddr) {
+        self.connections.release(peer);
+    }
+
+    /// The shard for a viewer of the title: one that already serves it, so that its viewers share
+    /// one image cache, unless that shard has [`AFFINITY_BITS_PER_SECOND`] more reserved than the
+    /// least loaded.
+    pub(super) fn choose_shard(&self, source: ByteSourceId) -> usize {
+        let least_loaded = |shards: &mut dyn Iterator<Item = usize>| {
+            shards.min_by_key(|shard| self.reserved_bits_per_second[*shard])
+        };
+        let least = least_loaded(&mut (0..self.reserved_bits_per_second.len())).unwrap_or(0);
+        let sharing = self.sessions_of_title.get(&source).and_then(|counts| {
+            least_loaded(&mut (0..counts.len()).filter(|shard| counts[*shard] > 0))
+        });
+        match sharing {
+            Some(shard)
+                if self.reserved_bits_per_second[shard]
+                    <= self.reserved_bits_per_second[least]
+                        .saturating_add(AFFINITY_BITS_PER_SECOND) =>
+            {
+                shard
+            }
+            Some(_) | None => least,
+        }
+    }
+
+    /// Counts a session of the title on the shard.
+    pub(super) fn admit_session(
+        &mut self,
+        peer: IpAddr,
+        source: ByteSourceId,
+        shard: usize,
+    ) -> Result<(), Refusal> {
+        self.sessions.admit(peer)?;
+        let shard_count = self.reserved_bits_per_second.len();
+        let counts = self.sessions_of_title.entry(source).or_insert_with(|| vec![0; shard_count]);
+        counts[shard] += 1;
+        Ok(())
+    }
+
+    pub(super) fn release_session(&mut self, peer: IpAddr, source: ByteSourceId, shard: usize) {
+        self.sessions.release(peer);
+        if let Some(counts) = self.sessions_of_title.get_mut(&source) {
+            counts[shard] = counts[shard].saturating_sub(1);
+            if counts.iter().all(|count| *count == 0) {
+                self.sessions_of_title.remove(&source);
+            }
+        }
+    }
+
+    /// Reserves a stream's bit rate on the shard.
+    pub(super) fn reserve(&mut self, shard: usize, bits_per_second: u64) -> Result<(), Refusal> {
+        let reserved: u64 = self.reserved_bits_per_second.iter().sum();
+        if reserved.saturating_add(bits_per_second) > self.egress_bits_per_second_max {
+            return Err(Refusal::BandwidthExceeded);
+        }
+        self.reserved_bits_per_second[shard] += bits_per_second;
+        Ok(())
+    }
+
+    pub(super) fn release(&mut self, shard: usize, bits_per_second: u64) {
+        let reserved = &mut self.reserved_bits_per_second[shard];
+        *reserved = reserved.saturating_sub(bits_per_second);
+    }
+
+    /// Whether nothing is admitted or reserved.
+    #[cfg(test)]
+    pub(super) fn is_idle(&self) -> bool {
+        self.connections.total == 0
+            && self.sessions.total == 0
+            && self.sessions.by_address.is_empty()
+            && self.connections.by_address.is_empty()
+            && self.sessions_of_title.is_empty()
+            && self.reserved_bits_per_second.iter().all(|bits| *bits == 0)
+    }
+}
+
+/// What a stream with this average media bit rate takes on the wire: packet headers, and the room
+/// that variable bit rates need.
+pub(super) const fn reservation(media_bits_per_second: u64) -> u64 {
+    let overhead = media_bits_per_second / 100 * RESERVATION_OVERHEAD_PERCENT;
+    let reserved = media_bits_per_second.saturating_add(overhead);
+    // A hostile index may claim any bit rate; sums of reservations must not overflow.
+    if reserved > RESERVATION_BITS_PER_SECOND_MAX {
+        RESERVATION_BITS_PER_SECOND_MAX
+    } else {
+        reserved
+    }
+}
+
+/// A count in total and by address.
+#[derive(Debug)]
+struct Quota {
+    total: u32,
+    total_max: u32,
+    by_address: BTreeMap<IpAddr, u32>,
+    address_max: u32,
+}
+
+impl Quota {
+    const fn new(total_max: u32, address_max: u32) -> Self {
+        Self { total: 0, total_max, by_address: BTreeMap::new(), address_max }
+    }
+
+    fn admit(&mut self, address: IpAddr) -> Result<(), Refusal> {
+        if self.total >= self.total_max {
+            return Err(Refusal::ServerFull);
+        }
+        let address = network(address);
+        let count = self.by_address.get(&address).copied().unwrap_or(0);
+        if count >= self.address_max {
+            return Err(Refusal::AddressFull);
+        }
+        self.by_address.insert(address, count + 1);
+        self.total += 1;
+        Ok(())
+    }
+
+    fn release(&mut self, address: IpAddr) {
+        let address = network(address);
+        if let Some(count) = self.by_address.get_mut(&address) {
+            *count -= 1;
+            self.total = self.total.saturating_sub(1);
+            if *count == 0 {
+                self.by_address.remove(&address);
+            }
+        }
+    }
+}
+
+/// What counts as one client: an IPv4 address, or an IPv6 network of 64 bits, because that is what
+/// one host is given (RFC 4291 §2.5.4).
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64))),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+/// How much more than the least loaded shard one may have reserved and still get the viewers of
+/// the titles it serves.
+const AFFINITY_BITS_PER_SECOND: u64 = 250_000_000;
+/// Headers (RTP, UDP, IP: 40 bytes in 1400) and slack.
+const RESERVATION_OVERHEAD_PERCENT: u64 = 5;
+/// No stream reserves more than this.
+const RESERVATION_BITS_PER_SECOND_MAX: u64 = 1 << 40;
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::config;
+    use super::*;
+
+    const TITLE: ByteSourceId = ByteSourceId(1);
+    const OTHER: ByteSourceId = ByteSourceId(2);
+
+    fn address(last: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, last])
+    }
+
+    #[test]
+    fn counts_are_limited_in_total_and_by_address() {
+        let config = Config { sessions_max: 3, sessions_per_address_max: 2, ..config() };
+        let mut admission = Admission::new(&config, 1);
+        assert_eq!(admission.admit_session(address(1), TITLE, 0), Ok(()));
+        assert_eq!(admission.admit_session(address(1), TITLE, 0), Ok(()));
+        assert_eq!(admission.admit_session(address(1), TITLE, 0), Err(Refusal::AddressFull));
+        assert_eq!(admission.admit_session(address(2), TITLE, 0), Ok(()));
+        assert_eq!(admission.admit_session(address(3), TITLE, 0), Err(Refusal::ServerFull));
+        admission.release_session(address(1), TITLE, 0);
+        assert_eq!(admission.admit_session(address(3), TITLE, 0), Ok(()));
+    }
+
+    #[test]
+    fn an_ipv6_network_counts_as_one_client() {
+        let config = Config { connections_per_address_max: 1, ..config() };
+        let mut admission = Admission::new(&config, 1);
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        assert_eq!(admission.admit_connection(address("2001:db8::1")), Ok(()));
+        assert_eq!(admission.admit_connection(address("2001:db8::2")), Err(Refusal::AddressFull));
+        assert_eq!(admission.admit_connection(address("2001:db8:0:1::1")), Ok(()));
+        assert_eq!(admission.admit_connection(address("::ffff:192.0.2.1")), Ok(()));
+        assert_eq!(admission.admit_connection(address("192.0.2.1")), Err(Refusal::AddressFull));
+    }
+
+    #[test]
+    fn viewers_of_a_title_share_a_shard_until_it_is_overloaded() {
+        let mut admission = Admission::new(&config(), 3);
+        admission.reserve(0, 10).unwrap();
+        assert_eq!(admission.choose_shard(TITLE), 1, "the least loaded");
+        admission.admit_session(address(1), TITLE, 1).unwrap();
+        admission.reserve(1, AFFINITY_BITS_PER_SECOND).unwrap();
+        assert_eq!(admission.choose_shard(TITLE), 1, "affinity");
+        assert_eq!(admission.choose_shard(OTHER), 2);
+        admission.reserve(1, 1).unwrap();
+        assert_eq!(admission.choose_shard(TITLE), 2, "overloaded");
+        admission.admit_session(address(1), TITLE, 2).unwrap();
+        admission.reserve(2, 100).unwrap();
+        assert_eq!(admission.choose_shard(TITLE), 2, "the less loaded of two that serve it");
+        admission.release_session(address(1), TITLE, 1);
+        admission.release_session(address(1), TITLE, 2);
+        assert_eq!(admission.choose_shard(TITLE), 0);
+    }
+
+    #[test]
+    fn the_sum_of_reservations_stays_below_the_egress_limit() {
+        let config = Config { egress_bits_per_second: Some(100), ..config() };
+        let mut admission = Admission::new(&config, 2);
+        assert_eq!(admission.reserve(0, 60), Ok(()));
+        assert_eq!(admission.reserve(1, 41), Err(Refusal::BandwidthExceeded));
+        assert_eq!(admission.reserve(1, 40), Ok(()));
+        admission.release(0, 60);
+        assert_eq!(admission.reserve(1, 60), Ok(()));
+        admission.release(1, 100);
+        assert!(admission.is_idle());
+    }
+
+    #[test]
+    fn no_claimed_bit_rate_overflows_a_reservation() {
+        assert_eq!(reservation(2_000_000), 2_100_000);
+        assert_eq!(reservation(u64::MAX), RESERVATION_BITS_PER_SECOND_MAX);
+    }
+}

@@ -1,0 +1,134 @@
+//! A connection: where it lives, what is under way on it, when it must have moved on.
+
+use crate::clock::MonoTime;
+use crate::framing::Framer;
+use crate::limits::{IDLE_CONNECTION_DEADLINE, REPLY_DEADLINE, REQUEST_DEADLINE};
+use crate::mailbox::SessionKey;
+use bytes::Bytes;
+use std::collections::BTreeSet;
+use std::mem;
+use std::net::SocketAddr;
+
+/// An RTSP connection. One request is under way at a time, from its last byte read until its reply
+/// is written; what the client sends meanwhile waits in the socket or in the framer.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) peer: SocketAddr,
+    /// The address that the client reached.
+    pub(super) local: SocketAddr,
+    pub(super) home: Home,
+    pub(super) underway: Underway,
+    /// Empty once the connection is adopted.
+    pub(super) framer: Framer,
+    /// When the first byte of the request that is arriving came.
+    request_began: Option<MonoTime>,
+    /// Sessions whose last request came from here; while there are any, it may be idle.
+    pub(super) sessions: BTreeSet<SessionKey>,
+    /// Sessions with streams interleaved in it.
+    pub(super) carries: BTreeSet<SessionKey>,
+    /// The shard of the first session that was set up here, and so of all of them: interleaved
+    /// sessions of a connection must share one.
+    pub(super) shard: Option<usize>,
+}
+
+/// Who reads and writes a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Home {
+    /// The control thread.
+    Control,
+    /// The shard that adopted it.
+    Shard(usize),
+}
+
+/// What a connection is waiting for.
+#[derive(Debug)]
+pub(super) enum Underway {
+    /// For (the rest of) a request.
+    Reading,
+    /// For the catalog, to go on with this request.
+    Title(Bytes),
+    /// For a shard's report, to go on with this request.
+    Shard(Bytes),
+    /// For its reply to be written.
+    Writing(AfterReply),
+    /// For the shell to close it.
+    Closing,
+}
+
+/// What follows when a reply has been written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum AfterReply {
+    /// The next request.
+    #[default]
+    NextRequest,
+    /// The session's packets may go: the reply was that to PLAY.
+    Start(SessionKey),
+    /// The shard takes the connection over, for the interleaved session just set up.
+    Adopt(usize),
+    /// The connection is closed.
+    Close,
+}
+
+impl Connection {
+    pub(super) fn new(peer: SocketAddr, local: SocketAddr) -> Self {
+        Self {
+            peer,
+            local,
+            home: Home::Control,
+            underway: Underway::Reading,
+            framer: Framer::new(),
+            request_began: None,
+            sessions: BTreeSet::new(),
+            carries: BTreeSet::new(),
+            shard: None,
+        }
+    }
+
+    /// Whether its bytes are wanted.
+    pub(super) const fn wants_read(&self) -> bool {
+        matches!((self.home, &self.underway), (Home::Control, Underway::Reading))
+    }
+
+    /// The request that waited for the catalog or a shard; the connection reads again.
+    pub(super) fn take_request(&mut self) -> Option<Bytes> {
+        match mem::replace(&mut self.underway, Underway::Reading) {
+            Underway::Title(request) | Underway::Shard(request) => Some(request),
+            other @ (Underway::Reading | Underway::Writing(_) | Underway::Closing) => {
+                self.underway = other;
+                None
+            }
+        }
+    }
+
+    /// Notes when an unfinished request began.
+    pub(super) fn note_progress(&mut self, now: MonoTime) {
+        if self.framer.is_empty() {
+            self.request_began = None;
+        } else {
+            self.request_began.get_or_insert(now);
+        }
+    }
+
+    /// Forgets when the last request began: it is complete.
+    pub(super) const fn request_complete(&mut self) {
+        self.request_began = None;
+    }
+
+    /// By when it must have moved on, counted from `now` or from the first byte of its request.
+    pub(super) fn deadline(&self, now: MonoTime) -> Option<MonoTime> {
+        if self.home != Home::Control {
+            return None; // its shard's business
+        }
+        match (&self.underway, self.request_began) {
+            (Underway::Reading, Some(began)) => Some(began + REQUEST_DEADLINE),
+            (Underway::Reading, None) if self.sessions.is_empty() => {
+                Some(now + IDLE_CONNECTION_DEADLINE)
+            }
+            (Underway::Writing(_), _) => Some(now + REPLY_DEADLINE),
+            (
+                Underway::Reading | Underway::Title(_) | Underway::Shard(_) | Underway::Closing,
+                _,
+            ) => None,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! DESCRIBE (RFC 2326 §10.2).
+
+use super::{Answer, Outcome, Reply, control_url, ok};
+use crate::clock::MonoTime;
+use crate::control::connection::AfterReply;
+use crate::control::{Control, Effect};
+use crate::limits::SDP_BYTES_MAX;
+use crate::mailbox::ConnectionId;
+use crate::rtsp::headers::accepts;
+use crate::rtsp::{Request, StatusCode, Url};
+use crate::title::{Generation, SharedTitle};
+use packetizer::sdp::{Origin, presentation_description};
+use tracing::warn;
+
+/// The type of a presentation description (RFC 2326 App. C).
+const CONTENT_TYPE: &str = "application/sdp";
+
+impl Control {
+    pub(super) fn describe(
+        &mut self,
+        now: MonoTime,
+        id: ConnectionId,
+        request: &Request<'_>,
+        effects: &mut Vec<Effect>,
+    ) -> Answer {
+        if !accepts(request.headers("Accept"), CONTENT_TYPE) {
+            return Err(StatusCode::NOT_ACCEPTABLE.into());
+        }
+        let url = control_url(request)?;
+        match self.find_title(now, id, &url.title, effects)? {
+            Some(title) => self.describe_title(id, request, &title),
+            None => Ok(Outcome::AwaitTitle),
+        }
+    }
+
+    pub(super) fn describe_title(
+        &self,
+        id: ConnectionId,
+        request: &Request<'_>,
+        title: &SharedTitle,
+    ) -> Answer {
+        let origin = Origin {
+            session_id: version(&title.generation),
+            address: self.connection(id)?.local.ip(),
+            name: &title.name,
+        };
+        let body = presentation_description(&title.index, &origin);
+        if body.len() > SDP_BYTES_MAX {
+            warn!(title = title.name, bytes = body.len(), "presentation description too large");
+            return Err(StatusCode::INTERNAL_SERVER_ERROR.into());
+        }
+        let mut response = ok(request);
+        if let Some(url) = request.uri.url() {
+            response = response.header("Content-Base", content_base(url));
+        }
+        let bytes = response.into_bytes_with_body(CONTENT_TYPE, body.as_bytes());
+        Ok(Outcome::Reply(Reply { bytes, then: AfterReply::NextRequest }))
+    }
+}
+
+/// A number that differs between two versions of a title (RFC 8866 §5.2).
+fn version(generation: &Generation) -> u64 {
+    let seconds = generation.modified_nanos.unsigned_abs() / 1_000_000_000;
+    u64::try_from(seconds).unwrap_or(u64::MAX)
+}
+
+/// What the control names in the description are relative to: the URL as the client asked it, so
+/// that it reaches this server the same way, without credentials and query, and with a slash, or
+/// else clients drop the last component (RFC 2326 App. C.1.1). Commas and semicolons are escaped:
+/// in RTP-Info they would end the URL.
+fn content_base(url: Url<'_>) -> String {
+    let asked = without_credentials(url.as_str());
+    let path = asked.split('?').next().unwrap_or_default().trim_end_matches('/');
+    format!("{}/", path.replace(',', "%2C").replace(';', "%3B"))
+}
+
+/// The URL without user information (RFC 3986 §3.2.1).
+pub(super) fn without_credentials(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_content_base_is_the_url_as_asked_without_credentials_or_query() {
+        for (url, base) in [
+            ("rtsp://host:8554/a/b.mp4", "rtsp://host:8554/a/b.mp4/"),
+            ("rtsp://host/b.mp4/", "rtsp://host/b.mp4/"),
+            ("rtsp://user:p@ss@host/b.mp4?x=1/2", "rtsp://host/b.mp4/"),
+            ("rtsp://[::1]:8554/a%20b.mp4", "rtsp://[::1]:8554/a%20b.mp4/"),
+            ("rtsp://host/a,b;c@d.mp4", "rtsp://host/a%2Cb%3Bc@d.mp4/"),
+            ("/b.mp4", "/b.mp4/"),
+        ] {
+            assert_eq!(content_base(Url::parse(url).unwrap()), base, "{url}");
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! What each method of RFC 2326 §10 does, one file a method.
+
+mod describe;
+mod parameters;
+mod play;
+mod setup;
+mod teardown;
+
+use super::catalog::{Lookup, OpenError};
+use super::connection::{AfterReply, Connection};
+use super::session::Session;
+use super::{Control, Effect};
+use crate::clock::MonoTime;
+use crate::mailbox::{Command, ConnectionId, SessionKey};
+use crate::rtsp::{ControlUrl, Method, Request, RequestUri, Response, StatusCode};
+use crate::title::SharedTitle;
+use bytes::Bytes;
+use setup::SettingUp;
+use std::time::Duration;
+use tracing::{debug, warn};
+
+/// The methods that are accepted (RFC 2326 §10.1). GET_PARAMETER in it makes players keep their
+/// session alive with that.
+const PUBLIC: &str =
+    "OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN, GET_PARAMETER, SET_PARAMETER";
+
+/// How often a shard hears that a session's viewer lives, however often it says so.
+const TOUCH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What becomes of a request.
+pub(super) type Answer = Result<Outcome, Rejection>;
+
+/// How a request that was understood goes on.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// It is done.
+    Reply(Reply),
+    /// The catalog must open a title.
+    AwaitTitle,
+    /// A shard must report.
+    AwaitShard,
+}
+
+/// A response as it goes on the wire, and what follows it.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) bytes: Bytes,
+    pub(super) then: AfterReply,
+}
+
+impl Reply {
+    pub(super) fn of(response: Response) -> Self {
+        Self { bytes: response.into_bytes(), then: AfterReply::NextRequest }
+    }
+
+    pub(super) fn then(self, then: AfterReply) -> Self {
+        Self { then, ..self }
+    }
+}
+
+impl From<Response> for Outcome {
+    fn from(response: Response) -> Self {
+        Self::Reply(Reply::of(response))
+    }
+}
+
+/// Why a request is not done: what the client is told. Nothing has changed.
+#[derive(Debug)]
+pub(super) struct Rejection {
+    status: StatusCode,
+    /// A header that goes with some codes: `Allow`, `Unsupported`.
+    header: Option<(&'static str, String)>,
+    /// Names of parameters, for 451 (RFC 2326 §10.8).
+    body: String,
+}
+
+impl Rejection {
+    fn with_header(status: StatusCode, name: &'static str, value: String) -> Self {
+        Self { header: Some((name, value)), ..Self::from(status) }
+    }
+
+    pub(super) fn into_reply(self, cseq: &str) -> Reply {
+        let mut response = Response::new(self.status, Some(cseq));
+        if let Some((name, value)) = self.header {
+            response = response.header(name, value);
+        }
+        if self.body.is_empty() {
+            return Reply::of(response);
+        }
+        let bytes = response.into_bytes_with_body(parameters::CONTENT_TYPE, self.body.as_bytes());
+        Reply { bytes, then: AfterReply::NextRequest }
+    }
+}
+
+impl From<StatusCode> for Rejection {
+    fn from(status: StatusCode) -> Self {
+        Self { status, header: None, body: String::new() }
+    }
+}
+
+/// A request that waits for a shard's report, and on which connection it came.
+#[derive(Debug)]
+pub(super) enum Pending {
+    SetUp(SettingUp),
+    Play { connection: ConnectionId, session: SessionKey },
+    Pause { connection: ConnectionId, session: SessionKey },
+}
+
+impl Control {
+    /// Does what a request asks, or begins to.
+    pub(super) fn answer(
+        &mut self,
+        now: MonoTime,
+        id: ConnectionId,
+        request: &Request<'_>,
+        effects: &mut Vec<Effect>,
+    ) -> Answer {
+        refuse_required(request)?;
+        match request.method {
+            Method::Announce | Method::Record | Method::Redirect => {
+                let allow = PUBLIC.to_owned();
+                Err(Rejection::with_header(StatusCode::METHOD_NOT_ALLOWED, "Allow", allow))
+            }
+            Method::Extension(_) => Err(Rejection::with_header(
+                StatusCode::NOT_IMPLEMENTED,
+                "Public",
+                PUBLIC.to_owned(),
+            )),
+            Method::Describe => self.describe(now, id, request, effects),
+            Method::Options => {
+                self.named_session(now, id, request, effects)?;
+                Ok(ok(request).header("Public", PUBLIC).into())
+            }
+            Method::Setup => self.set_up(now, id, request, effects),
+            Method::Play => self.play(now, id, request, effects),
+            Method::Pause => self.pause(now, id, request, effects),
+            Method::Teardown => self.tear_down(now, id, request, effects),
+            Method::GetParameter | Method::SetParameter => {
+                self.parameters(now, id, request, effects)
+            }
+        }
+    }
+
+    /// Goes on with a request that waited for its title.
+    pub(super) fn title_found(
+        &mut self,
+        id: ConnectionId,
+        request: &Request<'_>,
+        result: Result<SharedTitle, OpenError>,
+        effects: &mut Vec<Effect>,
+    ) -> Answer {
+        let url = control_url(request)?;
+        let title = result.map_err(|error| refuse_title(&url.title, &error))?;
+        if request.method == Method::Setup {
+            self.set_up_title(id, request, &url, &title, effects)
+        } else {
+            self.describe_title(id, request, &title)
+        }
+    }
+
+    /// The title that a URL names, now or once the catalog has opened it (`None`).
+    fn find_title(
+        &mut self,
+        now: MonoTime,
+        id: ConnectionId,
+        name: &str,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Option<SharedTitle>, Rejection> {
+        match self.catalog.look_up(now, name, id) {
+            Lookup::Ready(title) => Ok(Some(title)),
+            Lookup::Opening => Ok(None),
+            Lookup::Open(open) => {
+                effects.push(Effect::OpenTitle(open));
+                Ok(None)
+            }
+            Lookup::Refused(error) => Err(refuse_title(name, &error)),
+        }
+    }
+
+    /// The session that the request names, if it names one. The session learns that its viewer
+    /// lives, and the connection that it has a session.
+    fn named_session(
+        &mut self,
+        now: MonoTime,
+        id: ConnectionId,
+        request: &Request<'_>,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Option<SessionKey>, Rejection> {
+        let Some(header) = request.header("Session") else { return Ok(None) };
+        let peer = self.connections.get(&id).map(|connection| connection.peer.ip());
+        let session = peer.and_then(|peer| self.sessions.find(header, peer));
+        let key = session.ok_or(StatusCode::SESSION_NOT_FOUND)?.key;
+        if let Some(session) = self.sessions.get_mut(key) {
+            let (shard, last) = (session.shard, session.connection);
+            if now - session.touched >= TOUCH_INTERVAL {
+                session.touched = now;
+                effects.push(Effect::Command { shard, command: Command::Touch { session: key } });
+            }
+            if last != id {
+                self.attach(key, id, last);
+            }
+        }
+        Ok(Some(key))
+    }
+
+    /// The session that the request must name.
+    fn required_session(
+        &mut self,
+        now: MonoTime,
+        id: ConnectionId,
+        request: &Request<'_>,
+        effects: &mut Vec<Effect>,
+    ) -> Result<SessionKey, Rejection> {
+        let key = self.named_session(now, id, request, effects)?;
+        key.ok_or_else(|| StatusCode::SESSION_NOT_FOUND.into())
+    }
+
+    /// Moves a session to the connection that names it now.
+    fn attach(&mut self, key: SessionKey, id: ConnectionId, last: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(&last) {
+            connection.sessions.remove(&key);
+        }
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.sessions.insert(key);
+        }
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.connection = id;
+        }
+    }
+
+    fn connection(&self, id: ConnectionId) -> Result<&Connection, Rejection> {
+        // Unreachable in practice: a request comes from a connection that exists.
+        self.connections.get(&id).ok_or_else(|| StatusCode::INTERNAL_SERVER_ERROR.into())
+    }
+
+    fn session(&self, key: SessionKey) -> Result<&Session, Rejection> {
+        self.sessions.get(key).ok_or_else(|| StatusCode::SESSION_NOT_FOUND.into())
+    }
+}
+
+/// Refuses what the client insists on and this server does not have (RFC 2326 §12.32): it has no
+/// option tags.
+fn refuse_required(request: &Request<'_>) -> Result<(), Rejection> {
+    let required: Vec<&str> =
+        request.headers("Require").chain(request.headers("Proxy-Require")).collect();
+    if required.is_empty() {
+        return Ok(());
+    }
+    let tags = required.join(", ");
+    Err(Rejection::with_header(StatusCode::OPTION_NOT_SUPPORTED, "Unsupported", tags))
+}
+
+/// What the request's URL names.
+fn control_url(request: &Request<'_>) -> Result<ControlUrl, Rejection> {
+    match request.uri {
+        RequestUri::Url(url) => ControlUrl::split(url).map_err(|_| StatusCode::NOT_FOUND.into()),
+        RequestUri::Asterisk => Err(StatusCode::NOT_FOUND.into()),
+    }
+}
+
+fn refuse_title(name: &str, error: &OpenError) -> Rejection {
+    let status = match error {
+        OpenError::NotFound => StatusCode::NOT_FOUND,
+        OpenError::NotPlayable(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        OpenError::Unreadable(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        OpenError::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    match error {
+        OpenError::NotFound => debug!(title = name, "no such title"),
+        OpenError::NotPlayable(_) | OpenError::Unreadable(_) | OpenError::Overloaded => {
+            warn!(title = name, %error, "title refused");
+        }
+    }
+    status.into()
+}
+
+fn ok(request: &Request<'_>) -> Response {
+    Response::new(StatusCode::OK, Some(request.cseq))
+}

@@ -1,0 +1,433 @@
+//! SETUP (RFC 2326 §10.4): chooses a transport, and with the first one of a session the shard.
+
+use super::describe::without_credentials;
+use super::{Answer, Outcome, Pending, Rejection, Reply, control_url, ok};
+use crate::clock::MonoTime;
+use crate::control::admission::{Refusal, reservation};
+use crate::control::connection::{AfterReply, Connection, Home};
+use crate::control::session::{Session, SessionId, State, Stream};
+use crate::control::{Control, Effect};
+use crate::limits::SESSION_STREAMS_MAX;
+use crate::mailbox::{
+    Command, ConnectionId, SessionKey, SetUpRefused, StreamSetUp, StreamTransport, Token,
+};
+use crate::rtsp::headers::{
+    Delivery, Mode, Protocol, SessionHeader, Transport, TransportOffer, parse_offers,
+};
+use crate::rtsp::{ControlUrl, Request, StatusCode};
+use crate::title::SharedTitle;
+use packetizer::index::{MediaIndex, TrackId};
+use packetizer::sdp;
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use tracing::{debug, info};
+
+/// A SETUP that waits for its shard.
+#[derive(Debug)]
+pub(in crate::control) struct SettingUp {
+    connection: ConnectionId,
+    peer: IpAddr,
+    session: SessionKey,
+    shard: usize,
+    title: SharedTitle,
+    track: TrackId,
+    /// The URL that RTP-Info will name the stream by.
+    url: String,
+    bits_per_second: u64,
+    /// What the shard has been asked for.
+    transport: StreamTransport,
+    /// What the client takes if the shard refuses that, most wanted first.
+    alternatives: VecDeque<StreamTransport>,
+    purpose: Purpose,
+}
+
+/// What a stream is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// The first of a new session.
+    NewSession,
+    /// One more of a session.
+    NewStream,
+    /// The same track by another transport. The old stream ends when there is a new one.
+    Replace,
+}
+
+impl Control {
+    pub(super) fn set_up(
+        &mut self,
+        now: MonoTime,
+        id: ConnectionId,
+        request: &Request<'_>,
+        effects: &mut Vec<Effect>,
+    ) -> Answer {
+        let url = control_url(request)?;
+        let session = self.named_session(now, id, request, effects)?;
+        let title = match session {
+            // The session plays the file it began with, even if that has been replaced.
+            Some(key) if self.session(key)?.title.name != url.title => {
+                return Err(StatusCode::AGGREGATE_OPERATION_NOT_ALLOWED.into());
+            }
+            Some(key) => Some(Arc::clone(&self.session(key)?.title)),
+            None => self.find_title(now, id, &url.title, effects)?,
+        };
+        match title {
+            Some(title) => self.set_up_title(id, request, &url, &title, effects),
+            None => Ok(Outcome::AwaitTitle),
+        }
+    }
+
+    pub(super) fn set_up_title(
+        &mut self,
+        id: ConnectionId,
+        request: &Request<'_>,
+        url: &ControlUrl,
+        title: &SharedTitle,
+        effects: &mut Vec<Effect>,
+    ) -> Answer {
+        let track = track_to_set_up(&title.index, url)?;
+        let session = self.session_to_extend(id, request)?;
+        let shard = match session {
+            Some(session) => session.shard,
+            None => {
+                let bound = self.connection(id)?.shard;
+                bound.unwrap_or_else(|| self.admission.choose_shard(title.source))
+            }
+        };
+        let offers = parse_offers(request.headers("Transport")).map_err(|error| error.status())?;
+        let mut transports = self.usable_transports(id, shard, &offers)?;
+        let transport = transports.pop_front().ok_or(StatusCode::UNSUPPORTED_TRANSPORT)?;
+        let (known_key, purpose) = match session {
+            None => (None, Purpose::NewSession),
+            Some(session) => match session.stream(track) {
+                Some(stream) if stream.transport == transport => {
+                    return Ok(self.set_up_reply(id, request, session, stream));
+                }
+                Some(_) => (Some(session.key), Purpose::Replace),
+                None if session.streams.len() >= SESSION_STREAMS_MAX => {
+                    return Err(StatusCode::NOT_ENOUGH_BANDWIDTH.into());
+                }
+                None => (Some(session.key), Purpose::NewStream),
+            },
+        };
+        let track_bits_per_second =
+            title.index.tracks.get(usize::from(track.0)).map_or(0, |track| track.bits_per_second);
+        let setting_up = SettingUp {
+            connection: id,
+            peer: self.connection(id)?.peer.ip(),
+            session: known_key.unwrap_or_else(|| self.next_session_key()),
+            shard,
+            title: Arc::clone(title),
+            track,
+            url: request
+                .uri
+                .url()
+                .map_or_else(String::new, |url| without_credentials(url.as_str())),
+            bits_per_second: reservation(track_bits_per_second),
+            transport,
+            alternatives: transports,
+            purpose,
+        };
+        self.admit_stream(&setting_up)?;
+        self.ask_shard(setting_up, effects);
+        Ok(Outcome::AwaitShard)
+    }
+
+    /// The session that the request wants another stream in. It must stand still.
+    fn session_to_extend(
+        &self,
+        id: ConnectionId,
+        request: &Request<'_>,
+    ) -> Result<Option<&Session>, Rejection> {
+        let Some(header) = request.header("Session") else { return Ok(None) };
+        let peer = self.connection(id)?.peer.ip();
+        let session = self.sessions.find(header, peer).ok_or(StatusCode::SESSION_NOT_FOUND)?;
+        match session.state {
+            State::Ready { .. } if !session.setting_up => Ok(Some(session)),
+            State::Ready { .. } | State::Playing => {
+                Err(StatusCode::METHOD_NOT_VALID_IN_THIS_STATE.into())
+            }
+        }
+    }
+
+    /// Takes what the stream needs.
+    fn admit_stream(&mut self, setting_up: &SettingUp) -> Result<(), Rejection> {
+        let SettingUp { peer, shard, session, bits_per_second, purpose, .. } = *setting_up;
+        let source = setting_up.title.source;
+        match purpose {
+            Purpose::NewSession if self.draining.is_some() => {
+                return Err(StatusCode::SERVICE_UNAVAILABLE.into());
+            }
+            Purpose::NewSession => {
+                self.admission.admit_session(peer, source, shard).map_err(refuse_admission)?;
+                if let Err(refusal) = self.admission.reserve(shard, bits_per_second) {
+                    self.admission.release_session(peer, source, shard);
+                    return Err(refuse_admission(refusal));
+                }
+            }
+            Purpose::NewStream => {
+                self.admission.reserve(shard, bits_per_second).map_err(refuse_admission)?;
+            }
+            Purpose::Replace => {}
+        }
+        if let Some(session) = self.sessions.get_mut(session) {
+            session.setting_up = true;
+        }
+        Ok(())
+    }
+
+    /// Gives back what [`Self::admit_stream`] took.
+    fn release_admitted(&mut self, setting_up: &SettingUp) {
+        let SettingUp { peer, shard, bits_per_second, purpose, .. } = *setting_up;
+        if purpose != Purpose::Replace {
+            self.admission.release(shard, bits_per_second);
+        }
+        if purpose == Purpose::NewSession {
+            self.admission.release_session(peer, setting_up.title.source, shard);
+        }
+    }
+
+    fn ask_shard(&mut self, setting_up: SettingUp, effects: &mut Vec<Effect>) {
+        let token = self.next_token();
+        let command = Command::SetUp {
+            token,
+            session: setting_up.session,
+            title: Arc::clone(&setting_up.title),
+            track: setting_up.track,
+            transport: setting_up.transport,
+            payload_class: self.config.payload_class,
+        };
+        effects.push(Effect::Command { shard: setting_up.shard, command });
+        self.pending.insert(token, Pending::SetUp(setting_up));
+    }
+
+    /// The shard has made a stream, or not.
+    pub(in crate::control) fn setup_answered(
+        &mut self,
+        now: MonoTime,
+        token: Token,
+        result: Result<StreamSetUp, SetUpRefused>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(Pending::SetUp(mut setting_up)) = self.pending.remove(&token) else { return };
+        let is_transport_to_blame =
+            matches!(result, Err(SetUpRefused::NoPairLeft | SetUpRefused::ChannelTaken));
+        if is_transport_to_blame && let Some(next) = setting_up.alternatives.pop_front() {
+            setting_up.transport = next;
+            return self.ask_shard(setting_up, effects);
+        }
+        if let Some(session) = self.sessions.get_mut(setting_up.session) {
+            session.setting_up = false;
+        }
+        let id = setting_up.connection;
+        match result {
+            Err(refused) => {
+                self.release_admitted(&setting_up);
+                let status = status_of(refused);
+                self.resume(now, id, effects, |_, _, _| Err(status.into()));
+            }
+            Ok(set_up) => {
+                let (key, track) = (setting_up.session, setting_up.track);
+                self.keep_stream(now, setting_up, set_up, effects);
+                self.resume(now, id, effects, |control, request, _| {
+                    let session = control.session(key)?;
+                    let stream = session.stream(track).ok_or(StatusCode::SESSION_NOT_FOUND)?;
+                    Ok(control.set_up_reply(id, request, session, stream))
+                });
+            }
+        }
+    }
+
+    /// Enters a stream that its shard has made, unless nobody is left to hear of it.
+    fn keep_stream(
+        &mut self,
+        now: MonoTime,
+        setting_up: SettingUp,
+        set_up: StreamSetUp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let SettingUp { connection: id, session: key, shard, track, purpose, .. } = setting_up;
+        let is_wanted = self.connections.contains_key(&id)
+            && (purpose == Purpose::NewSession || self.sessions.get(key).is_some());
+        if !is_wanted {
+            self.release_admitted(&setting_up);
+            // A new session, or a stream of one that goes on. One that has ended needs nothing, nor
+            // does a replacement: the client may not know, but the old stream is the one to end.
+            let track = (purpose != Purpose::NewSession).then_some(track);
+            let command = Command::TearDown { session: key, track };
+            return effects.push(Effect::Command { shard, command });
+        }
+        let stream = Stream {
+            track,
+            url: setting_up.url.clone(),
+            transport: setting_up.transport,
+            set_up,
+            bits_per_second: setting_up.bits_per_second,
+        };
+        let is_interleaved = stream.interleaved_in() == Some(id);
+        if let Some(session) = self.sessions.get_mut(key) {
+            match session.streams.iter_mut().find(|stream| stream.track == track) {
+                Some(old) => {
+                    *old = stream;
+                    let command = Command::TearDown { session: key, track: Some(track) };
+                    effects.push(Effect::Command { shard, command });
+                }
+                None => session.streams.push(stream),
+            }
+        } else {
+            self.open_session(now, setting_up, stream);
+        }
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.sessions.insert(key);
+            if is_interleaved {
+                connection.carries.insert(key);
+                connection.shard = Some(shard);
+            } else {
+                connection.shard.get_or_insert(shard);
+            }
+        }
+    }
+
+    fn open_session(&mut self, now: MonoTime, setting_up: SettingUp, stream: Stream) {
+        let SettingUp { session: key, peer, shard, title, connection, .. } = setting_up;
+        let id = SessionId((self.random)());
+        info!(session = ?id, %peer, title = title.name, shard, "session opened");
+        self.sessions.insert(Session {
+            id,
+            key,
+            peer,
+            shard,
+            title,
+            state: State::Ready { paused: None },
+            setting_up: false,
+            streams: vec![stream],
+            touched: now,
+            connection,
+        });
+    }
+
+    fn set_up_reply(
+        &self,
+        id: ConnectionId,
+        request: &Request<'_>,
+        session: &Session,
+        stream: &Stream,
+    ) -> Outcome {
+        let ssrc = stream.set_up.ssrc.0;
+        let transport = match stream.transport {
+            StreamTransport::Udp { rtp, rtcp, .. } => {
+                let server_rtp = stream.set_up.server_port.unwrap_or_default();
+                Transport::Udp {
+                    client_port: (rtp.port(), rtcp.port()),
+                    server_port: (server_rtp, server_rtp.saturating_add(1)),
+                    ssrc,
+                }
+            }
+            StreamTransport::Interleaved { rtp_channel, rtcp_channel, .. } => {
+                Transport::Interleaved { channels: (rtp_channel, rtcp_channel), ssrc }
+            }
+        };
+        let session_id = session.id.to_string();
+        let timeout_seconds = u32::try_from(self.config.session_timeout.as_secs()).ok();
+        let response = ok(request)
+            .header("Transport", transport)
+            .header("Session", SessionHeader { id: &session_id, timeout_seconds });
+        let then = match stream.interleaved_in() {
+            Some(connection) if connection == id => AfterReply::Adopt(session.shard),
+            Some(_) | None => AfterReply::NextRequest,
+        };
+        Outcome::Reply(Reply::of(response).then(then))
+    }
+
+    /// What of the offers can be served, most wanted first.
+    fn usable_transports(
+        &self,
+        id: ConnectionId,
+        shard: usize,
+        offers: &[TransportOffer<'_>],
+    ) -> Result<VecDeque<StreamTransport>, Rejection> {
+        let connection = self.connection(id)?;
+        // An adopted connection carries sessions of its shard only.
+        let may_interleave = match connection.home {
+            Home::Control => true,
+            Home::Shard(home) => home == shard,
+        };
+        let usable = offers.iter().filter(|offer| offer.mode == Mode::Play);
+        Ok(usable
+            .filter_map(|offer| match offer.protocol {
+                Protocol::RtpAvpUdp => udp_transport(connection, offer),
+                Protocol::RtpAvpTcp if may_interleave => {
+                    let (rtp_channel, rtcp_channel) =
+                        offer.interleaved.or_else(|| self.free_channels(id, connection))?;
+                    (rtp_channel != rtcp_channel).then_some(StreamTransport::Interleaved {
+                        connection: id,
+                        rtp_channel,
+                        rtcp_channel,
+                    })
+                }
+                Protocol::RtpAvpTcp | Protocol::Other => None,
+            })
+            .collect())
+    }
+
+    /// The first pair of channels that the connection does not carry, for clients that leave the
+    /// choice to the server (QuickTime).
+    fn free_channels(&self, id: ConnectionId, connection: &Connection) -> Option<(u8, u8)> {
+        let sessions = connection.carries.iter().filter_map(|key| self.sessions.get(*key));
+        let taken: Vec<u8> = sessions
+            .flat_map(|session| &session.streams)
+            .filter(|stream| stream.interleaved_in() == Some(id))
+            .flat_map(Stream::channels)
+            .collect();
+        let is_free = |rtp: &u8| !taken.contains(rtp) && !taken.contains(&(rtp + 1));
+        (0..u8::MAX).step_by(2).find(is_free).map(|rtp| (rtp, rtp + 1))
+    }
+
+    fn next_session_key(&mut self) -> SessionKey {
+        self.sessions_made += 1;
+        SessionKey(self.sessions_made)
+    }
+}
+
+/// RTP/AVP over UDP, if the offer is one that can be served. Media goes only to the address that
+/// asked: an offer with another `destination` would let anybody flood a third party.
+fn udp_transport(connection: &Connection, offer: &TransportOffer<'_>) -> Option<StreamTransport> {
+    let peer = connection.peer.ip();
+    let is_to_peer = offer
+        .destination
+        .is_none_or(|destination| destination.parse::<IpAddr>().is_ok_and(|ip| ip == peer));
+    let (rtp, rtcp) = offer.client_port?;
+    (offer.delivery == Delivery::Unicast && is_to_peer).then_some(StreamTransport::Udp {
+        rtp: SocketAddr::new(peer, rtp),
+        rtcp: SocketAddr::new(peer, rtcp),
+        local: connection.local.ip(),
+    })
+}
+
+/// The track that a SETUP means: a title with one track may be set up by its own URL.
+fn track_to_set_up(index: &MediaIndex, url: &ControlUrl) -> Result<TrackId, StatusCode> {
+    match &url.control {
+        Some(control) => track_of_control(index, control).ok_or(StatusCode::NOT_FOUND),
+        None if index.tracks.len() == 1 => Ok(TrackId(0)),
+        None => Err(StatusCode::AGGREGATE_OPERATION_NOT_ALLOWED),
+    }
+}
+
+/// The track that a control name of the presentation description means.
+pub(super) fn track_of_control(index: &MediaIndex, control: &str) -> Option<TrackId> {
+    let track = sdp::parse_control(control)?;
+    (usize::from(track.0) < index.tracks.len()).then_some(track)
+}
+
+fn refuse_admission(refusal: Refusal) -> Rejection {
+    debug!(?refusal, "session refused");
+    StatusCode::NOT_ENOUGH_BANDWIDTH.into()
+}
+
+const fn status_of(refused: SetUpRefused) -> StatusCode {
+    match refused {
+        SetUpRefused::NoPairLeft | SetUpRefused::ChannelTaken => StatusCode::UNSUPPORTED_TRANSPORT,
+        SetUpRefused::NoSlotLeft => StatusCode::NOT_ENOUGH_BANDWIDTH,
+        SetUpRefused::Gone => StatusCode::SESSION_NOT_FOUND,
+    }
+}

@@ -1,0 +1,66 @@
+//! TEARDOWN (RFC 2326 §10.7), of a session or of one of its streams.
+
+use super::{Answer, control_url, ok};
+use crate::clock::MonoTime;
+use crate::control::{Control, Effect};
+use crate::mailbox::{Command, ConnectionId};
+use crate::rtsp::{Request, RequestUri, StatusCode};
+
+impl Control {
+    pub(super) fn tear_down(
+        &mut self,
+        now: MonoTime,
+        id: ConnectionId,
+        request: &Request<'_>,
+        effects: &mut Vec<Effect>,
+    ) -> Answer {
+        let key = self.required_session(now, id, request, effects)?;
+        let session = self.session(key)?;
+        let (session_id, shard) = (session.id, session.shard);
+        let track = match request.uri {
+            RequestUri::Asterisk => None,
+            RequestUri::Url(_) => session.track_of(&control_url(request)?)?,
+        };
+        match track {
+            Some(track) if session.streams.len() > 1 => {
+                let command = Command::TearDown { session: key, track: Some(track) };
+                effects.push(Effect::Command { shard, command });
+                self.release_stream(key, track);
+                Ok(ok(request).header("Session", session_id).into())
+            }
+            Some(_) | None => {
+                self.tear_down_session(now, key, "torn down", effects);
+                Ok(ok(request).into())
+            }
+        }
+    }
+
+    /// Forgets a stream that its shard has been told to end.
+    pub(super) fn release_stream(
+        &mut self,
+        key: crate::mailbox::SessionKey,
+        track: packetizer::index::TrackId,
+    ) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if let Some(position) = session.streams.iter().position(|stream| stream.track == track) {
+            let stream = session.streams.remove(position);
+            self.admission.release(session.shard, stream.bits_per_second);
+        }
+    }
+}
+
+impl crate::control::session::Session {
+    /// The track of a stream that a URL names, `None` for the whole session (RFC 2326 §10.7).
+    pub(super) fn track_of(
+        &self,
+        url: &crate::rtsp::ControlUrl,
+    ) -> Result<Option<packetizer::index::TrackId>, StatusCode> {
+        if url.title != self.title.name {
+            return Err(StatusCode::NOT_FOUND);
+        }
+        let Some(control) = &url.control else { return Ok(None) };
+        let track = super::setup::track_of_control(&self.title.index, control);
+        let track = track.filter(|track| self.stream(*track).is_some());
+        track.map(Some).ok_or(StatusCode::NOT_FOUND)
+    }
+}

@@ -1,0 +1,182 @@
+//! RTSP sessions as control sees them: who may use one, which shard has it, and its state
+//! (RFC 2326 App. A.2).
+
+use crate::clock::MonoTime;
+use crate::mailbox::{ConnectionId, SessionKey, StreamSetUp, StreamTransport};
+use crate::title::SharedTitle;
+use packetizer::index::{TrackId, TrackSet};
+use packetizer::time::Npt;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+
+/// What the Session header carries: 128 random bits, written as 32 hexadecimal digits, which is
+/// the alphabet that every client takes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct SessionId(pub(super) u128);
+
+impl SessionId {
+    /// The id in a Session header, which may carry parameters after a semicolon (RFC 2326 §12.37).
+    /// `None` for anything this server has not made.
+    pub(super) fn parse(header: &str) -> Option<Self> {
+        let id = header.split(';').next()?.trim();
+        let lower_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if id.len() != SESSION_ID_DIGITS || !id.bytes().all(lower_hex) {
+            return None;
+        }
+        u128::from_str_radix(id, 16).ok().map(Self)
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// Logs must not hand out what lets a viewer be impersonated: the first eight digits tell sessions
+/// apart.
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", self.0 >> 96)
+    }
+}
+
+/// The states of RFC 2326 App. A.2. A session that does not exist is in Init.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Set up, not delivering.
+    Ready {
+        /// Where PAUSE stopped it.
+        paused: Option<Npt>,
+    },
+    /// Delivering, or about to.
+    Playing,
+}
+
+/// A stream that has been set up.
+#[derive(Clone, Debug)]
+pub(super) struct Stream {
+    pub(super) track: TrackId,
+    /// The URL of its SETUP, without credentials: what RTP-Info names it by.
+    pub(super) url: String,
+    pub(super) transport: StreamTransport,
+    pub(super) set_up: StreamSetUp,
+    /// What it has reserved.
+    pub(super) bits_per_second: u64,
+}
+
+impl Stream {
+    /// The connection it travels in, if it does not travel over UDP.
+    pub(super) const fn interleaved_in(&self) -> Option<ConnectionId> {
+        match self.transport {
+            StreamTransport::Interleaved { connection, .. } => Some(connection),
+            StreamTransport::Udp { .. } => None,
+        }
+    }
+
+    /// The channels it takes there.
+    pub(super) fn channels(&self) -> impl Iterator<Item = u8> + use<> {
+        let channels = match self.transport {
+            StreamTransport::Interleaved { rtp_channel, rtcp_channel, .. } => {
+                Some([rtp_channel, rtcp_channel])
+            }
+            StreamTransport::Udp { .. } => None,
+        };
+        channels.into_iter().flatten()
+    }
+}
+
+/// A session.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) id: SessionId,
+    pub(super) key: SessionKey,
+    /// The only address that may use it.
+    pub(super) peer: IpAddr,
+    pub(super) shard: usize,
+    pub(super) title: SharedTitle,
+    pub(super) state: State,
+    /// Whether a SETUP of one more stream waits for the shard.
+    pub(super) setting_up: bool,
+    /// In the order of their SETUP.
+    pub(super) streams: Vec<Stream>,
+    /// When its shard last heard that its viewer lives.
+    pub(super) touched: MonoTime,
+    /// The connection whose request named it last.
+    pub(super) connection: ConnectionId,
+}
+
+impl Session {
+    pub(super) fn stream(&self, track: TrackId) -> Option<&Stream> {
+        self.streams.iter().find(|stream| stream.track == track)
+    }
+
+    pub(super) fn tracks(&self) -> TrackSet {
+        self.streams.iter().fold(TrackSet::EMPTY, |tracks, stream| tracks.with(stream.track))
+    }
+}
+
+/// All sessions.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    by_key: BTreeMap<SessionKey, Session>,
+    by_id: BTreeMap<SessionId, SessionKey>,
+}
+
+impl Sessions {
+    pub(super) fn insert(&mut self, session: Session) {
+        self.by_id.insert(session.id, session.key);
+        self.by_key.insert(session.key, session);
+    }
+
+    pub(super) fn remove(&mut self, key: SessionKey) -> Option<Session> {
+        let session = self.by_key.remove(&key)?;
+        self.by_id.remove(&session.id);
+        Some(session)
+    }
+
+    pub(super) fn get(&self, key: SessionKey) -> Option<&Session> {
+        self.by_key.get(&key)
+    }
+
+    pub(super) fn get_mut(&mut self, key: SessionKey) -> Option<&mut Session> {
+        self.by_key.get_mut(&key)
+    }
+
+    /// The session of a Session header, if it exists and belongs to `peer`.
+    pub(super) fn find(&self, header: &str, peer: IpAddr) -> Option<&Session> {
+        let key = self.by_id.get(&SessionId::parse(header)?)?;
+        self.by_key.get(key).filter(|session| session.peer == peer)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_key.len()
+    }
+}
+
+const SESSION_ID_DIGITS: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_read_as_they_are_written_and_no_other_way() {
+        let id = SessionId(0x0123_4567_89ab_cdef_0000_0000_0000_00ff);
+        assert_eq!(id.to_string(), "0123456789abcdef00000000000000ff");
+        assert_eq!(format!("{id:?}"), "01234567");
+        for (header, expected) in [
+            ("0123456789abcdef00000000000000ff", Some(id)),
+            (" 0123456789abcdef00000000000000ff;timeout=60", Some(id)),
+            ("0123456789ABCDEF00000000000000FF", None),
+            ("+123456789abcdef00000000000000ff", None),
+            ("0123456789abcdef00000000000000f", None),
+            ("0123456789abcdef00000000000000ff0", None),
+            ("", None),
+            (";timeout=60", None),
+        ] {
+            assert_eq!(SessionId::parse(header), expected, "{header:?}");
+        }
+    }
+}

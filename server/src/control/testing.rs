@@ -1,0 +1,468 @@
+//! What the tests of control share: a configuration, a title, and a bench that plays shell, shards
+//! and catalog worker.
+
+use super::{Control, Effect, OpenError, OpenRequest};
+use crate::clock::MonoTime;
+use crate::config::{Config, MediaRoot};
+use crate::mailbox::{
+    Command, ConnectionId, Cued, Report, SessionKey, SetUpRefused, StreamInfo, StreamSetUp,
+    StreamTransport,
+};
+use crate::title::{ByteSourceId, Generation, SharedTitle, Title};
+use packetizer::codec::CodecConfig;
+use packetizer::codec::aac::AacConfig;
+use packetizer::codec::h264::H264Config;
+use packetizer::image::PayloadClass;
+use packetizer::index::{IndexBuilder, TrackDescription, TrackId};
+use packetizer::rtp::Ssrc;
+use packetizer::time::{ClockRate, Npt};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A configuration that admits what a test needs.
+pub(super) fn config() -> Config {
+    Config {
+        media: vec![MediaRoot { name: None, directory: PathBuf::from("/media") }],
+        listen: Vec::new(),
+        shard_cpus: vec![None],
+        control_cpu: None,
+        rtp_ports: 6970..=7033,
+        memory_bytes: 1 << 30,
+        sessions_max: 100,
+        connections_max: 100,
+        sessions_per_address_max: 100,
+        connections_per_address_max: 100,
+        egress_bits_per_second: None,
+        payload_class: PayloadClass { packet_bytes_max: 1400 },
+        session_timeout: Duration::from_secs(60),
+        drain_deadline: Duration::from_secs(5),
+    }
+}
+
+/// Ten seconds of H.264 with a sync sample a second and, unless `video_only`, of AAC.
+pub(super) fn title(name: &str, source: u64, video_only: bool) -> SharedTitle {
+    let mut builder = IndexBuilder::new();
+    let codec = CodecConfig::H264(H264Config {
+        length_bytes: 4,
+        sequence_parameter_sets: vec![vec![0x67, 0x42, 0xc0, 0x1e, 0xd9]],
+        picture_parameter_sets: vec![vec![0x68, 0xce, 0x3c, 0x80]],
+    });
+    let describe = |container_id, codec, media_rate| TrackDescription {
+        container_id,
+        codec,
+        media_rate,
+        language: None,
+    };
+    let video = builder.add_track(describe(1, codec, ClockRate::VIDEO)).unwrap();
+    for frame in 0..250_i64 {
+        let offset = frame.unsigned_abs() * 1000;
+        builder
+            .push(video, offset, 1000, frame * 3600, frame * 3600, 3600, frame % 25 == 0)
+            .unwrap();
+    }
+    if !video_only {
+        let codec = CodecConfig::Aac(AacConfig::parse(&[0x12, 0x10]).unwrap());
+        let rate = codec.rtp_rate();
+        let audio = builder.add_track(describe(2, codec, rate)).unwrap();
+        for unit in 0..430_i64 {
+            let offset = 1_000_000 + unit.unsigned_abs() * 100;
+            builder.push(audio, offset, 100, unit * 1024, unit * 1024, 1024, true).unwrap();
+        }
+    }
+    Arc::new(Title {
+        name: name.to_owned(),
+        path: PathBuf::from("/media").join(name),
+        generation: Generation {
+            inode: (1, source),
+            modified_nanos: 1_700_000_000_000_000_000,
+            bytes: 2_000_000,
+        },
+        source: ByteSourceId(source),
+        index: builder.finish(Npt::from_nanos(10_000_000_000)),
+        file: None,
+    })
+}
+
+/// Where a PAUSE of the bench's shards stops.
+pub(super) const PAUSED_AT: Npt = Npt::from_nanos(4_000_000_000);
+
+/// The first client's connection, open from the start.
+pub(super) const CLIENT: ConnectionId = ConnectionId(1);
+pub(super) const CLIENT_ADDRESS: &str = "192.0.2.1:50000";
+
+/// Control with everything around it. What control asks for is done at once, unless held.
+pub(super) struct Bench {
+    pub(super) control: Control,
+    pub(super) now: MonoTime,
+    /// What each connection was sent and has not been looked at.
+    pub(super) replies: BTreeMap<ConnectionId, Vec<u8>>,
+    pub(super) closed: BTreeSet<ConnectionId>,
+    pub(super) adopted: BTreeMap<ConnectionId, Vec<u8>>,
+    /// Commands and what else happened, in order.
+    pub(super) events: Vec<Event>,
+    pub(super) titles: BTreeMap<String, Result<SharedTitle, OpenError>>,
+    pub(super) opens: Vec<OpenRequest>,
+    /// What shards answer to the next commands to set up, before they agree.
+    pub(super) refusals: VecDeque<SetUpRefused>,
+    pub(super) hold_reports: bool,
+    pub(super) hold_writes: bool,
+    pub(super) hold_opens: bool,
+    pub(super) held_reports: VecDeque<(usize, Report)>,
+    /// The streams of the shards' sessions, in the order of their SETUP.
+    pub(super) streams: BTreeMap<SessionKey, Vec<TrackId>>,
+    pub(super) drained: bool,
+    streams_made: u16,
+    cseq: u32,
+}
+
+#[derive(Debug)]
+pub(super) enum Event {
+    Command(Command),
+    Wrote(ConnectionId),
+}
+
+/// A response, taken apart.
+#[derive(Clone, Debug)]
+pub(super) struct Response {
+    pub(super) status: u16,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: String,
+    pub(super) text: String,
+}
+
+impl Response {
+    /// The header's value, by its exact name.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let mut found = self.headers.iter().filter(|(other, _)| other == name);
+        let value = found.next().map(|(_, value)| value.as_str());
+        assert!(found.next().is_none(), "{name} twice in {}", self.text);
+        value
+    }
+
+    pub(super) fn session(&self) -> String {
+        let header =
+            self.header("Session").unwrap_or_else(|| panic!("no session in {}", self.text));
+        header.split(';').next().unwrap().to_owned()
+    }
+}
+
+impl Bench {
+    /// One shard, one client connected, `movie.mp4` (video and audio) and `silent.mp4` (video).
+    pub(super) fn new() -> Self {
+        Self::with(config(), 1)
+    }
+
+    pub(super) fn with(config: Config, shard_count: usize) -> Self {
+        let mut bits = 0x0f1e_2d3c_0000_0000_u128 << 64;
+        let random = Box::new(move || {
+            bits += 0x1_0000_0000_0000_0001;
+            bits
+        });
+        let titles = [
+            ("movie.mp4", Ok(title("movie.mp4", 1, false))),
+            ("silent.mp4", Ok(title("silent.mp4", 2, true))),
+            ("notes.txt", Err(OpenError::NotPlayable("it is a text".to_owned()))),
+            ("broken.mp4", Err(OpenError::Unreadable("input/output error".to_owned()))),
+        ];
+        let mut bench = Self {
+            control: Control::new(Arc::new(config), shard_count, random),
+            now: MonoTime(1_000_000_000),
+            replies: BTreeMap::new(),
+            closed: BTreeSet::new(),
+            adopted: BTreeMap::new(),
+            events: Vec::new(),
+            titles: titles.into_iter().map(|(name, title)| (name.to_owned(), title)).collect(),
+            opens: Vec::new(),
+            refusals: VecDeque::new(),
+            hold_reports: false,
+            hold_writes: false,
+            hold_opens: false,
+            held_reports: VecDeque::new(),
+            streams: BTreeMap::new(),
+            drained: false,
+            streams_made: 0,
+            cseq: 0,
+        };
+        assert!(bench.connect(CLIENT, CLIENT_ADDRESS));
+        bench
+    }
+
+    pub(super) fn connect(&mut self, id: ConnectionId, peer: &str) -> bool {
+        let peer: SocketAddr = peer.parse().unwrap();
+        let local = "192.0.2.100:8554".parse().unwrap();
+        self.control.connected(self.now, id, peer, local)
+    }
+
+    /// Tells control something, and does what it says.
+    pub(super) fn drive(&mut self, input: impl FnOnce(&mut Control, MonoTime, &mut Vec<Effect>)) {
+        let mut effects = Vec::new();
+        input(&mut self.control, self.now, &mut effects);
+        let mut effects = VecDeque::from(effects);
+        while let Some(effect) = effects.pop_front() {
+            let mut more = Vec::new();
+            self.perform(effect, &mut more);
+            effects.extend(more);
+        }
+    }
+
+    fn perform(&mut self, effect: Effect, more: &mut Vec<Effect>) {
+        match effect {
+            Effect::Write { connection, bytes } => {
+                assert!(!self.control.wants_read(connection), "reads while it writes");
+                self.replies.entry(connection).or_default().extend_from_slice(&bytes);
+                if !self.hold_writes {
+                    self.events.push(Event::Wrote(connection));
+                    self.control.written(self.now, connection, more);
+                }
+            }
+            Effect::Close { connection } => {
+                self.closed.insert(connection);
+                self.control.closed(self.now, connection, more);
+            }
+            Effect::Adopt { connection, unparsed, .. } => {
+                assert!(!self.control.wants_read(connection));
+                self.adopted.insert(connection, unparsed.to_vec());
+            }
+            Effect::Command { shard, command } => {
+                if let Some(report) = self.obey(&command) {
+                    self.held_reports.push_back((shard, report));
+                }
+                self.events.push(Event::Command(command));
+                if !self.hold_reports {
+                    self.deliver_reports(more);
+                }
+            }
+            Effect::OpenTitle(request) => {
+                self.opens.push(request);
+                if !self.hold_opens {
+                    self.answer_open(more);
+                }
+            }
+            Effect::ShowCounters { .. } => {}
+            Effect::Drained => self.drained = true,
+        }
+    }
+
+    fn deliver_reports(&mut self, more: &mut Vec<Effect>) {
+        while let Some((shard, report)) = self.held_reports.pop_front() {
+            self.control.report(self.now, shard, report, more);
+        }
+    }
+
+    /// Answers the oldest request for a title.
+    pub(super) fn answer_open(&mut self, more: &mut Vec<Effect>) {
+        let request = self.opens.remove(0);
+        let title = self.titles.get(&request.name).cloned().unwrap_or(Err(OpenError::NotFound));
+        self.control.title_opened(self.now, request.token, title, more);
+    }
+
+    /// Lets go what is held.
+    pub(super) fn release(&mut self) {
+        (self.hold_reports, self.hold_writes, self.hold_opens) = (false, false, false);
+        while !self.opens.is_empty() {
+            let mut more = Vec::new();
+            self.answer_open(&mut more);
+            self.drive(|_, _, effects| effects.append(&mut more));
+        }
+        let mut more = Vec::new();
+        self.deliver_reports(&mut more);
+        self.drive(|_, _, effects| effects.append(&mut more));
+    }
+
+    /// What a shard would do.
+    fn obey(&mut self, command: &Command) -> Option<Report> {
+        match command {
+            Command::SetUp { token, session, track, transport, .. } => {
+                let result = match self.refusals.pop_front() {
+                    Some(refused) => Err(refused),
+                    None => {
+                        self.streams_made += 1;
+                        self.streams.entry(*session).or_default().push(*track);
+                        let server_port = match transport {
+                            StreamTransport::Udp { .. } => Some(6970 + self.streams_made * 2),
+                            StreamTransport::Interleaved { .. } => None,
+                        };
+                        Ok(StreamSetUp { server_port, ssrc: Ssrc(self.streams_made.into()) })
+                    }
+                };
+                Some(Report::SetUp { token: *token, result })
+            }
+            Command::Cue { token, session, cue } => {
+                let cued = self.streams.get(session).map(|tracks| Cued {
+                    start: cue.as_ref().map_or(PAUSED_AT, |cue| cue.start),
+                    end: cue.as_ref().map_or(Npt::from_nanos(10_000_000_000), |cue| cue.end),
+                    streams: tracks
+                        .iter()
+                        .map(|track| StreamInfo {
+                            track: *track,
+                            sequence: 100 + u16::from(track.0),
+                            rtptime: 9000 + u32::from(track.0),
+                        })
+                        .collect(),
+                });
+                Some(Report::Cued { token: *token, cued })
+            }
+            Command::Pause { token, session } => {
+                let position = self.streams.contains_key(session).then_some(PAUSED_AT);
+                Some(Report::Paused { token: *token, position })
+            }
+            Command::TearDown { session, track: None } => {
+                self.streams.remove(session);
+                None
+            }
+            Command::TearDown { session, track: Some(track) } => {
+                let tracks = self.streams.get_mut(session)?;
+                let position = tracks.iter().position(|other| other == track)?;
+                tracks.remove(position);
+                if tracks.is_empty() {
+                    self.streams.remove(session);
+                }
+                None
+            }
+            Command::Reply { connection, bytes, .. } => {
+                self.replies.entry(*connection).or_default().extend_from_slice(bytes);
+                None
+            }
+            Command::Drain => Some(Report::Drained),
+            Command::Start { .. }
+            | Command::Touch { .. }
+            | Command::Adopt(_)
+            | Command::Snapshot => None,
+        }
+    }
+
+    /// Sends bytes on a connection, wherever it is.
+    pub(super) fn send(&mut self, id: ConnectionId, bytes: &[u8]) {
+        if self.adopted.contains_key(&id) {
+            let bytes = bytes::Bytes::copy_from_slice(bytes);
+            let report = Report::Request { connection: id, bytes };
+            self.drive(|control, now, effects| control.report(now, 0, report, effects));
+        } else {
+            self.drive(|control, now, effects| control.received(now, id, bytes, effects));
+        }
+    }
+
+    /// Sends a request with a fresh CSeq and takes the response.
+    pub(super) fn ask(&mut self, method: &str, url: &str, headers: &[&str]) -> Response {
+        self.ask_on(CLIENT, method, url, headers)
+    }
+
+    pub(super) fn ask_on(
+        &mut self,
+        id: ConnectionId,
+        method: &str,
+        url: &str,
+        headers: &[&str],
+    ) -> Response {
+        self.post(id, method, url, headers);
+        let response = self.take_response(id).unwrap_or_else(|| panic!("no reply to {method}"));
+        assert_eq!(response.header("CSeq"), Some(self.cseq.to_string().as_str()));
+        response
+    }
+
+    /// Sends a request with a fresh CSeq.
+    pub(super) fn post(&mut self, id: ConnectionId, method: &str, url: &str, headers: &[&str]) {
+        self.cseq += 1;
+        let mut text = format!("{method} {url} RTSP/1.0\r\nCSeq: {}\r\n", self.cseq);
+        for header in headers {
+            text += &format!("{header}\r\n");
+        }
+        text += "\r\n";
+        self.send(id, text.as_bytes());
+    }
+
+    /// The next response that a connection was sent.
+    pub(super) fn take_response(&mut self, id: ConnectionId) -> Option<Response> {
+        let bytes = self.replies.get_mut(&id)?;
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        let (head, rest) = text.split_once("\r\n\r\n")?;
+        let mut lines = head.split("\r\n");
+        let status_line = lines.next().unwrap();
+        let (version, status) = status_line.split_once(' ').unwrap();
+        assert_eq!(version, "RTSP/1.0");
+        let (status, reason) = status.split_once(' ').unwrap();
+        assert!(!reason.is_empty());
+        let headers: Vec<(String, String)> = lines
+            .map(|line| line.split_once(": ").unwrap_or_else(|| panic!("{line:?}")))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        let length = headers.iter().find(|(name, _)| name == "Content-Length");
+        let length: usize = length.map_or(0, |(_, value)| value.parse().unwrap());
+        bytes.drain(..head.len() + 4 + length);
+        let (body, head) = (rest[..length].to_owned(), head.to_owned());
+        Some(Response { status: status.parse().unwrap(), headers, body, text: head })
+    }
+
+    /// Sets up both streams of `movie.mp4` over UDP; the session's id.
+    pub(super) fn set_up_movie(&mut self) -> String {
+        let first = self.ask("SETUP", "rtsp://h/movie.mp4/trackID=0", &[udp(4000)]);
+        assert_eq!(first.status, 200, "{}", first.text);
+        let session = first.session();
+        let header = format!("Session: {session}");
+        let second = self.ask("SETUP", "rtsp://h/movie.mp4/trackID=1", &[udp(4002), &header]);
+        assert_eq!(second.status, 200, "{}", second.text);
+        session
+    }
+
+    /// The commands since the last call, without replies and touches.
+    pub(super) fn take_commands(&mut self) -> Vec<Command> {
+        let commands = self.events.drain(..).filter_map(|event| match event {
+            Event::Command(Command::Reply { .. } | Command::Touch { .. }) | Event::Wrote(_) => {
+                None
+            }
+            Event::Command(command) => Some(command),
+        });
+        commands.collect()
+    }
+
+    pub(super) fn pass(&mut self, time: Duration) {
+        self.now = self.now + time;
+        self.drive(|control, now, effects| control.advance(now, effects));
+    }
+}
+
+/// A Transport header for UDP from this port.
+pub(super) fn udp(port: u16) -> &'static str {
+    match port {
+        4000 => "Transport: RTP/AVP;unicast;client_port=4000-4001",
+        4002 => "Transport: RTP/AVP;unicast;client_port=4002-4003",
+        _ => panic!("no such header in these tests"),
+    }
+}
+
+/// A Transport header for interleaved delivery, channels 0 and 1.
+pub(super) const TCP: &str = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1";
+
+/// What tests may see of control's state.
+impl Control {
+    /// Whether nothing is open, pending, admitted or reserved.
+    pub(super) fn is_idle(&self) -> bool {
+        self.connections.is_empty()
+            && self.pending.is_empty()
+            && self.sessions.len() == 0
+            && self.admission.is_idle()
+    }
+
+    /// Everything of the sessions and reservations that a refused request must not change.
+    pub(super) fn fingerprint(&self) -> String {
+        format!("{:?} {:?} {:?}", self.sessions, self.admission, self.pending)
+    }
+
+    /// Tracks and state of the only session, if there is one.
+    pub(super) fn session_model(&self) -> Option<(Vec<u8>, bool)> {
+        assert!(self.sessions.len() <= 1);
+        let session =
+            (1..=self.sessions_made).find_map(|key| self.sessions.get(SessionKey(key)))?;
+        let tracks = session.streams.iter().map(|stream| stream.track.0).collect();
+        Some((tracks, session.state == super::session::State::Playing))
+    }
+
+    /// Keys and shards of all sessions.
+    pub(super) fn session_shards(&self) -> Vec<usize> {
+        let sessions = (1..=self.sessions_made).map(SessionKey);
+        sessions.filter_map(|key| self.sessions.get(key)).map(|session| session.shard).collect()
+    }
+}

@@ -1,0 +1,9 @@
+//! Tests of control as a whole, on the bench of `testing`.
+
+mod connections;
+mod interop;
+mod model;
+mod sessions;
+mod statuses;
+
+use super::testing::CLIENT;

@@ -1,0 +1,339 @@
+//! What sessions do: transports, states, seeks, shards, reservations.
+
+use super::CLIENT;
+use crate::config::Config;
+use crate::control::testing::{Bench, PAUSED_AT, TCP, config, udp};
+use crate::mailbox::{
+    Command, ConnectionId, EndReason, Report, SessionKey, SetUpRefused, StreamTransport,
+};
+use packetizer::index::TrackId;
+use packetizer::time::Npt;
+use std::time::Duration;
+
+const MOVIE: &str = "rtsp://h/movie.mp4";
+const VIDEO: &str = "rtsp://h/movie.mp4/trackID=0";
+const AUDIO: &str = "rtsp://h/movie.mp4/trackID=1";
+
+#[test]
+fn an_offer_that_the_shard_refuses_is_followed_by_the_next() {
+    let mut bench = Bench::new();
+    bench.refusals.push_back(SetUpRefused::NoPairLeft);
+    let both = "Transport: RTP/AVP;unicast;client_port=4000-4001,RTP/AVP/TCP;interleaved=2-3";
+    let response = bench.ask("SETUP", VIDEO, &[both]);
+    assert_eq!(
+        response.header("Transport"),
+        Some("RTP/AVP/TCP;unicast;interleaved=2-3;ssrc=00000001")
+    );
+}
+
+#[test]
+fn what_the_shard_refuses_has_a_status_and_leaves_nothing() {
+    for (refused, status) in [
+        (SetUpRefused::NoPairLeft, 461),
+        (SetUpRefused::ChannelTaken, 461),
+        (SetUpRefused::NoSlotLeft, 453),
+        (SetUpRefused::Gone, 454),
+    ] {
+        let mut bench = Bench::new();
+        bench.refusals.push_back(refused);
+        assert_eq!(bench.ask("SETUP", VIDEO, &[udp(4000)]).status, status);
+        bench.drive(|control, now, effects| control.closed(now, CLIENT, effects));
+        assert!(bench.control.is_idle());
+    }
+}
+
+#[test]
+fn interleaved_channels_are_assigned_where_the_client_names_none() {
+    let mut bench = Bench::new();
+    let unnamed = "Transport: RTP/AVP/TCP;unicast";
+    let first = bench.ask("SETUP", VIDEO, &[unnamed]);
+    assert_eq!(
+        first.header("Transport"),
+        Some("RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=00000001")
+    );
+    let session = format!("Session: {}", first.session());
+    let second = bench.ask("SETUP", AUDIO, &[unnamed, &session]);
+    assert_eq!(
+        second.header("Transport"),
+        Some("RTP/AVP/TCP;unicast;interleaved=2-3;ssrc=00000002")
+    );
+}
+
+#[test]
+fn an_interleaved_connection_moves_to_its_shard_with_what_was_not_parsed() {
+    let mut bench = Bench::new();
+    let pipelined = format!(
+        "SETUP {VIDEO} RTSP/1.0\r\nCSeq: 1\r\n{TCP}\r\n\r\nOPTIONS * RTSP/1.0\r\nCSeq: 2\r\n\r\n"
+    );
+    bench.hold_writes = true;
+    bench.send(CLIENT, pipelined.as_bytes());
+    assert!(bench.adopted.is_empty(), "not before the reply is written");
+    bench.drive(|control, now, effects| control.written(now, CLIENT, effects));
+    assert_eq!(bench.adopted[&CLIENT], b"OPTIONS * RTSP/1.0\r\nCSeq: 2\r\n\r\n");
+    assert!(!bench.control.wants_read(CLIENT));
+    assert_eq!(bench.control.deadline(), None, "the shard's business now");
+}
+
+#[test]
+fn a_connection_has_the_shard_of_its_first_session() {
+    let mut bench = Bench::with(config(), 2);
+    assert_eq!(bench.ask("SETUP", VIDEO, &[TCP]).status, 200);
+    let other = "Transport: RTP/AVP/TCP;interleaved=4-5";
+    let second = bench.ask("SETUP", "rtsp://h/silent.mp4/trackID=0", &[other]);
+    assert_eq!(second.status, 200);
+    assert_ne!(second.session(), "");
+    let shards = bench.control.session_shards();
+    assert_eq!(shards, [0, 0]);
+}
+
+#[test]
+fn a_stream_set_up_again_changes_its_transport_once_there_is_a_new_one() {
+    let mut bench = Bench::new();
+    let session = format!("Session: {}", bench.set_up_movie());
+    bench.take_commands();
+
+    let same = bench.ask("SETUP", VIDEO, &[udp(4000), &session]);
+    assert!(same.header("Transport").unwrap().contains("ssrc=00000001"), "{}", same.text);
+    assert!(bench.take_commands().is_empty(), "nothing to do");
+
+    bench.refusals.push_back(SetUpRefused::ChannelTaken);
+    assert_eq!(bench.ask("SETUP", VIDEO, &[TCP, &session]).status, 461);
+    assert!(matches!(bench.take_commands()[..], [Command::SetUp { .. }]), "the old one stays");
+
+    let moved = bench.ask("SETUP", VIDEO, &[TCP, &session]);
+    assert!(moved.header("Transport").unwrap().contains("ssrc=00000003"), "{}", moved.text);
+    let commands = bench.take_commands();
+    assert!(matches!(
+        commands[..],
+        [Command::SetUp { .. }, Command::TearDown { track: Some(TrackId(0)), .. }]
+    ));
+}
+
+#[test]
+fn packets_start_only_when_the_reply_to_play_is_written() {
+    let mut bench = Bench::new();
+    let session = format!("Session: {}", bench.set_up_movie());
+    bench.take_commands();
+    bench.hold_writes = true;
+    bench.post(CLIENT, "PLAY", MOVIE, &[&session, "Range: npt=3.5-"]);
+    let commands = bench.take_commands();
+    let [Command::Cue { cue: Some(cue), .. }] = &commands[..] else { panic!("{commands:?}") };
+    assert_eq!(cue.start, Npt::from_nanos(3_000_000_000), "the sync sample before");
+    let reply = bench.take_response(CLIENT).unwrap();
+    assert_eq!(reply.header("Range"), Some("npt=3.000-10.000"));
+    assert!(bench.take_commands().is_empty());
+    bench.drive(|control, now, effects| control.written(now, CLIENT, effects));
+    assert!(matches!(bench.take_commands()[..], [Command::Start { .. }]));
+}
+
+#[test]
+fn packets_of_an_adopted_connection_start_with_the_reply_itself() {
+    let mut bench = Bench::new();
+    let session = format!("Session: {}", bench.ask("SETUP", VIDEO, &[TCP]).session());
+    bench.events.clear();
+    assert_eq!(bench.ask("PLAY", MOVIE, &[&session]).status, 200);
+    let starts = bench.events.iter().filter(|event| {
+        let text = format!("{event:?}");
+        text.contains("Reply") && text.contains("start: Some(SessionKey(1)), close: false")
+    });
+    assert_eq!(starts.count(), 1, "{:?}", bench.events);
+    assert!(!format!("{:?}", bench.events).contains("Start {"));
+}
+
+#[test]
+fn play_without_a_range_resumes_a_pause_and_else_begins() {
+    let mut bench = Bench::new();
+    let session = format!("Session: {}", bench.set_up_movie());
+    let starts_at = |bench: &mut Bench, headers: &[&str]| {
+        bench.take_commands();
+        let mut headers = headers.to_vec();
+        headers.push(&session);
+        assert_eq!(bench.ask("PLAY", MOVIE, &headers).status, 200);
+        bench.take_commands().into_iter().find_map(|command| match command {
+            Command::Cue { cue, .. } => Some(cue.map(|cue| (cue.start, cue.end))),
+            _ => None,
+        })
+    };
+    let second = |count: u64| Npt::from_nanos(count * 1_000_000_000);
+    let seconds = |start: u64, end: u64| (second(start), second(end));
+    assert_eq!(starts_at(&mut bench, &[]), Some(Some(seconds(0, 10))), "from the beginning");
+    assert_eq!(starts_at(&mut bench, &[]), None, "playing: nothing to do");
+    assert_eq!(starts_at(&mut bench, &["Range: npt=5-8"]), Some(Some(seconds(5, 8))), "a seek");
+    assert_eq!(bench.ask("PAUSE", MOVIE, &[&session]).status, 200);
+    assert_eq!(starts_at(&mut bench, &[]), Some(None), "resumes");
+    assert_eq!(bench.ask("PAUSE", MOVIE, &[&session]).status, 200);
+    assert_eq!(starts_at(&mut bench, &["Range: npt=-9"]), Some(Some(seconds(4, 9))));
+    assert_eq!(PAUSED_AT, seconds(4, 9).0);
+    let finished = Report::Finished { session: SessionKey(1) };
+    bench.drive(|control, now, effects| control.report(now, 0, finished, effects));
+    assert_eq!(starts_at(&mut bench, &[]), Some(Some(seconds(0, 10))), "from the beginning again");
+}
+
+#[test]
+fn streams_are_torn_down_one_by_one_and_the_session_with_the_last() {
+    let mut bench = Bench::new();
+    let session = format!("Session: {}", bench.set_up_movie());
+    bench.take_commands();
+    assert_eq!(bench.ask("TEARDOWN", VIDEO, &[&session]).status, 200);
+    assert!(matches!(
+        bench.take_commands()[..],
+        [Command::TearDown { track: Some(TrackId(0)), .. }]
+    ));
+    let play = bench.ask("PLAY", AUDIO, &[&session]);
+    assert_eq!(play.status, 200, "the only stream: {}", play.text);
+    assert!(play.header("RTP-Info").unwrap().starts_with("url=rtsp://h/movie.mp4/trackID=1;"));
+    assert_eq!(bench.ask("TEARDOWN", AUDIO, &[&session]).status, 200);
+    assert_eq!(bench.ask("TEARDOWN", MOVIE, &[&session]).status, 454);
+    bench.drive(|control, now, effects| control.closed(now, CLIENT, effects));
+    assert!(bench.control.is_idle());
+}
+
+#[test]
+fn a_session_belongs_to_the_address_that_set_it_up() {
+    let mut bench = Bench::new();
+    let session = format!("Session: {}", bench.set_up_movie());
+    let (same, other) = (ConnectionId(2), ConnectionId(3));
+    assert!(bench.connect(same, "192.0.2.1:60000") && bench.connect(other, "192.0.2.2:60000"));
+    for method in ["OPTIONS", "PLAY", "PAUSE", "GET_PARAMETER", "TEARDOWN"] {
+        let stranger = bench.ask_on(other, method, MOVIE, &[&session]);
+        assert_eq!(stranger.status, 454, "{method}");
+    }
+    assert_eq!(bench.ask_on(same, "PLAY", MOVIE, &[&session]).status, 200);
+}
+
+#[test]
+fn requests_that_name_a_session_keep_it_alive_but_not_each_of_a_flood() {
+    let mut bench = Bench::new();
+    let session = format!("Session: {}", bench.set_up_movie());
+    let touches = |bench: &mut Bench| {
+        let touches = bench.events.drain(..).filter(|event| format!("{event:?}").contains("Touch"));
+        touches.count()
+    };
+    touches(&mut bench);
+    for _ in 0..10 {
+        bench.ask("GET_PARAMETER", MOVIE, &[&session]);
+    }
+    assert_eq!(touches(&mut bench), 0, "just set up");
+    bench.pass(Duration::from_secs(2));
+    for _ in 0..10 {
+        bench.ask("GET_PARAMETER", MOVIE, &[&session]);
+    }
+    assert_eq!(touches(&mut bench), 1);
+}
+
+#[test]
+fn a_session_that_its_shard_ends_is_forgotten() {
+    let mut bench = Bench::new();
+    let session = format!("Session: {}", bench.set_up_movie());
+    let ended = Report::Ended { session: SessionKey(1), reason: EndReason::TimedOut };
+    bench.drive(|control, now, effects| control.report(now, 0, ended, effects));
+    assert_eq!(bench.ask("PLAY", MOVIE, &[&session]).status, 454);
+    bench.drive(|control, now, effects| control.closed(now, CLIENT, effects));
+    assert!(bench.control.is_idle());
+}
+
+#[test]
+fn a_session_that_ends_while_its_shard_is_asked_is_not_found() {
+    for method in ["PLAY", "PAUSE"] {
+        let mut bench = Bench::new();
+        let session = format!("Session: {}", bench.set_up_movie());
+        bench.ask("PLAY", MOVIE, &[&session]);
+        bench.streams.clear();
+        let range = "Range: npt=1-";
+        bench.hold_reports = true;
+        bench.post(CLIENT, method, MOVIE, &[&session, range]);
+        assert!(!bench.control.wants_read(CLIENT), "one request at a time");
+        let ended = Report::Ended { session: SessionKey(1), reason: EndReason::TimedOut };
+        bench.drive(|control, now, effects| control.report(now, 0, ended, effects));
+        bench.release();
+        assert_eq!(bench.take_response(CLIENT).unwrap().status, 454, "{method}");
+    }
+}
+
+#[test]
+fn a_stream_made_for_a_client_that_has_gone_is_torn_down() {
+    let mut bench = Bench::new();
+    bench.hold_reports = true;
+    bench.post(CLIENT, "SETUP", VIDEO, &[udp(4000)]);
+    bench.drive(|control, now, effects| control.closed(now, CLIENT, effects));
+    bench.take_commands();
+    bench.release();
+    assert!(matches!(bench.take_commands()[..], [Command::TearDown { track: None, .. }]));
+    assert!(bench.control.is_idle() && bench.streams.is_empty());
+}
+
+#[test]
+fn a_connection_that_closes_before_it_is_adopted_takes_its_session_with_it() {
+    let mut bench = Bench::new();
+    bench.hold_writes = true;
+    bench.post(CLIENT, "SETUP", VIDEO, &[TCP]);
+    bench.drive(|control, now, effects| control.closed(now, CLIENT, effects));
+    assert!(bench.control.is_idle() && bench.streams.is_empty());
+}
+
+#[test]
+fn a_udp_session_outlives_its_connection() {
+    let mut bench = Bench::new();
+    let session = format!("Session: {}", bench.set_up_movie());
+    bench.drive(|control, now, effects| control.closed(now, CLIENT, effects));
+    let again = ConnectionId(2);
+    assert!(bench.connect(again, "192.0.2.1:50001"));
+    assert_eq!(bench.ask_on(again, "PLAY", MOVIE, &[&session]).status, 200);
+}
+
+#[test]
+fn the_reserved_bit_rate_stays_below_the_egress_limit() {
+    // 250 units of 1000 bytes in 10 s are 200 kbit/s, of audio 34 kbit/s; each and 5 %.
+    let config = Config { egress_bits_per_second: Some(250_000), ..config() };
+    let mut bench = Bench::with(config, 1);
+    let first = bench.ask("SETUP", VIDEO, &[udp(4000)]);
+    assert_eq!(first.status, 200);
+    assert_eq!(bench.ask("SETUP", VIDEO, &[udp(4002)]).status, 453);
+    let session = format!("Session: {}", first.session());
+    assert_eq!(bench.ask("SETUP", AUDIO, &[udp(4002), &session]).status, 200);
+    assert_eq!(bench.ask("TEARDOWN", MOVIE, &[&session]).status, 200);
+    assert_eq!(bench.ask("SETUP", VIDEO, &[udp(4002)]).status, 200);
+}
+
+#[test]
+fn sessions_are_limited_by_address_and_in_total() {
+    let config = Config { sessions_max: 2, sessions_per_address_max: 1, ..config() };
+    let mut bench = Bench::with(config, 1);
+    assert_eq!(bench.ask("SETUP", VIDEO, &[udp(4000)]).status, 200);
+    assert_eq!(bench.ask("SETUP", VIDEO, &[udp(4002)]).status, 453);
+    for (id, peer, status) in [(2, "192.0.2.2:1", 200), (3, "192.0.2.3:1", 453)] {
+        assert!(bench.connect(ConnectionId(id), peer));
+        let response = bench.ask_on(ConnectionId(id), "SETUP", VIDEO, &[udp(4000)]);
+        assert_eq!(response.status, status);
+    }
+}
+
+#[test]
+fn media_goes_to_the_address_that_asked_and_leaves_from_the_one_it_reached() {
+    let mut bench = Bench::new();
+    bench.ask("SETUP", VIDEO, &[udp(4000)]);
+    let commands = bench.take_commands();
+    let [Command::SetUp { transport, .. }] = &commands[..] else { panic!("{commands:?}") };
+    assert_eq!(
+        *transport,
+        StreamTransport::Udp {
+            rtp: "192.0.2.1:4000".parse().unwrap(),
+            rtcp: "192.0.2.1:4001".parse().unwrap(),
+            local: "192.0.2.100".parse().unwrap(),
+        }
+    );
+}
+
+#[test]
+fn while_draining_sessions_go_on_but_none_is_opened() {
+    let mut bench = Bench::with(config(), 2);
+    let session = format!("Session: {}", bench.set_up_movie());
+    bench.hold_reports = true;
+    bench.drive(|control, _, effects| control.drain(effects));
+    assert!(!bench.connect(ConnectionId(2), "192.0.2.2:1"));
+    assert_eq!(bench.ask("SETUP", VIDEO, &[udp(4000)]).status, 503);
+    assert_eq!(bench.ask("GET_PARAMETER", MOVIE, &[&session]).status, 200);
+    assert!(!bench.drained);
+    bench.release();
+    assert!(bench.drained && bench.closed.contains(&CLIENT));
+}

@@ -1,0 +1,69 @@
+//! Typed headers, a file each. All are read tolerantly and written in the one form that every
+//! client reads.
+
+mod accept;
+mod blocksize;
+mod range;
+mod require;
+mod rtp_info;
+mod scale;
+mod session;
+mod transport;
+
+pub use accept::accepts;
+pub use blocksize::Blocksize;
+pub use range::{NptRange, NptStart, RangeError};
+pub use require::required_options;
+pub use rtp_info::{RtpInfo, RtpInfoEntry, RtpInfoError};
+pub use scale::{Rate, RateError};
+pub use session::{SessionHeader, SessionHeaderError};
+pub use transport::{
+    Delivery, Mode, Protocol, Transport, TransportError, TransportOffer, parse_offers,
+};
+
+/// Splits at commas that stand outside quotes; pieces come trimmed, empty ones are left out.
+fn split_list(text: &str) -> impl Iterator<Item = &str> {
+    split_unquoted(text, ',')
+}
+
+/// Splits at `separator` outside quotes; pieces come trimmed, empty ones are left out.
+fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    text.split(move |character| {
+        quoted ^= character == '"';
+        character == separator && !quoted
+    })
+    .map(str::trim_ascii)
+    .filter(|piece| !piece.is_empty())
+}
+
+/// What stands between quotes, or the text as it is without them.
+fn unquoted(text: &str) -> &str {
+    text.strip_prefix('"').map_or(text, |text| text.strip_suffix('"').unwrap_or(text))
+}
+
+/// A decimal number: digits only, where `str::parse` would take a sign.
+fn parse_decimal<T: std::str::FromStr>(text: &str) -> Option<T> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_split_outside_quotes() {
+        let pieces: Vec<_> = split_list(" a , \"b,c\";d,, e\"").collect();
+        assert_eq!(pieces, ["a", "\"b,c\";d", "e\""]);
+        assert_eq!(unquoted("\"PLAY\""), "PLAY");
+        assert_eq!(unquoted("PLAY"), "PLAY");
+    }
+
+    #[test]
+    fn decimals_have_no_sign() {
+        assert_eq!(parse_decimal::<u16>("0065"), Some(65));
+        for text in ["", "+1", "-1", "65536", "1 ", "٣"] {
+            assert_eq!(parse_decimal::<u16>(text), None, "{text:?}");
+        }
+    }
+}

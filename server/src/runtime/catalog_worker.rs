@@ -1,0 +1,188 @@
+//! The catalog worker: a thread that opens titles, because that blocks.
+
+use crate::control::{Candidate, OPENING_MAX, OpenError, OpenRequest, OpenToken};
+use crate::title::{ByteSourceId, Generation, SharedTitle, SourceFile, Title};
+use crate::uring::{Waker, open_media};
+use crossbeam::channel::{Receiver, Sender, bounded};
+use packetizer::container;
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use tracing::info;
+
+/// The answer to a request.
+pub(super) type Opened = (OpenToken, Result<SharedTitle, OpenError>);
+
+/// The thread, and the queues to and from it. Dropping it ends the thread.
+#[derive(Debug)]
+pub(super) struct CatalogWorker {
+    requests: Sender<OpenRequest>,
+    answers: Receiver<Opened>,
+    thread: JoinHandle<()>,
+}
+
+impl CatalogWorker {
+    /// Starts the thread, which wakes `waker` for its answers.
+    ///
+    /// # Errors
+    /// When threads run out.
+    pub(super) fn start(waker: Waker) -> io::Result<Self> {
+        let (requests, incoming) = bounded::<OpenRequest>(OPENING_MAX);
+        let (outgoing, answers) = bounded(OPENING_MAX);
+        let thread = thread::Builder::new().name("catalog".to_owned()).spawn(move || {
+            let mut sources_opened = 0;
+            for request in incoming {
+                let result = open(&request, &mut sources_opened);
+                if outgoing.send((request.token, result)).is_err() {
+                    break;
+                }
+                waker.wake();
+            }
+        })?;
+        Ok(Self { requests, answers, thread })
+    }
+
+    /// Asks for a title.
+    pub(super) fn ask(&self, request: OpenRequest) {
+        self.requests.try_send(request).expect("control has at most OPENING_MAX under way");
+    }
+
+    /// An answer that has arrived.
+    pub(super) fn answer(&self) -> Option<Opened> {
+        self.answers.try_recv().ok()
+    }
+
+    /// Ends the thread, after what it is doing.
+    pub(super) fn stop(self) {
+        drop((self.requests, self.answers));
+        // A panic there has been reported by the thread itself.
+        let _ = self.thread.join();
+    }
+}
+
+/// Opens the first candidate that is there.
+fn open(request: &OpenRequest, sources_opened: &mut u64) -> Result<SharedTitle, OpenError> {
+    for candidate in &request.candidates {
+        let Some(path) = resolve(candidate) else { continue };
+        let metadata =
+            fs::metadata(&path).map_err(|error| OpenError::Unreadable(error.to_string()))?;
+        if !metadata.is_file() {
+            continue;
+        }
+        if let Some(cached) = &request.cached
+            && cached.path == path
+            && cached.generation == generation(&metadata)
+        {
+            return Ok(Arc::clone(cached));
+        }
+        let source = ByteSourceId(*sources_opened);
+        let title = open_title(&request.name, &path, source)?;
+        *sources_opened += 1;
+        return Ok(Arc::new(title));
+    }
+    Err(OpenError::NotFound)
+}
+
+/// The candidate's file, if there is one and it lies below its root by visible names only,
+/// symbolic links resolved.
+fn resolve(candidate: &Candidate) -> Option<PathBuf> {
+    let root = candidate.root.canonicalize().ok()?;
+    let path = root.join(&candidate.relative).canonicalize().ok()?;
+    let below = path.strip_prefix(&root).ok()?;
+    let is_hidden = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(b".");
+    (!below.iter().any(is_hidden)).then_some(path)
+}
+
+fn open_title(name: &str, path: &Path, source: ByteSourceId) -> Result<Title, OpenError> {
+    let unreadable = |error: io::Error| OpenError::Unreadable(error.to_string());
+    let file = open_media(path).map_err(unreadable)?;
+    // Headers lie anywhere and have any length, so they are read through the page cache.
+    let headers = File::open(path).map_err(unreadable)?;
+    let metadata = headers.metadata().map_err(unreadable)?;
+    if !is_same_file(&file, &metadata) {
+        return Err(OpenError::Unreadable("the file was replaced while it was opened".to_owned()));
+    }
+    let index = container::open(metadata.len(), |offset, buffer: &mut [u8]| {
+        headers.read_at(buffer, offset)
+    });
+    let index = index.map_err(|error| match error {
+        container::OpenError::Read(error) => unreadable(error),
+        container::OpenError::Index(error) => OpenError::NotPlayable(error.to_string()),
+    })?;
+    info!(
+        title = name,
+        path = %path.display(),
+        tracks = index.tracks.len(),
+        duration = %index.duration,
+        index_bytes = index.bytes(),
+        direct = file.direct_alignment.is_some(),
+        "title opened"
+    );
+    Ok(Title {
+        name: name.to_owned(),
+        path: path.to_owned(),
+        generation: generation(&metadata),
+        source,
+        index,
+        file: Some(file),
+    })
+}
+
+fn is_same_file(file: &SourceFile, metadata: &Metadata) -> bool {
+    file.file.metadata().is_ok_and(|other| generation(&other) == generation(metadata))
+}
+
+fn generation(metadata: &Metadata) -> Generation {
+    let seconds = i128::from(metadata.mtime());
+    Generation {
+        inode: (metadata.dev(), metadata.ino()),
+        modified_nanos: seconds * 1_000_000_000 + i128::from(metadata.mtime_nsec()),
+        bytes: metadata.len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn only_visible_files_below_the_root_are_found() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("root");
+        fs::create_dir_all(root.join("nested/.hidden")).unwrap();
+        fs::create_dir(root.join("directory.mp4")).unwrap();
+        for file in ["plain.mp4", "nested/deep.mp4", "nested/.hidden/secret.mp4"] {
+            fs::write(root.join(file), b"x").unwrap();
+        }
+        fs::write(directory.path().join("outside.mp4"), b"x").unwrap();
+        symlink(root.join("plain.mp4"), root.join("inner.mp4")).unwrap();
+        symlink(directory.path().join("outside.mp4"), root.join("outer.mp4")).unwrap();
+        symlink(root.join("nested/.hidden"), root.join("visible")).unwrap();
+        symlink("loop.mp4", root.join("loop.mp4")).unwrap();
+        for (relative, is_found) in [
+            ("plain.mp4", true),
+            ("nested/deep.mp4", true),
+            ("inner.mp4", true),
+            ("outer.mp4", false),
+            ("visible/secret.mp4", false),
+            ("loop.mp4", false),
+            ("missing.mp4", false),
+            ("plain.mp4/below", false),
+            ("../outside.mp4", false),
+        ] {
+            let candidate = Candidate { root: root.clone(), relative: relative.into() };
+            assert_eq!(resolve(&candidate).is_some(), is_found, "{relative}");
+        }
+        let is_open = |relative: &str| {
+            let candidates = vec![Candidate { root: root.clone(), relative: relative.into() }];
+            let name = relative.to_owned();
+            open(&OpenRequest { token: OpenToken(0), name, candidates, cached: None }, &mut 0)
+        };
+        assert_eq!(is_open("directory.mp4").unwrap_err(), OpenError::NotFound);
+        assert!(matches!(is_open("plain.mp4").unwrap_err(), OpenError::NotPlayable(_)));
+    }
+}

@@ -1,0 +1,95 @@
+//! A connection on the control thread: one task that reads and writes it, one operation at a time.
+//!
+//! An operation in flight is never dropped (tokio-uring would lose its bytes, or its descriptor):
+//! nothing races with it, and what must end it shuts the socket down, which completes it.
+
+use super::control_loop::Shell;
+use crate::mailbox::ConnectionId;
+use bytes::Bytes;
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use tokio::sync::Notify;
+use tokio_uring::net::TcpStream;
+
+/// What the task and those who steer it share.
+pub(super) struct ConnectionSlot {
+    stream: TcpStream,
+    write: RefCell<Option<Bytes>>,
+    end: Cell<Option<End>>,
+    wake: Notify,
+}
+
+/// Why the task ends before the client closes the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Control said so.
+    Closed,
+    /// A shard has the socket.
+    Adopted,
+}
+
+impl ConnectionSlot {
+    pub(super) fn new(stream: TcpStream) -> Self {
+        Self { stream, write: RefCell::new(None), end: Cell::new(None), wake: Notify::new() }
+    }
+
+    /// Has the task write this; it is writing nothing.
+    pub(super) fn write(&self, bytes: Bytes) {
+        *self.write.borrow_mut() = Some(bytes);
+        self.wake.notify_one();
+    }
+
+    /// Ends the task, whatever it is doing.
+    pub(super) fn close(&self) {
+        self.end.set(Some(End::Closed));
+        // Completes what is in flight. It fails if the client was faster.
+        let _ = self.stream.shutdown(Shutdown::Both);
+        self.wake.notify_one();
+    }
+
+    /// Another descriptor of the socket, for the shard that adopts it; the task, which has nothing
+    /// in flight, ends and drops its own.
+    pub(super) fn hand_over(&self) -> io::Result<OwnedFd> {
+        let socket = crate::uring::socket_of(&self.stream).try_clone_to_owned()?;
+        self.end.set(Some(End::Adopted));
+        self.wake.notify_one();
+        Ok(socket)
+    }
+}
+
+/// Serves the connection until it closes or a shard adopts it.
+pub(super) async fn serve(shell: Rc<Shell>, id: ConnectionId, slot: Rc<ConnectionSlot>) {
+    let mut buffer = Vec::with_capacity(READ_BYTES);
+    while slot.end.get().is_none() {
+        let write = slot.write.borrow_mut().take();
+        if let Some(bytes) = write {
+            let (result, _) = slot.stream.write_all(Vec::from(bytes)).await;
+            if result.is_err() {
+                break;
+            }
+            shell.drive(|control, now, effects| control.written(now, id, effects));
+        } else if shell.wants_read(id) {
+            let result;
+            (result, buffer) = slot.stream.read(buffer).await;
+            match result {
+                Ok(0) | Err(_) => break,
+                Ok(count) => shell.drive(|control, now, effects| {
+                    control.received(now, id, &buffer[..count], effects);
+                }),
+            }
+        } else {
+            slot.wake.notified().await;
+        }
+    }
+    let is_adopted = slot.end.get() == Some(End::Adopted);
+    shell.forget(id);
+    if !is_adopted {
+        shell.drive(|control, now, effects| control.closed(now, id, effects));
+    }
+}
+
+/// Read at once; most requests are smaller, and an idle connection holds this much.
+const READ_BYTES: usize = 2048;

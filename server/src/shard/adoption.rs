@@ -1,0 +1,274 @@
+//! Adopted connections: RTSP and media in one byte stream (RFC 2326 §10.12).
+//!
+//! The shard cuts the input; whole requests go to control and come back as replies, so that there
+//! is one writer and a frame never splits a reply.
+
+use super::Shard;
+use super::connection::{Connection, Mark};
+use super::operation::{ConnectionSlot, Operation, SendResult};
+use super::stream::{Delivery, Stream, Transport};
+use crate::clock::MonoTime;
+use crate::framing::{Framer, Message};
+use crate::limits::{CONNECTION_PENDING_BYTES_MAX, IDLE_CONNECTION_DEADLINE, REQUEST_DEADLINE};
+use crate::mailbox::{AdoptedConnection, CloseReason, ConnectionId, EndReason, Report, SessionKey};
+use bytes::Bytes;
+
+/// Input that waits behind an unanswered request before the shard stops reading.
+const UNPARSED_BYTES_MAX: usize = 64 * 1024;
+
+/// What an input message means for the shard.
+enum Input {
+    Request(Bytes),
+    Frame {
+        channel: u8,
+        payload: Bytes,
+    },
+    /// A reply of the client to a request of the server: there is none to wait for it.
+    Reply,
+}
+
+impl Shard {
+    /// Takes over a connection.
+    pub(super) fn adopt(
+        &mut self,
+        now: MonoTime,
+        adopted: AdoptedConnection,
+        operations: &mut Vec<Operation>,
+    ) {
+        let framer = Framer::with_unparsed(adopted.unparsed);
+        let connection = Connection::new(adopted.id, framer, now);
+        let slot = self.connections.insert(connection);
+        let slot = ConnectionSlot(u32::try_from(slot).expect("bounded by the connection limit"));
+        self.connection_slots.insert(adopted.id, slot);
+        let (connection, id, socket) = (slot, adopted.id, adopted.socket);
+        operations.push(Operation::OpenConnection { connection, id, socket });
+        for stream in self.carried_streams(adopted.id) {
+            if let Transport::Interleaved { slot: known, .. } = &mut self.streams[stream].transport
+            {
+                *known = Some(slot);
+            }
+        }
+        self.take_input(now, slot, operations);
+    }
+
+    /// Control answers a request, or closes the connection.
+    pub(super) fn reply(
+        &mut self,
+        now: MonoTime,
+        id: ConnectionId,
+        bytes: &[u8],
+        start: Option<SessionKey>,
+        close: bool,
+        operations: &mut Vec<Operation>,
+    ) {
+        let Some(&slot) = self.connection_slots.get(&id) else { return };
+        let connection = &mut self.connections[slot.0 as usize];
+        connection.push(bytes);
+        if let Some(session) = start {
+            connection.mark(Mark::Start(session));
+        }
+        if close {
+            connection.mark(Mark::Close);
+        }
+        let was_full = connection.framer.unparsed_bytes() >= UNPARSED_BYTES_MAX;
+        connection.awaits_reply = false;
+        if connection.pending.len() > CONNECTION_PENDING_BYTES_MAX {
+            self.close_connection(now, slot, CloseReason::Overflow, operations);
+            return;
+        }
+        self.dirty.push(slot);
+        if was_full {
+            operations.push(Operation::ResumeInput { connection: slot });
+        }
+        if !close {
+            self.take_input(now, slot, operations);
+        }
+    }
+
+    /// Bytes arrived on a connection.
+    pub fn connection_received(
+        &mut self,
+        now: MonoTime,
+        slot: ConnectionSlot,
+        bytes: &[u8],
+        operations: &mut Vec<Operation>,
+    ) {
+        let connection = &mut self.connections[slot.0 as usize];
+        connection.active = now;
+        connection.framer.push(bytes);
+        self.take_input(now, slot, operations);
+        let Some(connection) = self.connections.get(slot.0 as usize) else { return };
+        if connection.awaits_reply && connection.framer.unparsed_bytes() >= UNPARSED_BYTES_MAX {
+            operations.push(Operation::PauseInput { connection: slot });
+        }
+    }
+
+    /// A connection's input ended or failed.
+    pub fn connection_closed(
+        &mut self,
+        now: MonoTime,
+        slot: ConnectionSlot,
+        errno: Option<i32>,
+        operations: &mut Vec<Operation>,
+    ) {
+        self.close_connection(now, slot, CloseReason::Peer(errno), operations);
+    }
+
+    /// A connection that was full takes bytes again.
+    pub fn connection_writable(&mut self, now: MonoTime, slot: ConnectionSlot) {
+        let connection = &mut self.connections[slot.0 as usize];
+        connection.blocked = false;
+        self.dirty.push(slot);
+        for stream in self.carried_streams(self.connections[slot.0 as usize].id) {
+            if self.streams[stream].delivery == Delivery::Blocked {
+                self.schedule_stream(stream, now);
+            }
+        }
+    }
+
+    /// Handles whole messages, up to a request that needs a reply.
+    fn take_input(&mut self, now: MonoTime, slot: ConnectionSlot, operations: &mut Vec<Operation>) {
+        loop {
+            let connection = &mut self.connections[slot.0 as usize];
+            if connection.awaits_reply {
+                return;
+            }
+            let input = match connection.framer.next() {
+                Ok(None) => return,
+                Ok(Some(Message::Request(bytes))) => Input::Request(Bytes::copy_from_slice(bytes)),
+                Ok(Some(Message::Interleaved { channel, payload })) => {
+                    Input::Frame { channel, payload: Bytes::copy_from_slice(payload) }
+                }
+                Ok(Some(Message::Response(_))) => Input::Reply,
+                Err(_) => {
+                    self.close_connection(now, slot, CloseReason::NotRtsp, operations);
+                    return;
+                }
+            };
+            match input {
+                Input::Request(bytes) => {
+                    connection.awaits_reply = true;
+                    let connection = connection.id;
+                    self.reports.push_back(Report::Request { connection, bytes });
+                }
+                Input::Frame { channel, payload } => {
+                    let id = connection.id;
+                    self.frame_received(now, id, channel, &payload);
+                }
+                Input::Reply => {}
+            }
+        }
+    }
+
+    fn frame_received(&mut self, now: MonoTime, id: ConnectionId, channel: u8, payload: &[u8]) {
+        let stream = self.carried_streams(id).into_iter().find(|stream| {
+            matches!(self.streams[*stream].transport,
+                Transport::Interleaved { rtcp_channel, .. } if rtcp_channel == channel)
+        });
+        if let Some(stream) = stream {
+            self.rtcp_received(now, stream, payload);
+        }
+    }
+
+    /// The pending bytes of a connection were offered to the kernel.
+    pub(super) fn pending_sent(
+        &mut self,
+        now: MonoTime,
+        slot: ConnectionSlot,
+        result: SendResult,
+        operations: &mut Vec<Operation>,
+    ) {
+        let connection = &mut self.connections[slot.0 as usize];
+        connection.pending_in_batch = false;
+        match result {
+            SendResult::Sent(bytes) => {
+                connection.active = now;
+                let mut reached = Vec::new();
+                connection.gone(bytes as usize, &mut reached);
+                if !connection.pending.is_empty() {
+                    self.block(slot, operations);
+                }
+                for mark in reached {
+                    match mark {
+                        Mark::Start(session) => self.start(now, session),
+                        Mark::Close => self.closing.push((slot, CloseReason::Server)),
+                    }
+                }
+            }
+            SendResult::Full => self.block(slot, operations),
+            SendResult::Failed(errno) => {
+                self.closing.push((slot, CloseReason::Peer(Some(errno))));
+            }
+        }
+    }
+
+    /// The socket takes nothing now: asks to be told when it does.
+    pub(super) fn block(&mut self, slot: ConnectionSlot, operations: &mut Vec<Operation>) {
+        let connection = &mut self.connections[slot.0 as usize];
+        if !connection.blocked {
+            connection.blocked = true;
+            self.counters.sends_full += 1;
+            operations.push(Operation::WatchWritable { connection: slot });
+        }
+    }
+
+    /// Closes what the last batch showed to be broken or done.
+    pub(super) fn settle_connections(&mut self, now: MonoTime, operations: &mut Vec<Operation>) {
+        while let Some((slot, reason)) = self.closing.pop() {
+            if self.connections.contains(slot.0 as usize) {
+                self.close_connection(now, slot, reason, operations);
+            }
+        }
+    }
+
+    /// Closes connections without a session that say nothing, or stop in the middle of a request.
+    pub(super) fn sweep_connections(&mut self, now: MonoTime, operations: &mut Vec<Operation>) {
+        let is_stale = |connection: &Connection| {
+            let silent = now - connection.active;
+            let idle = !self.carried.contains_key(&connection.id) && !connection.awaits_reply;
+            let half = !connection.framer.is_empty() && !connection.awaits_reply;
+            (idle && silent >= IDLE_CONNECTION_DEADLINE) || (half && silent >= REQUEST_DEADLINE)
+        };
+        let stale: Vec<usize> = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| is_stale(connection))
+            .map(|(slot, _)| slot)
+            .collect();
+        for slot in stale {
+            let slot = ConnectionSlot(u32::try_from(slot).expect("bounded"));
+            self.close_connection(now, slot, CloseReason::Deadline, operations);
+        }
+    }
+
+    /// Ends a connection and the sessions interleaved in it.
+    pub(super) fn close_connection(
+        &mut self,
+        now: MonoTime,
+        slot: ConnectionSlot,
+        reason: CloseReason,
+        operations: &mut Vec<Operation>,
+    ) {
+        let connection = self.connections.remove(slot.0 as usize);
+        self.connection_slots.remove(&connection.id);
+        for key in self.carried.get(&connection.id).cloned().unwrap_or_default() {
+            if let Some(&session) = self.session_slots.get(&key) {
+                self.end_session(now, session, Some(EndReason::ConnectionClosed));
+            }
+        }
+        operations.push(Operation::CloseConnection { connection: slot });
+        let connection = connection.id;
+        self.reports.push_back(Report::ConnectionClosed { connection, reason });
+    }
+
+    /// The streams that go through a connection.
+    fn carried_streams(&self, id: ConnectionId) -> Vec<usize> {
+        let sessions = self.carried.get(&id).into_iter().flatten();
+        let slots = sessions.filter_map(|key| self.session_slots.get(key));
+        let is_carried = |stream: &usize| {
+            let stream: &Stream = &self.streams[*stream];
+            matches!(stream.transport, Transport::Interleaved { connection, .. } if connection == id)
+        };
+        slots.flat_map(|slot| self.sessions[*slot].streams.clone()).filter(is_carried).collect()
+    }
+}

@@ -1,0 +1,284 @@
+//! What control commands: sessions are set up, touched and torn down.
+
+use super::Shard;
+use super::operation::{Operation, SourceSlot};
+use super::session::{Session, State};
+use super::stream::{Cursor, Delivery, Extract, Stream, Transport};
+use crate::clock::MonoTime;
+use crate::mailbox::{
+    Command, ConnectionId, EndReason, Report, SessionKey, SetUpRefused, StreamSetUp,
+    StreamTransport,
+};
+use crate::title::SharedTitle;
+use packetizer::image::PayloadClass;
+use packetizer::index::TrackId;
+use packetizer::rtp::Ssrc;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+impl Shard {
+    /// Control commands something.
+    pub fn command(&mut self, now: MonoTime, command: Command, operations: &mut Vec<Operation>) {
+        match command {
+            Command::SetUp { token, session, title, track, transport, payload_class } => {
+                let asked = Asked { session, track, transport, payload_class };
+                let result = self.set_up(now, &asked, &title, operations);
+                self.reports.push_back(Report::SetUp { token, result });
+            }
+            Command::Cue { token, session, cue } => {
+                let cued = self.cue(now, session, cue, operations);
+                self.reports.push_back(Report::Cued { token, cued });
+            }
+            Command::Start { session } => self.start(now, session),
+            Command::Pause { token, session } => {
+                let position = self.pause(now, session);
+                self.reports.push_back(Report::Paused { token, position });
+            }
+            Command::TearDown { session, track } => self.tear_down(now, session, track),
+            Command::Touch { session } => self.touch(now, session),
+            Command::Adopt(adopted) => self.adopt(now, adopted, operations),
+            Command::Reply { connection, bytes, start, close } => {
+                self.reply(now, connection, &bytes, start, close, operations);
+            }
+            Command::Drain => self.drain(now),
+            Command::Snapshot => {
+                self.reports.push_back(Report::Counters(Box::new(self.counters())));
+            }
+        }
+    }
+
+    fn set_up(
+        &mut self,
+        now: MonoTime,
+        asked: &Asked,
+        title: &SharedTitle,
+        operations: &mut Vec<Operation>,
+    ) -> Result<StreamSetUp, SetUpRefused> {
+        if self.streams.len() >= self.config.streams_max as usize {
+            return Err(SetUpRefused::NoSlotLeft);
+        }
+        if let StreamTransport::Interleaved { connection, rtp_channel, rtcp_channel } =
+            asked.transport
+            && self.are_channels_taken(connection, [rtp_channel, rtcp_channel])
+        {
+            return Err(SetUpRefused::ChannelTaken);
+        }
+        let known = self.session_slots.get(&asked.session).copied();
+        let session = match known {
+            Some(session) => session,
+            None => self.open_session(now, asked, title, operations)?,
+        };
+        match self.open_stream(session, asked, title) {
+            Ok(set_up) => {
+                self.touch(now, asked.session);
+                Ok(set_up)
+            }
+            Err(refused) => {
+                if known.is_none() {
+                    self.end_session(now, session, None);
+                }
+                Err(refused)
+            }
+        }
+    }
+
+    fn open_session(
+        &mut self,
+        now: MonoTime,
+        asked: &Asked,
+        title: &SharedTitle,
+        operations: &mut Vec<Operation>,
+    ) -> Result<usize, SetUpRefused> {
+        if self.sessions.len() >= self.config.sessions_max as usize {
+            return Err(SetUpRefused::NoSlotLeft);
+        }
+        let source = self.open_source(now, title, operations).ok_or(SetUpRefused::NoSlotLeft)?;
+        self.sources.acquire(source);
+        let session = self.sessions.insert(Session {
+            key: asked.session,
+            source,
+            streams: Vec::new(),
+            state: State::Init,
+            timeline: None,
+            connection: None,
+            heard: now,
+            report_at: None,
+        });
+        self.session_slots.insert(asked.session, session);
+        Ok(session)
+    }
+
+    fn open_source(
+        &mut self,
+        now: MonoTime,
+        title: &SharedTitle,
+        operations: &mut Vec<Operation>,
+    ) -> Option<SourceSlot> {
+        if let Some(source) = self.sources.find(title) {
+            return Some(source);
+        }
+        if !self.sources.has_room() {
+            let unused = self.sources.unused(now)?;
+            self.cache.forget_source(unused);
+            self.sources.close(unused, operations);
+        }
+        Some(self.sources.open(title, operations))
+    }
+
+    fn open_stream(
+        &mut self,
+        session: usize,
+        asked: &Asked,
+        title: &SharedTitle,
+    ) -> Result<StreamSetUp, SetUpRefused> {
+        let slot = self.streams.vacant_key();
+        let (transport, server_port) = match asked.transport {
+            StreamTransport::Udp { rtp, rtcp, local } => {
+                let number = u32::try_from(slot).expect("below streams_max");
+                let pair = self.pairs.take(rtp.ip(), number).ok_or(SetUpRefused::NoPairLeft)?;
+                (Transport::Udp { pair, rtp, rtcp, local }, Some(self.pairs.port(pair)))
+            }
+            StreamTransport::Interleaved { connection, rtp_channel, rtcp_channel } => {
+                let slot = self.connection_slots.get(&connection).copied();
+                self.carry(connection, asked.session, session);
+                (Transport::Interleaved { connection, slot, rtp_channel, rtcp_channel }, None)
+            }
+        };
+        let ssrc = Ssrc(self.random.u32(1..));
+        let stream = Stream {
+            session,
+            track: asked.track,
+            transport,
+            class: asked.payload_class,
+            rtp_rate: title.index.tracks[usize::from(asked.track.0)].codec.rtp_rate(),
+            ssrc,
+            timestamp_base: self.random.u32(1..),
+            timestamp_zero: 0,
+            extract: Extract::default(),
+            // Sequence numbers 0 and 1 in RTP-Info are taken for "unknown" by some clients.
+            cursor: Cursor { image: 0, train: 0, packet: 0, sequence: self.random.u16(2..0x8000) },
+            held: VecDeque::new(),
+            next_segment: None,
+            delivery: Delivery::Idle,
+            timestamp_high: None,
+            packets_sent: 0,
+            octets_sent: 0,
+            reception: None,
+        };
+        let inserted = self.streams.insert(stream);
+        debug_assert_eq!(inserted, slot);
+        self.sessions[session].streams.push(slot);
+        Ok(StreamSetUp { server_port, ssrc })
+    }
+
+    /// Remembers that a connection carries a session.
+    fn carry(&mut self, connection: ConnectionId, key: SessionKey, session: usize) {
+        let carried = self.carried.entry(connection).or_default();
+        if !carried.contains(&key) {
+            carried.push(key);
+        }
+        self.sessions[session].connection = Some(connection);
+    }
+
+    fn are_channels_taken(&self, connection: ConnectionId, channels: [u8; 2]) -> bool {
+        let Some(keys) = self.carried.get(&connection) else { return false };
+        let sessions = keys.iter().filter_map(|key| self.session_slots.get(key));
+        sessions.flat_map(|session| &self.sessions[*session].streams).any(|stream| {
+            match self.streams[*stream].transport {
+                Transport::Interleaved { connection: other, rtp_channel, rtcp_channel, .. } => {
+                    other == connection
+                        && (channels.contains(&rtp_channel) || channels.contains(&rtcp_channel))
+                }
+                Transport::Udp { .. } => false,
+            }
+        })
+    }
+
+    fn touch(&mut self, now: MonoTime, key: SessionKey) {
+        if let Some(&session) = self.session_slots.get(&key) {
+            self.sessions[session].heard = now;
+            self.schedule_session(session);
+        }
+    }
+
+    fn tear_down(&mut self, now: MonoTime, key: SessionKey, track: Option<TrackId>) {
+        let Some(&session) = self.session_slots.get(&key) else { return };
+        let streams = &self.sessions[session].streams;
+        let named = track.and_then(|track| {
+            streams.iter().position(|stream| self.streams[*stream].track == track)
+        });
+        match (track, named) {
+            (Some(_), Some(position)) if streams.len() > 1 => {
+                let stream = self.sessions[session].streams.remove(position);
+                self.say_bye(now, stream);
+                self.close_stream(stream);
+                self.finish_if_over(session);
+            }
+            (Some(_), None) => {}
+            (Some(_) | None, _) => self.end_session(now, session, None),
+        }
+    }
+
+    /// Ends a session with BYE and frees everything it has; with a reason, control hears of it.
+    pub(super) fn end_session(&mut self, now: MonoTime, session: usize, reason: Option<EndReason>) {
+        for position in 0..self.sessions[session].streams.len() {
+            let stream = self.sessions[session].streams[position];
+            self.say_bye(now, stream);
+            self.close_stream(stream);
+        }
+        self.wheel.cancel(self.session_timer(session));
+        let session = self.sessions.remove(session);
+        self.session_slots.remove(&session.key);
+        self.sources.release(session.source, now);
+        if let Some(connection) = session.connection
+            && let Some(carried) = self.carried.get_mut(&connection)
+        {
+            carried.retain(|key| *key != session.key);
+            if carried.is_empty() {
+                self.carried.remove(&connection);
+            }
+        }
+        if let Some(reason) = reason {
+            self.reports.push_back(Report::Ended { session: session.key, reason });
+        }
+    }
+
+    /// Frees a stream that its session no longer lists.
+    fn close_stream(&mut self, stream: usize) {
+        self.release_held(stream);
+        self.wheel.cancel(self.stream_timer(stream));
+        let stream = self.streams.remove(stream);
+        if let Transport::Udp { pair, rtp, .. } = stream.transport {
+            self.pairs.give_back(rtp.ip(), pair);
+        }
+    }
+
+    /// Closes titles that nobody has used for a while, so that deleted files give their space back.
+    pub(super) fn close_idle_sources(&mut self, now: MonoTime, operations: &mut Vec<Operation>) {
+        let nanos = u64::try_from(SOURCE_IDLE.as_nanos()).expect("a constant");
+        let Some(since) = now.0.checked_sub(nanos).map(MonoTime) else { return };
+        while let Some(unused) = self.sources.unused(since) {
+            self.cache.forget_source(unused);
+            self.sources.close(unused, operations);
+        }
+    }
+
+    fn drain(&mut self, now: MonoTime) {
+        let sessions: Vec<usize> = self.sessions.iter().map(|(session, _)| session).collect();
+        for session in sessions {
+            self.end_session(now, session, Some(EndReason::Drained));
+        }
+        self.reports.push_back(Report::Drained);
+    }
+}
+
+/// How long a title stays open without a user.
+const SOURCE_IDLE: Duration = Duration::from_secs(60);
+
+/// What SETUP asks.
+struct Asked {
+    session: SessionKey,
+    track: TrackId,
+    transport: StreamTransport,
+    payload_class: PayloadClass,
+}

@@ -1,0 +1,71 @@
+//! An adopted connection: an input stream of requests and frames, an output stream of replies,
+//! RTCP and media.
+
+use crate::clock::MonoTime;
+use crate::framing::Framer;
+use crate::mailbox::{ConnectionId, SessionKey};
+use std::collections::VecDeque;
+
+/// An adopted connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) id: ConnectionId,
+    pub(super) framer: Framer,
+    /// Control has a request of it and has not replied.
+    pub(super) awaits_reply: bool,
+    /// Bytes that go before any media: replies, RTCP, the rest of a packet that went half.
+    pub(super) pending: Vec<u8>,
+    /// What happens when the first so many bytes of `pending` have gone.
+    pub(super) marks: VecDeque<(usize, Mark)>,
+    /// The socket takes nothing now.
+    pub(super) blocked: bool,
+    /// `pending` stands in the batch that is being sent.
+    pub(super) pending_in_batch: bool,
+    /// When bytes last arrived or left.
+    pub(super) active: MonoTime,
+}
+
+/// What a reply asked for once it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// Let the session's packets go.
+    Start(SessionKey),
+    /// Close the connection.
+    Close,
+}
+
+impl Connection {
+    pub(super) fn new(id: ConnectionId, framer: Framer, now: MonoTime) -> Self {
+        Self {
+            id,
+            framer,
+            awaits_reply: false,
+            pending: Vec::new(),
+            marks: VecDeque::new(),
+            blocked: false,
+            pending_in_batch: false,
+            active: now,
+        }
+    }
+
+    /// Queues bytes before any media.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.pending.extend_from_slice(bytes);
+    }
+
+    /// Remembers what to do when everything queued so far has gone.
+    pub(super) fn mark(&mut self, mark: Mark) {
+        self.marks.push_back((self.pending.len(), mark));
+    }
+
+    /// The first `bytes` bytes have gone; moves what they completed to `reached`.
+    pub(super) fn gone(&mut self, bytes: usize, reached: &mut Vec<Mark>) {
+        self.pending.drain(..bytes);
+        for (position, _) in &mut self.marks {
+            *position = position.saturating_sub(bytes);
+        }
+        while let Some((_, mark)) = self.marks.pop_front_if(|(position, _)| *position == 0) {
+            reached.push(mark);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! RTCP: sender reports, BYE, and what viewers report (RFC 3550 §6).
+
+use super::Shard;
+use super::delivery::Cargo;
+use super::egress::{Destination, Entry};
+use super::operation::{Datagram, PairSocket};
+use super::session::State;
+use super::stream::Transport;
+use crate::clock::MonoTime;
+use crate::limits::CONNECTION_PENDING_BYTES_MAX;
+use crate::mailbox::EndReason;
+use packetizer::rtcp::{self, Packet, SenderReport};
+
+impl Shard {
+    /// A session's timer fired: its reports are due, or it has been silent too long.
+    pub(super) fn session_due(&mut self, now: MonoTime, slot: usize) {
+        if now >= self.sessions[slot].heard + self.config.session_timeout {
+            self.end_session(now, slot, Some(EndReason::TimedOut));
+            return;
+        }
+        if self.sessions[slot].report_at.is_some_and(|at| now >= at) {
+            for position in 0..self.sessions[slot].streams.len() {
+                let stream = self.sessions[slot].streams[position];
+                self.say_report(now, stream);
+            }
+            let interval = rtcp::report_interval(self.random.u32(..));
+            self.sessions[slot].report_at = Some(now + interval);
+        }
+        self.schedule_session(slot);
+    }
+
+    /// Something arrived on a pair.
+    pub fn datagram(&mut self, now: MonoTime, datagram: Datagram<'_>) {
+        let Some(stream) = self.pairs.stream(datagram.from.ip(), datagram.pair) else { return };
+        if datagram.socket == PairSocket::Rtcp {
+            self.rtcp_received(now, stream as usize, datagram.bytes);
+        }
+    }
+
+    /// A viewer's RTCP: a sign of life, and what its receiver reports say of the stream.
+    pub(super) fn rtcp_received(&mut self, now: MonoTime, stream: usize, bytes: &[u8]) {
+        let ssrc = self.streams[stream].ssrc;
+        for packet in rtcp::packets(bytes) {
+            match packet {
+                Ok(Packet::ReceiverReport(_, blocks) | Packet::SenderReport(_, blocks)) => {
+                    self.counters.receiver_reports += 1;
+                    let own = blocks.iter().find(|block| block.ssrc == ssrc);
+                    self.streams[stream].reception = own.or(self.streams[stream].reception);
+                }
+                Ok(Packet::SourceDescription(_) | Packet::Bye(_) | Packet::Other(_)) => {}
+                Err(_) => {
+                    self.counters.rtcp_invalid += 1;
+                    return;
+                }
+            }
+        }
+        let session = self.streams[stream].session;
+        self.sessions[session].heard = now;
+    }
+
+    /// Sends a sender report of a playing stream.
+    fn say_report(&mut self, now: MonoTime, stream: usize) {
+        let report = self.sender_report(now, stream);
+        let mut packet = std::mem::take(&mut self.packet);
+        packet.clear();
+        rtcp::write_report(&report, &self.config.cname, &mut packet);
+        self.send_rtcp(stream, &packet);
+        self.packet = packet;
+    }
+
+    /// Sends a last sender report and BYE, if the stream ever sent anything (RFC 3550 §6.3.7).
+    pub(super) fn say_bye(&mut self, now: MonoTime, stream: usize) {
+        if self.streams[stream].packets_sent == 0 {
+            return;
+        }
+        let report = self.sender_report(now, stream);
+        let mut packet = std::mem::take(&mut self.packet);
+        packet.clear();
+        rtcp::write_bye(&report, &self.config.cname, None, &mut packet);
+        self.send_rtcp(stream, &packet);
+        self.packet = packet;
+    }
+
+    fn sender_report(&self, now: MonoTime, stream: usize) -> SenderReport {
+        let stream = &self.streams[stream];
+        let session = &self.sessions[stream.session];
+        let at = match session.state {
+            // A session that does not play stands still; its media clock is where it stopped.
+            State::Playing | State::Finished => now,
+            State::Init | State::Cued | State::Paused(_) => session.timeline().started,
+        };
+        SenderReport {
+            ssrc: stream.ssrc,
+            ntp: self.wallclock.ntp(at),
+            rtp_timestamp: session.timeline().rtp_now(at, stream.rtp_rate, stream.timestamp_zero),
+            packet_count: stream.packets_sent,
+            payload_bytes: stream.octets_sent,
+        }
+    }
+
+    fn send_rtcp(&mut self, stream: usize, packet: &[u8]) {
+        match self.streams[stream].transport {
+            Transport::Udp { pair, rtcp, local, .. } => {
+                let start = self.egress.piece_count();
+                self.egress.push_bytes(packet);
+                let bytes = u16::try_from(packet.len()).expect("an RTCP packet fits a datagram");
+                let destination = Destination::Datagrams {
+                    pair,
+                    socket: PairSocket::Rtcp,
+                    to: rtcp,
+                    local,
+                    segment_bytes: bytes,
+                    segment_count: 1,
+                };
+                let pieces = start..self.egress.piece_count();
+                self.egress.entries.push(Entry { destination, pieces, bytes: bytes.into() });
+                self.cargo.push(Cargo::Rtcp);
+            }
+            Transport::Interleaved { slot: Some(slot), rtcp_channel, .. } => {
+                let Some(connection) = self.connections.get_mut(slot.0 as usize) else { return };
+                // Reports for a reader that stopped would be stale when it goes on.
+                let waiting = connection.pending.len();
+                if connection.blocked || waiting > CONNECTION_PENDING_BYTES_MAX / 2 {
+                    return;
+                }
+                let length = u16::try_from(packet.len()).expect("an RTCP packet fits a frame");
+                let [high, low] = length.to_be_bytes();
+                connection.push(&[b'$', rtcp_channel, high, low]);
+                connection.push(packet);
+                self.dirty.push(slot);
+            }
+            Transport::Interleaved { slot: None, .. } => {}
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! One stream: a track on its way to a viewer. Its cursor is the queue: nothing of a stream waits
+//! anywhere but in the images that all viewers share.
+
+use super::cache::ImageSlot;
+use super::operation::{ConnectionSlot, PairId};
+use crate::clock::MonoTime;
+use crate::mailbox::ConnectionId;
+use packetizer::image::{Framing, Numbering, PacketImage, PayloadClass, Train};
+use packetizer::index::{MediaIndex, SegmentId, TrackId};
+use packetizer::rtcp::ReportBlock;
+use packetizer::rtp::Ssrc;
+use packetizer::time::ClockRate;
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+
+/// How a stream's packets travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Transport {
+    Udp {
+        pair: PairId,
+        rtp: SocketAddr,
+        rtcp: SocketAddr,
+        local: IpAddr,
+    },
+    /// `slot` is known once the connection is adopted.
+    Interleaved {
+        connection: ConnectionId,
+        slot: Option<ConnectionSlot>,
+        rtp_channel: u8,
+        rtcp_channel: u8,
+    },
+}
+
+impl Transport {
+    pub(super) const fn framing(&self) -> Framing {
+        match self {
+            Self::Udp { .. } => Framing::Datagram,
+            Self::Interleaved { .. } => Framing::Interleaved,
+        }
+    }
+
+    const fn channel(&self) -> u8 {
+        match self {
+            Self::Udp { .. } => 0,
+            Self::Interleaved { rtp_channel, .. } => *rtp_channel,
+        }
+    }
+}
+
+/// What a stream is about to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Delivery {
+    /// Nothing: not playing, or its range is over and said so.
+    Idle,
+    /// To send when its timer says so.
+    Scheduled,
+    /// To send when the image it needs is ready.
+    AwaitingImage,
+    /// To send when its connection takes bytes again.
+    Blocked,
+    /// To say BYE when its timer says so: the range is over.
+    Ending,
+}
+
+/// The next packet to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cursor {
+    /// Position among the held images.
+    pub(super) image: usize,
+    /// Train of that image.
+    pub(super) train: usize,
+    /// Packet of that train.
+    pub(super) packet: u16,
+    /// Its sequence number.
+    pub(super) sequence: u16,
+}
+
+/// What of the track is to be sent, in decode order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Extract {
+    /// First unit.
+    pub(super) first_unit: u32,
+    /// One past the last.
+    pub(super) end_unit: u32,
+    /// Units with a lower timestamp (ticks of the RTP clock) are left out.
+    pub(super) timestamp_min: i64,
+}
+
+/// A stream.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) session: usize,
+    pub(super) track: TrackId,
+    pub(super) transport: Transport,
+    pub(super) class: PayloadClass,
+    pub(super) rtp_rate: ClockRate,
+    pub(super) ssrc: Ssrc,
+    /// The RTP timestamp of the media clock's zero; random (RFC 3550 §5.1).
+    pub(super) timestamp_base: u32,
+    /// The RTP timestamp of composition time 0 in the current range.
+    pub(super) timestamp_zero: u32,
+    /// What is still to be sent of the range.
+    pub(super) extract: Extract,
+    pub(super) cursor: Cursor,
+    /// Images of consecutive segments, the cursor's in front, ready or not.
+    pub(super) held: VecDeque<(SegmentId, ImageSlot)>,
+    /// The next segment to hold and the presentation time of its first unit; `None` at the end.
+    pub(super) next_segment: Option<(SegmentId, i64)>,
+    pub(super) delivery: Delivery,
+    /// The highest timestamp sent since the last cue, in RTP ticks of composition time.
+    pub(super) timestamp_high: Option<i64>,
+    /// For sender reports (RFC 3550 §6.4.1).
+    pub(super) packets_sent: u32,
+    pub(super) octets_sent: u32,
+    /// What the viewer last reported.
+    pub(super) reception: Option<ReportBlock>,
+}
+
+impl Stream {
+    /// The numbering a packet of the range has whose sequence number is `sequence`.
+    pub(super) const fn numbering(&self, sequence: u16) -> Numbering {
+        Numbering {
+            ssrc: self.ssrc,
+            sequence,
+            timestamp_zero: self.timestamp_zero,
+            channel: self.transport.channel(),
+        }
+    }
+
+    /// Whether the stream sends nothing until an image is ready.
+    pub(super) fn awaits_image(&self) -> bool {
+        self.delivery == Delivery::AwaitingImage
+    }
+
+    /// Whether `train` is to be sent; leading pictures are not.
+    pub(super) const fn wants(&self, train: &Train) -> bool {
+        train.unit >= self.extract.first_unit && train.timestamp >= self.extract.timestamp_min
+    }
+
+    /// Whether the range ends before `train`.
+    pub(super) const fn ends_before(&self, train: &Train) -> bool {
+        train.unit >= self.extract.end_unit
+    }
+
+    /// Moves the cursor to the first train that is wanted from where it stands in `image`.
+    /// Whether it stands on one (`false`: the image has no more).
+    pub(super) fn settle(&self, cursor: &mut Cursor, image: &PacketImage) -> bool {
+        while let Some(train) = image.trains.get(cursor.train) {
+            if self.ends_before(train) || self.wants(train) {
+                return true;
+            }
+            cursor.train += 1;
+            cursor.packet = 0;
+        }
+        false
+    }
+
+    /// Finds the next segment, from `segment` on and not behind the range, that has units of the
+    /// track.
+    pub(super) fn seek_segment(&mut self, index: &MediaIndex, segment: SegmentId) {
+        self.next_segment = None;
+        if self.extract.first_unit >= self.extract.end_unit {
+            return;
+        }
+        let last = index.segment_of(self.track, self.extract.end_unit - 1);
+        let rate = index.tracks[usize::from(self.track.0)].media_rate;
+        self.next_segment = (segment.0..=last.0).map(SegmentId).find_map(|segment| {
+            let unit = index.units(self.track, segment).next()?;
+            Some((segment, rate.nanos_floor(unit.decode)))
+        });
+    }
+
+    /// When `next_segment` should be asked for, given when its first unit leaves.
+    pub(super) fn is_next_wanted(&self, now: MonoTime, leaves_at: MonoTime, ahead: u64) -> bool {
+        self.held.is_empty() || leaves_at.0 <= now.0.saturating_add(ahead)
+    }
+}

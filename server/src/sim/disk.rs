@@ -1,0 +1,142 @@
+//! A disk with a latency of its own, that is slow, short or failing now and then, and the read pool
+//! it fills.
+
+use super::faults::Faults;
+use super::title::SimTitle;
+use crate::clock::MonoTime;
+use crate::shard::operation::{BLOCK_BYTES, BlockMemory, BlockRun, ReadId, ReadResult, SourceSlot};
+use fastrand::Rng;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// `EIO`.
+const INPUT_OUTPUT_ERROR: i32 = 5;
+
+#[derive(Debug)]
+struct Pending {
+    read: ReadId,
+    source: SourceSlot,
+    offset: u64,
+    bytes: u32,
+    blocks: BlockRun,
+}
+
+/// The disk and the read pool.
+#[derive(Debug)]
+pub(super) struct SimDisk {
+    memory: Vec<u8>,
+    /// Which blocks the kernel has.
+    in_kernel: Vec<bool>,
+    sources: HashMap<SourceSlot, Arc<Vec<u8>>>,
+    pending: BTreeMap<(MonoTime, u64), Pending>,
+    count: u64,
+}
+
+/// A read that has ended.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) read: ReadId,
+    pub(super) result: ReadResult,
+}
+
+impl SimDisk {
+    pub(super) fn new(blocks: u32) -> Self {
+        Self {
+            memory: vec![0; blocks as usize * BLOCK_BYTES],
+            in_kernel: vec![false; blocks as usize],
+            sources: HashMap::new(),
+            pending: BTreeMap::new(),
+            count: 0,
+        }
+    }
+
+    pub(super) fn open(&mut self, slot: SourceSlot, titles: &[SimTitle], source: u64) {
+        let title = titles.iter().find(|title| title.title.source.0 == source).expect("it exists");
+        let before = self.sources.insert(slot, Arc::clone(&title.file));
+        assert!(before.is_none(), "{slot:?} was open");
+    }
+
+    pub(super) fn close(&mut self, slot: SourceSlot) {
+        self.sources.remove(&slot).expect("it was open");
+        assert!(
+            self.pending.values().all(|pending| pending.source != slot),
+            "{slot:?} is closed with a read under way"
+        );
+    }
+
+    /// Takes a read; it ends some time later.
+    #[allow(clippy::too_many_arguments, reason = "the fields of the operation")]
+    pub(super) fn read(
+        &mut self,
+        now: MonoTime,
+        faults: &Faults,
+        random: &mut Rng,
+        read: ReadId,
+        source: SourceSlot,
+        offset: u64,
+        bytes: u32,
+        blocks: BlockRun,
+    ) {
+        assert!(bytes as usize <= blocks.count as usize * BLOCK_BYTES, "the read fits its run");
+        for block in blocks.first..blocks.first + blocks.count {
+            let taken = std::mem::replace(&mut self.in_kernel[block as usize], true);
+            assert!(!taken, "block {block} is read into twice");
+        }
+        let micros = if Faults::hits(random, faults.slow_read_one_in) {
+            faults.slow_read_micros
+        } else {
+            random.u64(20..=faults.read_micros_max.max(20))
+        };
+        self.count += 1;
+        let at = MonoTime(now.0 + micros * 1000);
+        let pending = Pending { read, source, offset, bytes, blocks };
+        self.pending.insert((at, self.count), pending);
+    }
+
+    pub(super) fn deadline(&self) -> Option<MonoTime> {
+        self.pending.keys().next().map(|(at, _)| *at)
+    }
+
+    /// The next read that has ended by `now`.
+    pub(super) fn complete(
+        &mut self,
+        now: MonoTime,
+        faults: &Faults,
+        random: &mut Rng,
+    ) -> Option<Done> {
+        let (&(at, _), _) = self.pending.first_key_value()?;
+        if at > now {
+            return None;
+        }
+        let (_, pending) = self.pending.pop_first()?;
+        let run = pending.blocks;
+        self.in_kernel[run.first as usize..(run.first + run.count) as usize].fill(false);
+        let read = pending.read;
+        if Faults::hits(random, faults.failed_read_one_in) {
+            return Some(Done { read, result: ReadResult::Failed(INPUT_OUTPUT_ERROR) });
+        }
+        let file = &self.sources[&pending.source];
+        let start = usize::try_from(pending.offset).expect("small files").min(file.len());
+        let mut bytes = (pending.bytes as usize).min(file.len() - start);
+        if Faults::hits(random, faults.short_read_one_in) {
+            bytes = random.usize(..=bytes);
+        }
+        let memory = run.first as usize * BLOCK_BYTES;
+        self.memory[memory..memory + bytes].copy_from_slice(&file[start..start + bytes]);
+        let result = ReadResult::Read(u32::try_from(bytes).expect("bounded by the run"));
+        Some(Done { read, result })
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.pending.is_empty()
+    }
+}
+
+impl BlockMemory for SimDisk {
+    fn bytes(&self, run: BlockRun, bytes: u32) -> &[u8] {
+        let blocks = run.first as usize..(run.first + run.count) as usize;
+        assert!(!self.in_kernel[blocks].contains(&true), "{run:?} is the kernel's");
+        let start = run.first as usize * BLOCK_BYTES;
+        &self.memory[start..start + bytes as usize]
+    }
+}

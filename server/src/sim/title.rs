@@ -1,0 +1,113 @@
+//! A synthetic title: an index and the bytes it speaks of.
+
+use crate::title::{ByteSourceId, Generation, SharedTitle, Title};
+use fastrand::Rng;
+use packetizer::codec::CodecConfig;
+use packetizer::codec::aac::AacConfig;
+use packetizer::codec::h264::H264Config;
+use packetizer::index::{IndexBuilder, TrackDescription, TrackId};
+use packetizer::time::{ClockRate, Npt};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Decode ticks of a picture: 25 a second at 12,800 ticks.
+const PICTURE_TICKS: i64 = 512;
+/// Pictures of a group.
+const GROUP: i64 = 12;
+/// Pictures a P picture is shown behind its decode time.
+const REORDER: i64 = 1;
+
+/// A title and the file behind it.
+#[derive(Clone, Debug)]
+pub(super) struct SimTitle {
+    pub(super) title: SharedTitle,
+    pub(super) file: Arc<Vec<u8>>,
+}
+
+/// A title of so many seconds: H.264 with B-frames and AAC, interleaved by the half second.
+pub(super) fn synthesize(random: &mut Rng, id: u64, seconds: i64) -> SimTitle {
+    let mut builder = IndexBuilder::new();
+    let video = builder.add_track(video_track()).expect("the first track");
+    let audio = builder.add_track(audio_track()).expect("the second track");
+    let mut file = vec![0; 48];
+    let (mut picture, mut bundle) = (0, 0);
+    for half in 1..=seconds * 2 {
+        while picture * PICTURE_TICKS * 2 < half * 12_800 {
+            push_picture(&mut builder, video, picture, &mut file, random);
+            picture += 1;
+        }
+        while bundle * 1024 * 2 < half * 48_000 {
+            let bytes = random.u32(20..400);
+            let offset = file.len() as u64;
+            file.extend((0..bytes).map(|_| random.u8(..)));
+            let time = bundle * 1024;
+            builder.push(audio, offset, bytes, time, time, 1024, true).expect("in order");
+            bundle += 1;
+        }
+    }
+    let duration = Npt::from_nanos(seconds.unsigned_abs() * 1_000_000_000);
+    let title = Title {
+        name: format!("title{id}.mp4"),
+        path: PathBuf::from(format!("/sim/title{id}.mp4")),
+        generation: Generation { inode: (0, id), modified_nanos: 0, bytes: file.len() as u64 },
+        source: ByteSourceId(id),
+        index: builder.finish(duration),
+        file: None,
+    };
+    SimTitle { title: Arc::new(title), file: Arc::new(file) }
+}
+
+fn push_picture(
+    builder: &mut IndexBuilder,
+    track: TrackId,
+    picture: i64,
+    file: &mut Vec<u8>,
+    random: &mut Rng,
+) {
+    // Decode order I P B B P B B P B B P P: a reordered P is shown behind the two B after it.
+    let place = picture % GROUP;
+    let sync = place == 0;
+    let (kind, bytes, shown) = match place {
+        0 => (0x65, random.u32(5_000..120_000), place),
+        1 | 4 | 7 => (0x61, random.u32(500..20_000), place + 2),
+        10 | 11 => (0x61, random.u32(500..20_000), place),
+        _ => (0x01, random.u32(20..6_000), place - 1),
+    };
+    let shown = picture - place + shown;
+    let offset = file.len() as u64;
+    file.extend(bytes.to_be_bytes());
+    file.push(kind);
+    file.extend((1..bytes).map(|_| random.u8(..)));
+    let decode = (picture - REORDER) * PICTURE_TICKS;
+    let composition = shown * PICTURE_TICKS;
+    let ticks = u32::try_from(PICTURE_TICKS).expect("a constant");
+    builder.push(track, offset, bytes + 4, decode, composition, ticks, sync).expect("in order");
+}
+
+fn video_track() -> TrackDescription {
+    TrackDescription {
+        container_id: 1,
+        codec: CodecConfig::H264(H264Config {
+            length_bytes: 4,
+            sequence_parameter_sets: vec![vec![0x67, 0x4d, 0x40, 0x1f]],
+            picture_parameter_sets: vec![vec![0x68, 0xee]],
+        }),
+        media_rate: ClockRate::new(12_800).expect("not zero"),
+        language: None,
+    }
+}
+
+fn audio_track() -> TrackDescription {
+    let rate = ClockRate::new(48_000).expect("not zero");
+    TrackDescription {
+        container_id: 2,
+        codec: CodecConfig::Aac(AacConfig {
+            audio_specific_config: vec![0x11, 0x90],
+            rtp_rate: rate,
+            channels: 2,
+            unit_samples: 1024,
+        }),
+        media_rate: rate,
+        language: None,
+    }
+}

@@ -1,0 +1,223 @@
+//! A viewer who checks what arrives: numbering, order, time.
+
+use crate::clock::{MonoTime, Wallclock};
+use crate::mailbox::{Cued, SessionKey};
+use crate::title::SharedTitle;
+use packetizer::image::SPREAD_NANOS_MAX;
+use packetizer::index::{Cue, TrackId};
+use packetizer::rtcp::{self, Packet as Rtcp};
+use packetizer::rtp::{Packet, Ssrc};
+use packetizer::time::ClockRate;
+use std::collections::BTreeMap;
+
+/// What a viewer knows of one of its streams.
+#[derive(Debug)]
+pub(super) struct Watched {
+    pub(super) track: TrackId,
+    pub(super) ssrc: Ssrc,
+    rate: ClockRate,
+    /// Composition time in RTP ticks → unit, decode time in nanoseconds.
+    units: BTreeMap<i64, (u32, i64)>,
+    next_sequence: Option<u16>,
+    rtptime: u32,
+    highest: Option<u32>,
+    first_unit: u32,
+    end_unit: u32,
+    last_unit: Option<u32>,
+    /// Packets that arrived since the beginning.
+    pub(super) packets: u64,
+    pub(super) ended: bool,
+}
+
+/// Whether packets may arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Silent,
+    Playing { started: MonoTime },
+}
+
+/// A viewer.
+#[derive(Debug)]
+pub(super) struct Viewer {
+    pub(super) key: SessionKey,
+    pub(super) title: SharedTitle,
+    pub(super) streams: Vec<Watched>,
+    pub(super) phase: Phase,
+    /// The range's start in nanoseconds, and the presentation time that leaves at the start.
+    start_nanos: i64,
+    due_zero: i64,
+    /// Largest lateness seen.
+    pub(super) late_max: i64,
+    /// The checks on time hold for it: it never stopped reading.
+    pub(super) is_prompt: bool,
+}
+
+impl Viewer {
+    pub(super) fn new(key: SessionKey, title: &SharedTitle) -> Self {
+        Self {
+            key,
+            title: SharedTitle::clone(title),
+            streams: Vec::new(),
+            phase: Phase::Silent,
+            start_nanos: 0,
+            due_zero: 0,
+            late_max: 0,
+            is_prompt: true,
+        }
+    }
+
+    pub(super) fn watch(&mut self, track: TrackId, ssrc: Ssrc) {
+        let description = &self.title.index.tracks[usize::from(track.0)];
+        let (media, rate) = (description.media_rate, description.codec.rtp_rate());
+        let units = (0..description.unit_count)
+            .filter_map(|unit| self.title.index.unit(track, unit))
+            .map(|unit| {
+                let ticks = media.convert_nearest(unit.composition, rate);
+                (ticks, (unit.index, media.nanos_floor(unit.decode)))
+            })
+            .collect();
+        self.streams.push(Watched {
+            track,
+            ssrc,
+            rate,
+            units,
+            next_sequence: None,
+            rtptime: 0,
+            highest: None,
+            first_unit: 0,
+            end_unit: 0,
+            last_unit: None,
+            packets: 0,
+            ended: false,
+        });
+    }
+
+    /// The reply to PLAY: numbering goes on where it was, up to `lost_max` packets that were lost
+    /// before; timestamps never go back.
+    pub(super) fn cued(&mut self, cued: &Cued, cue: Option<&Cue>, lost_max: u64) {
+        self.phase = Phase::Silent;
+        let resumed = cue.is_none();
+        let moved = i64::try_from(cued.start.nanos()).expect("small") - self.start_nanos;
+        self.start_nanos += moved;
+        for (stream, info) in self.streams.iter_mut().zip(&cued.streams) {
+            assert_eq!(stream.track, info.track, "RTP-Info comes in SETUP order");
+            if let Some(next) = stream.next_sequence {
+                let gap = u64::from(info.sequence.wrapping_sub(next));
+                assert!(gap <= lost_max, "sequence numbers go on: {gap} missing of {lost_max}");
+            }
+            stream.next_sequence = Some(info.sequence);
+            if let (Some(highest), false) = (stream.highest, resumed) {
+                let gap = info.rtptime.wrapping_sub(highest).cast_signed();
+                assert!(gap > 0, "timestamps go on: {gap} ticks from the highest to rtptime");
+            }
+            stream.rtptime = info.rtptime;
+            if let Some(cue) = cue {
+                let track = cue.tracks.iter().find(|track| track.track == stream.track);
+                let track = track.expect("the cue has all tracks");
+                (stream.first_unit, stream.end_unit) = (track.first_unit, track.end_unit);
+                stream.last_unit = None;
+            }
+            stream.ended = false;
+        }
+        if resumed {
+            self.due_zero += moved;
+        } else {
+            let index = &self.title.index;
+            let first = |stream: &Watched| {
+                let unit = index.unit(stream.track, stream.first_unit)?;
+                Some(index.tracks[usize::from(stream.track.0)].media_rate.nanos_floor(unit.decode))
+            };
+            self.due_zero = self.streams.iter().filter_map(first).min().unwrap_or(0);
+        }
+    }
+
+    /// An RTP packet arrived; `lost_max` packets may be missing in front of it.
+    pub(super) fn rtp(&mut self, now: MonoTime, stream: usize, bytes: &[u8], lost_max: u64) {
+        let packet = Packet::parse(bytes).expect("a valid RTP packet");
+        let Phase::Playing { started } = self.phase else {
+            panic!("a packet of {:?} before the start of its range", self.key)
+        };
+        let stream = &mut self.streams[stream];
+        assert_eq!(packet.header.ssrc, stream.ssrc);
+        assert!(!stream.ended, "a packet behind BYE");
+        let expected = stream.next_sequence.expect("cued before it started");
+        let gap = packet.header.sequence.wrapping_sub(expected);
+        assert!(u64::from(gap) <= lost_max, "sequence {expected} missing, {gap} of {lost_max}");
+        stream.next_sequence = Some(packet.header.sequence.wrapping_add(1));
+        stream.packets += 1;
+        let from_start = packet.header.timestamp.wrapping_sub(stream.rtptime).cast_signed();
+        // Where the start of the range falls between two ticks, either may be its timestamp.
+        let start = nanos_to_ticks(stream.rate, self.start_nanos);
+        let ticks = start + i64::from(from_start);
+        let (unit, decode) = (-1..=1)
+            .find_map(|slack| stream.units.get(&(ticks + slack)))
+            .unwrap_or_else(|| panic!("no unit of track {:?} at tick {ticks}", stream.track));
+        assert!((stream.first_unit..stream.end_unit).contains(unit), "unit {unit} of the range");
+        assert!(stream.last_unit.is_none_or(|last| last <= *unit), "decode order");
+        stream.last_unit = Some(*unit);
+        let timestamp = packet.header.timestamp;
+        let is_higher = |highest: u32| timestamp.wrapping_sub(highest).cast_signed() > 0;
+        if stream.highest.is_none_or(is_higher) {
+            stream.highest = Some(timestamp);
+        }
+        let late = now.nanos_since(started) - (decode - self.due_zero);
+        // A viewer who stops reading learns late when its range started.
+        if self.is_prompt {
+            assert!(late >= -SPREAD_NANOS_MAX, "unit {unit} leaves {late} ns early");
+            self.late_max = self.late_max.max(late);
+        }
+    }
+
+    /// RTCP arrived; `slack_millis` is how well the viewer knows when its range started.
+    pub(super) fn rtcp(
+        &mut self,
+        wallclock: Wallclock,
+        stream: usize,
+        bytes: &[u8],
+        lost: u64,
+        slack_millis: i64,
+    ) {
+        let stream = &mut self.streams[stream];
+        for packet in rtcp::packets(bytes) {
+            match packet.expect("valid RTCP") {
+                Rtcp::SenderReport(report, _) => {
+                    assert_eq!(report.ssrc, stream.ssrc);
+                    let count = u64::from(report.packet_count);
+                    assert!(
+                        (stream.packets..=stream.packets + lost).contains(&count),
+                        "the sender counts {count}, {} arrived, {lost} lost",
+                        stream.packets
+                    );
+                    if let (Phase::Playing { started }, true) = (self.phase, self.is_prompt) {
+                        // The report speaks of when it was made, not of when it is read.
+                        let since = report.ntp.0.wrapping_sub(wallclock.ntp(started).0);
+                        let nanos = (i128::from(since.cast_signed()) * 1_000_000_000) >> 32;
+                        let nanos = i64::try_from(nanos).expect("a short range");
+                        let elapsed = nanos_to_ticks(stream.rate, nanos);
+                        let said = report.rtp_timestamp.wrapping_sub(stream.rtptime).cast_signed();
+                        let error = i64::from(said) - elapsed;
+                        let most =
+                            1 + slack_millis * i64::from(stream.rate.ticks_per_second()) / 1000;
+                        assert!(error.abs() <= most, "the report's time is {error} ticks off");
+                    }
+                }
+                Rtcp::Bye(_) => stream.ended = true,
+                Rtcp::SourceDescription(_) | Rtcp::ReceiverReport(..) | Rtcp::Other(_) => {}
+            }
+        }
+    }
+
+    /// Whether every unit of the range arrived to its end.
+    pub(super) fn saw_everything(&self) -> bool {
+        self.streams.iter().all(|stream| {
+            let last = stream.last_unit.unwrap_or(stream.first_unit);
+            // An audio bundle is named by its first unit.
+            stream.first_unit == stream.end_unit || last + 8 >= stream.end_unit
+        })
+    }
+}
+
+fn nanos_to_ticks(rate: ClockRate, nanos: i64) -> i64 {
+    let nanosecond = ClockRate::new(1_000_000_000).expect("not zero");
+    nanosecond.convert_nearest(nanos, rate)
+}
