@@ -6,15 +6,18 @@
 
 #![allow(clippy::cast_possible_truncation, clippy::unwrap_used, clippy::print_stdout)]
 
+mod support;
+
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use packetizer::codec::CodecConfig;
 use packetizer::container::{IndexError, OpenError, open};
 use packetizer::index::{AccessUnitEntry, MediaIndex, SkipReason, SkippedTrack, TrackId};
 use serde_json::Value;
+use support::{media_root, mp4_files};
 
 /// Files where ffprobe and the index differ, and why.
 const EXCEPTIONS: &[(&str, &str)] = &[
@@ -41,9 +44,7 @@ const EXACT_TRACKS_MIN: usize = 160;
 #[test]
 fn index_agrees_with_ffprobe() {
     let Some(root) = media_root() else { return };
-    let mut files = Vec::new();
-    collect(&root, &mut files);
-    files.sort();
+    let files = mp4_files(&root);
     assert!(files.len() > 100, "only {} files", files.len());
     let (mut exact, mut refused, mut differing) = (0, 0, Vec::new());
     for path in files {
@@ -109,28 +110,6 @@ fn is_encrypted(skipped: &[SkippedTrack], container_id: u32) -> bool {
     skipped.contains(&encrypted)
 }
 
-fn media_root() -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/media");
-    if root.is_dir() {
-        return Some(root);
-    }
-    assert!(std::env::var_os("REELRING_REQUIRE_MEDIA").is_none(), "no {}", root.display());
-    println!("skipped: no {}", root.display());
-    None
-}
-
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
-        if path.is_dir() {
-            collect(&path, files);
-        } else if ["mp4", "mov", "m4a", "m4v", "m4b", "3gp"].contains(&extension) {
-            files.push(path);
-        }
-    }
-}
-
 fn open_file(path: &Path) -> Result<MediaIndex, OpenError<std::io::Error>> {
     let file = File::open(path).unwrap();
     open(file.metadata().unwrap().len(), |offset, buffer| file.read_at(buffer, offset))
@@ -140,6 +119,11 @@ fn open_file(path: &Path) -> Result<MediaIndex, OpenError<std::io::Error>> {
 struct Probed {
     container_id: u32,
     codec: String,
+    /// Of audio: as its decoder puts it out.
+    sample_rate: Option<i64>,
+    channels: Option<i64>,
+    /// Of video.
+    level: Option<i64>,
     packets: Vec<Packet>,
 }
 
@@ -156,7 +140,7 @@ fn probe(path: &Path, options: &[&str]) -> Vec<Probed> {
     let output = Command::new("ffprobe")
         .args(["-v", "quiet", "-print_format", "json"])
         .args(options)
-        .args(["-show_entries", "stream=index,id,codec_name,codec_tag_string"])
+        .args(["-show_entries", "stream=index,id,codec_name,sample_rate,channels,profile,level"])
         .args(["-show_entries", "packet=stream_index,size,pos,dts,pts,flags"])
         .arg(path)
         .output()
@@ -173,6 +157,9 @@ fn probe(path: &Path, options: &[&str]) -> Vec<Probed> {
             Probed {
                 container_id: u32::from_str_radix(id, 16).unwrap(),
                 codec: stream["codec_name"].as_str().unwrap_or_default().to_owned(),
+                sample_rate: number(&stream["sample_rate"]),
+                channels: number(&stream["channels"]),
+                level: number(&stream["level"]),
                 packets: Vec::new(),
             }
         })
@@ -198,10 +185,8 @@ fn compare(index: &MediaIndex, probed: &[Probed]) -> Result<usize, String> {
             .iter()
             .find(|probed| probed.container_id == track.container_id)
             .ok_or(format!("ffprobe has no track {}", track.container_id))?;
-        let wanted = if matches!(track.codec, CodecConfig::H264(_)) { "h264" } else { "aac" };
-        if other.codec != wanted {
-            return Err(format!("track {} is {}", track.container_id, other.codec));
-        }
+        compare_codec(&track.codec, other)
+            .map_err(|why| format!("track {}: {why}", track.container_id))?;
         let units: Vec<AccessUnitEntry> = (0..track.unit_count)
             .filter_map(|unit| index.unit(TrackId(position as u8), unit))
             .collect();
@@ -216,6 +201,24 @@ fn compare(index: &MediaIndex, probed: &[Probed]) -> Result<usize, String> {
         }
     }
     Ok(index.tracks.len())
+}
+
+fn compare_codec(codec: &CodecConfig, probed: &Probed) -> Result<(), String> {
+    let (name, found, expected) = match codec {
+        CodecConfig::H264(config) => {
+            let level = i64::from(config.profile_level_id()[2]);
+            ("h264", (Some(level), None), (probed.level, None))
+        }
+        CodecConfig::Aac(config) => {
+            let rate = i64::from(config.rtp_rate.ticks_per_second());
+            let found = (Some(rate), Some(i64::from(config.channels)));
+            ("aac", found, (probed.sample_rate, probed.channels))
+        }
+    };
+    if probed.codec == name && found == expected {
+        return Ok(());
+    }
+    Err(format!("{name} {found:?} is {} {expected:?}", probed.codec))
 }
 
 fn compare_track(units: &[AccessUnitEntry], packets: &[Packet]) -> Result<(), String> {

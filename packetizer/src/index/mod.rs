@@ -143,7 +143,7 @@ pub struct Cue {
 /// What a container yields: the tracks and, in a few bytes an access unit, all their units.
 ///
 /// Holds at most [`TRACKS_MAX`] tracks and [`UNITS_MAX`] units. An ordinary title costs 3 to 6
-/// bytes a unit, segments included (`units` says why); a test holds a ten-hour one below 8.
+/// bytes a unit, segments included; a test holds a ten-hour one below 8.
 #[derive(Debug)]
 pub struct MediaIndex {
     /// The tracks reelring can deliver, in the container's order, video first.
@@ -168,7 +168,7 @@ impl MediaIndex {
     }
 
     /// The unit at `index` in decode order, if the track has as many. Costs up to
-    /// [`units::ANCHOR_UNITS`] steps; iterate with [`Self::units`] for more than a few.
+    /// 64 steps; iterate with [`Self::units`] for more than a few.
     #[must_use]
     pub fn unit(&self, track: TrackId, index: u32) -> Option<AccessUnitEntry> {
         self.units.get(usize::from(track.0))?.get(index)

@@ -216,6 +216,26 @@ mod tests {
         assert_eq!(payloads(&apart).len(), 2, "one byte too many");
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_an_access_unit_holds_is_rebuilt_or_refused(
+            bytes in proptest::collection::vec(0..4_u8, 0..600),
+            packet_bytes_max in 64..200_u16,
+        ) {
+            // One-byte lengths of 0 to 3 and headers of as few types: many units, some cut off.
+            let cut = crate::codec::h264::nal_units(&bytes, 1);
+            let expected: Result<Vec<_>, _> = cut.collect();
+            let mut writer = writer(packet_bytes_max);
+            let cut = crate::codec::h264::nal_units(&bytes, 1);
+            let written = write_access_unit(&mut writer, cut);
+            proptest::prop_assert_eq!(written.is_err(), expected.is_err());
+            if let Ok(expected) = expected {
+                let expected: Vec<_> = expected.into_iter().filter(|unit| travels(unit)).collect();
+                proptest::prop_assert_eq!(depacketize(&payloads(&writer)), expected);
+            }
+        }
+    }
+
     #[test]
     fn nothing_to_send_is_no_packet() {
         assert!(payloads(&write(200, &[&[0x09, 0xf0]])).is_empty());

@@ -1,6 +1,11 @@
 //! Packet images read by other people's depacketizers: what comes out is what lies in the container.
 
-#![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    reason = "test code"
+)]
 
 mod ffmpeg;
 mod gstreamer;

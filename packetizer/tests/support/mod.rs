@@ -1,0 +1,34 @@
+//! Other people's media, which tests need and the project does not hold.
+
+use std::path::{Path, PathBuf};
+
+/// The folder with the media; `None`, with a line that says so, where it is absent and not required.
+pub(crate) fn media_root() -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/media");
+    if root.is_dir() {
+        return Some(root);
+    }
+    assert!(std::env::var_os("REELRING_REQUIRE_MEDIA").is_none(), "no {}", root.display());
+    println!("skipped: no {}", root.display());
+    None
+}
+
+/// The MP4 and QuickTime files in a folder and those below, sorted.
+pub(crate) fn mp4_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    collect(folder, &mut files);
+    files.sort();
+    files
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if ["mp4", "mov", "m4a", "m4v", "m4b", "3gp"].contains(&extension) {
+            files.push(path);
+        }
+    }
+}
