@@ -6,7 +6,7 @@ mod support;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::ops::Range;
 use std::time::Duration;
 use support::titles::{self, PLAYABLE};
@@ -78,33 +78,48 @@ fn misbehave(number: usize, url: &str, server: SocketAddr, address: IpAddr) -> T
     socket.connect(&server.into()).unwrap();
     let mut connection = TcpStream::from(socket);
     let mut send = |text: &str| connection.write_all(text.as_bytes()).unwrap();
-    match number % 12 {
-        // Hangs.
-        0 => {}
+    let transport = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1";
+    let setup = format!("SETUP {url}/trackID=0 RTSP/1.0\r\nCSeq: 1\r\n{transport}\r\n\r\n");
+    match number % 16 {
         // Half-sends: a method, a head without end, a body that does not come, half a frame.
-        1 => send("OPTIO"),
-        2 => send(&format!("DESCRIBE {url} RTSP/1.0\r\nCSeq: 1\r\nAccept:")),
-        3 => send(&format!(
-            "SET_PARAMETER {url} RTSP/1.0\r\nCSeq: 1\r\nContent-Length: 9000\r\n\r\nhalf"
-        )),
-        4..=10 => send("$\0\x10\0half a frame"),
-        // Plays, interleaved, and never reads what comes.
-        _ => play(&mut connection, url),
+        0 => send("OPTIO"),
+        1 => send(&format!("DESCRIBE {url} RTSP/1.0\r\nCSeq: 1\r\nAccept:")),
+        2 => send(&format!("SET_PARAMETER {url} RTSP/1.0\r\nContent-Length: 9000\r\n\r\nhalf")),
+        3 => send("$\0\x10\0half a frame"),
+        // Speaks another protocol.
+        4 => send("POST / HTTP/1.1\r\n\r\n\x7f\x01"),
+        // Asks and asks, and does not read.
+        5 => send(&format!("DESCRIBE {url} RTSP/1.0\r\nCSeq: 1\r\n\r\n").repeat(50)),
+        // Says it has no more to say.
+        6 => connection.shutdown(Shutdown::Write).unwrap(),
+        // Dies while its stream is being set up.
+        7 => send(&setup),
+        // Dies in the middle of a request, on the shard that has adopted it.
+        8 => {
+            send(&setup);
+            session(&mut connection);
+            connection.write_all(b"PLAY rtsp://").unwrap();
+        }
+        // Plays, interleaved, and does not read what comes.
+        9 => {
+            send(&setup);
+            let session = session(&mut connection);
+            let play = format!("PLAY {url} RTSP/1.0\r\nCSeq: 2\r\nSession: {session}\r\n\r\n");
+            connection.write_all(play.as_bytes()).unwrap();
+        }
+        // Hangs.
+        _ => {}
     }
     connection
 }
 
-fn play(connection: &mut TcpStream, url: &str) {
-    let transport = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1";
-    let setup = format!("SETUP {url}/trackID=0 RTSP/1.0\r\nCSeq: 1\r\n{transport}\r\n\r\n");
-    connection.write_all(setup.as_bytes()).unwrap();
+/// The session in the reply to SETUP.
+fn session(connection: &mut TcpStream) -> String {
     let mut reply = [0; 1024];
     let length = connection.read(&mut reply).unwrap();
     let reply = String::from_utf8_lossy(&reply[..length]).into_owned();
     let session = reply.lines().find_map(|line| line.strip_prefix("Session: "));
-    let session = session.unwrap_or_else(|| panic!("{reply}")).split(';').next().unwrap();
-    let play = format!("PLAY {url} RTSP/1.0\r\nCSeq: 2\r\nSession: {session}\r\n\r\n");
-    connection.write_all(play.as_bytes()).unwrap();
+    session.unwrap_or_else(|| panic!("{reply}")).split(';').next().unwrap().to_owned()
 }
 
 fn descriptors(server: &Server) -> usize {
