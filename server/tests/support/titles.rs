@@ -58,11 +58,12 @@ pub(crate) const LONG: Title = Title {
         -movflags +faststart",
 };
 
-/// Half a minute of about 1 Mbit/s, for many viewers.
+/// Half a minute of about 1 Mbit/s, for many viewers. Without B-frames, so that what is shown at
+/// a time is also decoded then, and lateness says nothing but what the server did.
 pub(crate) const BUSY: Title = Title {
     name: "busy.mp4",
     recipe: "-f lavfi -i testsrc2=s=640x360:r=25:d=30 -f lavfi -i sine=300:b=2:d=30:r=48000 \
-        -vf noise=alls=12:allf=t -c:v libx264 -preset veryfast -bf 2 -g 50 \
+        -vf noise=alls=12:allf=t -c:v libx264 -preset veryfast -bf 0 -g 50 \
         -b:v 900k -maxrate 1M -bufsize 1M -c:a aac -ac 2 -movflags +faststart",
 };
 
