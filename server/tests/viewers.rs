@@ -11,7 +11,7 @@ use tools::load::{Limits, Mix, Options, Start, run};
 #[test]
 fn viewers_who_do_not_read_hurt_nobody() {
     BUSY.make();
-    let server = Server::start(&titles::directory(), &["--memory", "512MiB"]);
+    let server = Server::start(&titles::directory(), &[]);
     let options = Options {
         urls: vec![server.url(BUSY.name)],
         sessions: 600,

@@ -2,7 +2,12 @@
 //! people's players.
 //!
 //! Each test is a program of its own, and none uses everything.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "helpers of tests are tests"
+)]
 #![allow(dead_code, reason = "every test uses a part of it")]
 
 pub(crate) mod frames;
@@ -20,6 +25,8 @@ use tempfile::TempDir;
 const READY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a server may take to end after SIGTERM; its drain is told to be shorter.
 const END_TIMEOUT: Duration = Duration::from_secs(10);
+/// Lines of the log that a failed test shows.
+const LOG_LINES_SHOWN: usize = 30;
 /// UDP ports of one server.
 const RTP_PORTS: u16 = 64;
 
@@ -42,7 +49,7 @@ impl Server {
         let rtp_ports = ports.rtp();
         let child = Command::new(env!("CARGO_BIN_EXE_reelring"))
             .args(["serve", "--listen", &listen, "--rtp-ports", &rtp_ports])
-            .args(["--shards", "2", "--memory", "256MiB", "--drain-deadline", "1s"])
+            .args(["--shards", "2", "--memory", "512MiB", "--drain-deadline", "1s"])
             .arg("--media")
             .arg(media)
             .args(arguments)
@@ -94,14 +101,13 @@ impl Drop for Server {
     fn drop(&mut self) {
         let ended = self.end();
         let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        let tail = lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n");
         if std::thread::panicking() {
-            let tail: Vec<&str> = log.lines().rev().take(40).collect();
-            for line in tail.iter().rev() {
-                eprintln!("reelring: {line}");
-            }
+            eprintln!("the server's log ends with\n{tail}");
         } else {
             assert!(!log.contains("panicked"), "the server panicked:\n{log}");
-            assert!(ended.is_some_and(|status| status.success()), "ended with {ended:?}:\n{log}");
+            assert!(ended.is_some_and(|status| status.success()), "ended with {ended:?}:\n{tail}");
         }
     }
 }
