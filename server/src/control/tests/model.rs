@@ -64,7 +64,11 @@ impl Model {
                 // No session to disagree with: this opens one, which the model does not follow.
                 Ask::Wrong("SETUP", ..) => 0,
                 Ask::KeepAlive => 200,
-                _ => 454,
+                Ask::SetUp { .. }
+                | Ask::Play { .. }
+                | Ask::Pause
+                | Ask::TearDown { .. }
+                | Ask::Wrong(..) => 454,
             },
             Ask::Play { range: Some("npt=77-" | "smpte=0:00:01-") } => 457,
             Ask::Play { range: Some("npt=x-") } => 400,

@@ -149,9 +149,9 @@ fn play_without_a_range_resumes_a_pause_and_else_begins() {
         let mut headers = headers.to_vec();
         headers.push(&session);
         assert_eq!(bench.ask("PLAY", MOVIE, &headers).status, 200);
-        bench.take_commands().into_iter().find_map(|command| match command {
-            Command::Cue { cue, .. } => Some(cue.map(|cue| (cue.start, cue.end))),
-            _ => None,
+        bench.take_commands().into_iter().find_map(|command| {
+            let Command::Cue { cue, .. } = command else { return None };
+            Some(cue.map(|cue| (cue.start, cue.end)))
         })
     };
     let second = |count: u64| Npt::from_nanos(count * 1_000_000_000);
