@@ -115,15 +115,10 @@ impl Source {
     fn new(path: &str, text: &str) -> Self {
         let is_test_file =
             |part| matches!(part, "tests" | "tests.rs" | "testing.rs" | "fixture.rs");
-        let tests = text
-            .match_indices(
-                "#[cfg(test)]
-",
-            )
-            .find(|(at, mark)| {
-                let line = text[at + mark.len()..].lines().next().unwrap_or_default();
-                line.contains("mod ") && line.ends_with('{')
-            });
+        let tests = text.match_indices("#[cfg(test)]\n").find(|(at, mark)| {
+            let line = text[at + mark.len()..].lines().next().unwrap_or_default();
+            line.contains("mod ") && line.ends_with('{')
+        });
         let before_tests = tests.map_or(text, |(at, _)| &text[..at]);
         let code =
             if path.split('/').any(is_test_file) { String::new() } else { blank(before_tests) };
