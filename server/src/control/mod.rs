@@ -373,7 +373,6 @@ impl Control {
 
     fn start(&self, key: SessionKey, effects: &mut Vec<Effect>) {
         if let Some(session) = self.sessions.get(key) {
-            info!(session = ?session.id, title = session.title.name, "playing");
             let command = Command::Start { session: key };
             effects.push(Effect::Command { shard: session.shard, command });
         }
