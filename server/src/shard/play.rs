@@ -215,7 +215,7 @@ impl Shard {
         let timeline = session.timeline();
         let start = match session.state {
             State::Playing => timeline.position(now),
-            _ => timeline.start,
+            State::Init | State::Cued | State::Paused(_) | State::Finished => timeline.start,
         };
         let info = |stream: &usize| {
             let stream = &self.streams[*stream];

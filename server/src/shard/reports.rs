@@ -1,7 +1,7 @@
 //! RTCP: sender reports, BYE, and what viewers report (RFC 3550 §6).
 
 use super::Shard;
-use super::delivery::Cargo;
+use super::batch::Cargo;
 use super::egress::{Destination, Entry};
 use super::operation::{Datagram, PairSocket};
 use super::session::State;

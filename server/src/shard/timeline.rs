@@ -6,13 +6,10 @@
 //! across seeks (RFC 2326 App. B), and a pause shows as the time it took (RFC 7826 App. C).
 
 use crate::clock::MonoTime;
-use packetizer::time::{ClockRate, NANOS_PER_SECOND, Npt};
+use packetizer::time::{ClockRate, Npt};
 
 /// The clock of [`Npt`].
-const NANOS: ClockRate = match ClockRate::new(NANOS_PER_SECOND as u32) {
-    Some(rate) => rate,
-    None => unreachable!(),
-};
+const NANOS: ClockRate = ClockRate::new(1_000_000_000).expect("not zero");
 
 /// Ticks of an RTP clock in `nanos`, rounded to nearest.
 pub(super) fn rtp_ticks(rate: ClockRate, nanos: i64) -> i64 {
@@ -79,7 +76,7 @@ impl Timeline {
 mod tests {
     use super::*;
 
-    const SECOND: i64 = NANOS_PER_SECOND;
+    const SECOND: i64 = packetizer::time::NANOS_PER_SECOND;
 
     fn at(seconds: u64) -> MonoTime {
         MonoTime(seconds * 1_000_000_000)
