@@ -373,7 +373,6 @@ impl Control {
 
     fn start(&self, key: SessionKey, effects: &mut Vec<Effect>) {
         if let Some(session) = self.sessions.get(key) {
-            info!(session = ?session.id, title = session.title.name, "playing");
             let command = Command::Start { session: key };
             effects.push(Effect::Command { shard: session.shard, command });
         }
@@ -445,8 +444,10 @@ impl Control {
     fn drained(&mut self, shard: usize, effects: &mut Vec<Effect>) {
         let Some(remaining) = &mut self.draining else { return };
         if remaining.remove(&shard) && remaining.is_empty() {
-            let open: Vec<ConnectionId> = self.connections.keys().copied().collect();
-            for id in open {
+            // The shards have closed theirs.
+            let ours = self.connections.iter().filter(|(_, it)| it.home == Home::Control);
+            let ours: Vec<ConnectionId> = ours.map(|(id, _)| *id).collect();
+            for id in ours {
                 self.close(id, effects);
             }
             effects.push(Effect::Drained);

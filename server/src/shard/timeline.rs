@@ -50,8 +50,14 @@ impl Timeline {
 
     /// Where play stands at `now`: from the start to the end of the range.
     pub(super) fn position(&self, now: MonoTime) -> Npt {
-        let elapsed = u64::try_from(now.nanos_since(self.started)).unwrap_or(0);
-        Npt::from_nanos(self.start.nanos().saturating_add(elapsed)).min(self.end).max(self.start)
+        let start = i64::try_from(self.start.nanos()).unwrap_or(i64::MAX);
+        self.within(start.saturating_add(now.nanos_since(self.started)))
+    }
+
+    /// A presentation time as normal play time, no further than the range goes.
+    pub(super) fn within(&self, nanos: i64) -> Npt {
+        let npt = Npt::from_nanos(u64::try_from(nanos).unwrap_or(0));
+        npt.min(self.end).max(self.start)
     }
 
     /// The RTP timestamp at `now` of a stream whose composition time 0 has `timestamp_zero`, for
