@@ -4,6 +4,7 @@
 //! answers or reports at most [`Capacity::reports`] without being drained: the capacities follow
 //! from the session and connection limits, so a full queue is a broken invariant, not a load.
 
+pub use crate::shard::counters::Counters;
 use crate::title::SharedTitle;
 use bytes::Bytes;
 use packetizer::image::PayloadClass;
@@ -103,7 +104,7 @@ pub enum Command {
         /// The session.
         session: SessionKey,
     },
-    /// Ends one stream, or the whole session. Not answered: the shard reports nothing more of it.
+    /// Ends one stream (of two of the same track, the older), or the whole session. Not answered: the shard reports nothing more of it.
     TearDown {
         /// The session.
         session: SessionKey,
@@ -200,7 +201,7 @@ pub enum Report {
     /// Answers [`Command::Drain`].
     Drained,
     /// Answers [`Command::Snapshot`].
-    Counters(Box<crate::shard::counters::Counters>),
+    Counters(Box<Counters>),
 }
 
 /// What a shard decided for a stream.

@@ -71,7 +71,7 @@ impl Control {
     /// unpredictable outside of tests.
     #[must_use]
     pub fn new(config: Arc<Config>, shard_count: usize, random: Box<dyn FnMut() -> u128>) -> Self {
-        let index_bytes_max = config.memory_bytes / INDEX_MEMORY_SHARE;
+        let index_bytes_max = config.budget().index_bytes;
         Self {
             admission: Admission::new(&config, shard_count),
             catalog: Catalog::new(config.media.clone(), index_bytes_max),
@@ -373,7 +373,6 @@ impl Control {
 
     fn start(&self, key: SessionKey, effects: &mut Vec<Effect>) {
         if let Some(session) = self.sessions.get(key) {
-            info!(session = ?session.id, title = session.title.name, "playing");
             let command = Command::Start { session: key };
             effects.push(Effect::Command { shard: session.shard, command });
         }
@@ -445,8 +444,10 @@ impl Control {
     fn drained(&mut self, shard: usize, effects: &mut Vec<Effect>) {
         let Some(remaining) = &mut self.draining else { return };
         if remaining.remove(&shard) && remaining.is_empty() {
-            let open: Vec<ConnectionId> = self.connections.keys().copied().collect();
-            for id in open {
+            // The shards have closed theirs.
+            let ours = self.connections.iter().filter(|(_, it)| it.home == Home::Control);
+            let ours: Vec<ConnectionId> = ours.map(|(id, _)| *id).collect();
+            for id in ours {
                 self.close(id, effects);
             }
             effects.push(Effect::Drained);
@@ -482,7 +483,3 @@ fn describe_end(reason: EndReason) -> String {
         EndReason::Drained => "server drained".to_owned(),
     }
 }
-
-/// Indexes may take this share of the memory, one in so many parts; images and read pools have the
-/// rest.
-const INDEX_MEMORY_SHARE: u64 = 4;

@@ -5,6 +5,7 @@
 //! [`Shard::sent`], perform the operations, wait until [`Shard::deadline`].
 
 mod adoption;
+mod batch;
 mod cache;
 mod commands;
 mod connection;
@@ -17,6 +18,7 @@ mod pairs;
 mod play;
 mod pool;
 mod reports;
+mod sent;
 mod session;
 mod sources;
 mod stream;
@@ -26,10 +28,10 @@ mod wheel;
 use crate::clock::{MonoTime, Wallclock};
 use crate::limits::{SHARD_READS_MAX, SHARD_SOURCES_MAX, TURN_TRAINS_MAX};
 use crate::mailbox::{CloseReason, ConnectionId, Report, SessionKey};
+use batch::{Cargo, Shipment};
 use cache::{ImageCache, ImageSlot};
 use connection::Connection;
 use counters::Counters;
-use delivery::{Cargo, Shipment};
 use egress::{Egress, Piece};
 use loads::Loads;
 use operation::{ConnectionSlot, Operation};

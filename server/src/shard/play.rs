@@ -23,7 +23,7 @@ impl Shard {
         self.sessions[session].heard = now;
         match (cue, self.sessions[session].state) {
             (Some(cue), _) => self.seek(now, session, &cue),
-            (None, State::Paused(position)) => self.resume(now, session, position),
+            (None, State::Paused { due }) => self.resume(now, session, due),
             (None, State::Init | State::Finished) => {
                 let cue = self.whole(session)?;
                 self.seek(now, session, &cue);
@@ -63,15 +63,17 @@ impl Shard {
     pub(super) fn pause(&mut self, now: MonoTime, key: SessionKey) -> Option<Npt> {
         let &slot = self.session_slots.get(&key)?;
         self.sessions[slot].heard = now;
-        let position = match self.sessions[slot].state {
-            State::Playing => self.sessions[slot].timeline().position(now),
-            State::Cued => self.sessions[slot].timeline().start,
-            State::Paused(position) => position,
-            State::Finished => self.sessions[slot].timeline().end,
-            State::Init => Npt::ZERO,
+        let session = &self.sessions[slot];
+        let due = match session.state {
+            State::Init => return Some(Npt::ZERO),
+            State::Finished => return Some(session.timeline().end),
+            State::Paused { due } => due,
+            State::Playing => session.timeline().due_at(now),
+            State::Cued => session.timeline().due_zero,
         };
-        if matches!(self.sessions[slot].state, State::Playing | State::Cued) {
-            self.sessions[slot].state = State::Paused(position);
+        let position = session.timeline().within(due);
+        if matches!(session.state, State::Playing | State::Cued) {
+            self.sessions[slot].state = State::Paused { due };
             self.sessions[slot].report_at = None;
             for index in 0..self.sessions[slot].streams.len() {
                 let stream = self.sessions[slot].streams[index];
@@ -129,16 +131,14 @@ impl Shard {
         self.sessions[slot].state = State::Cued;
     }
 
-    /// Goes on at the first unit that was not sent, on the media clock of now.
-    fn resume(&mut self, now: MonoTime, slot: usize, position: Npt) {
+    /// Goes on at the first unit that was not sent, on the media clock of now. The range starts at
+    /// that unit's decode time, so that none of it is composed before its start.
+    fn resume(&mut self, now: MonoTime, slot: usize, due: i64) {
         let timeline = *self.sessions[slot].timeline();
-        let media_start = timeline.media_now(now);
-        // What was due when it stopped is due when it starts.
-        let into = i64::try_from(position.nanos() - timeline.start.nanos()).unwrap_or(0);
-        let due_zero = timeline.due_zero + into;
+        let (start, media_start) = (timeline.within(due), timeline.media_now(now));
         self.sessions[slot].timeline =
-            Some(Timeline { start: position, media_start, due_zero, started: now, ..timeline });
-        self.renumber(slot, position, media_start);
+            Some(Timeline { start, media_start, due_zero: due, started: now, ..timeline });
+        self.renumber(slot, start, media_start);
         self.sessions[slot].state = State::Cued;
     }
 
@@ -215,7 +215,7 @@ impl Shard {
         let timeline = session.timeline();
         let start = match session.state {
             State::Playing => timeline.position(now),
-            _ => timeline.start,
+            State::Init | State::Cued | State::Paused { .. } | State::Finished => timeline.start,
         };
         let info = |stream: &usize| {
             let stream = &self.streams[*stream];

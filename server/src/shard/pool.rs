@@ -2,6 +2,10 @@
 
 use super::operation::{BLOCK_BYTES, BlockRun};
 
+/// [`BLOCK_BYTES`] as reads count.
+#[allow(clippy::cast_possible_truncation, reason = "a small constant")]
+const BLOCK: u32 = BLOCK_BYTES as u32;
+
 /// The read pool's blocks.
 #[derive(Debug)]
 pub(super) struct BlockPool {
@@ -20,7 +24,7 @@ impl BlockPool {
 
     /// Takes consecutive blocks that hold `bytes`; `None` when there is no such run now.
     pub(super) fn reserve(&mut self, bytes: u32) -> Option<BlockRun> {
-        let count = bytes.div_ceil(BLOCK_BYTES as u32).max(1);
+        let count = bytes.div_ceil(BLOCK).max(1);
         if count > self.free_count {
             return None;
         }
@@ -43,7 +47,7 @@ impl BlockPool {
 
     /// Whether a run for `bytes` could ever be had.
     pub(super) fn could_hold(&self, bytes: u32) -> bool {
-        bytes.div_ceil(BLOCK_BYTES as u32) <= self.block_count()
+        bytes.div_ceil(BLOCK) <= self.block_count()
     }
 
     /// Blocks that nobody has.
@@ -73,8 +77,6 @@ impl BlockPool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const BLOCK: u32 = BLOCK_BYTES as u32;
 
     #[test]
     fn runs_are_disjoint_and_come_back() {

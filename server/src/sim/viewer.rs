@@ -46,6 +46,8 @@ pub(super) struct Viewer {
     /// The range's start in nanoseconds, and the presentation time that leaves at the start.
     start_nanos: i64,
     due_zero: i64,
+    /// The presentation time at which it was paused.
+    paused_due: Option<i64>,
     /// Largest lateness seen.
     pub(super) late_max: i64,
     /// The checks on time hold for it: it never stopped reading.
@@ -61,6 +63,7 @@ impl Viewer {
             phase: Phase::Silent,
             start_nanos: 0,
             due_zero: 0,
+            paused_due: None,
             late_max: 0,
             is_prompt: true,
         }
@@ -92,6 +95,13 @@ impl Viewer {
         });
     }
 
+    /// The viewer pauses.
+    pub(super) fn pauses(&mut self, now: MonoTime) {
+        if let Phase::Playing { started } = self.phase {
+            self.paused_due = Some(self.due_zero + now.nanos_since(started));
+        }
+    }
+
     /// The reply to PLAY: numbering goes on where it was, up to `lost_max` packets that were lost
     /// before; timestamps never go back.
     pub(super) fn cued(&mut self, cued: &Cued, cue: Option<&Cue>, lost_max: u64) {
@@ -119,9 +129,9 @@ impl Viewer {
             }
             stream.ended = false;
         }
-        if resumed {
-            self.due_zero += moved;
-        } else {
+        if let Some(due) = self.paused_due.take().filter(|_| resumed) {
+            self.due_zero = due;
+        } else if !resumed {
             let index = &self.title.index;
             let first = |stream: &Watched| {
                 let unit = index.unit(stream.track, stream.first_unit)?;

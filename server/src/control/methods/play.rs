@@ -13,6 +13,7 @@ use crate::rtsp::headers::{NptRange, NptStart, Rate, RtpInfo, RtpInfoEntry};
 use crate::rtsp::{Request, RequestUri, Response, StatusCode};
 use packetizer::index::Cue;
 use packetizer::time::Npt;
+use tracing::info;
 
 /// What a PLAY asks of the shard.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,8 +69,10 @@ impl Control {
         let Some(Pending::Play { connection, session: key }) = self.pending.remove(&token) else {
             return;
         };
-        if let (Some(_), Some(session)) = (&cued, self.sessions.get_mut(key)) {
+        if let (Some(cued), Some(session)) = (&cued, self.sessions.get_mut(key)) {
             session.state = State::Playing;
+            let (start, end) = (cued.start, cued.end);
+            info!(session = ?session.id, title = session.title.name, %start, %end, "playing");
         }
         self.resume(now, connection, effects, |control, request, _| {
             let cued = cued.ok_or(StatusCode::SESSION_NOT_FOUND)?;
@@ -78,8 +81,8 @@ impl Control {
         });
     }
 
-    /// A session that exists is paused by 200 in any state: FFmpeg sends PAUSE before each seek, and
-    /// fails if that fails.
+    /// A session that exists is paused by 200 in any state: FFmpeg sends PAUSE before each seek,
+    /// and fails if that fails.
     pub(super) fn pause(
         &mut self,
         now: MonoTime,

@@ -18,6 +18,7 @@ fn requests_without_a_session() {
         ("DESCRIBE", MOVIE, vec!["Accept: application/*"], 200),
         ("DESCRIBE", MOVIE, vec!["Accept: text/html"], 406),
         ("DESCRIBE", "*", vec![], 404),
+        ("DESCRIBE", VIDEO, vec![], 404),
         ("DESCRIBE", "rtsp://h/missing.mp4", vec![], 404),
         ("DESCRIBE", "rtsp://h/../movie.mp4", vec![], 404),
         ("DESCRIBE", "rtsp://h/.hidden.mp4", vec![], 404),
