@@ -15,8 +15,8 @@ pub struct RawConfig {
     /// Serve the MP4 files below DIR; repeat for more directories.
     ///
     /// A file's URL is rtsp://HOST:PORT/ and its path below DIR. With NAME=DIR the path starts
-    /// with NAME/; one directory may go without a name. Files outside DIR and hidden files are
-    /// never served.
+    /// with NAME/. Where two directories have the same file, the first one serves it. Files outside
+    /// DIR and hidden files are never served.
     #[arg(long, value_name = "[NAME=]DIR", help_heading = "Media")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub media: Option<Vec<MediaRoot>>,
@@ -31,9 +31,9 @@ pub struct RawConfig {
 
     /// UDP ports that media leaves from [default: 6970-7033]
     ///
-    /// Shared out among the shards in even-odd pairs, at most 16 a shard. Viewers behind one
-    /// address each take pairs of their own, so a shard gives one address as many streams over UDP
-    /// as it has pairs; further ones are told to use TCP. Starts even, ends odd.
+    /// Starts even, ends odd. Shared out among the shards in pairs of RTP and RTCP, at most 16 a
+    /// shard: streams to one client address go over different pairs, so a shard gives one address
+    /// no more streams over UDP than it has pairs, and asks for TCP beyond that.
     #[arg(long, value_name = "FIRST-LAST", help_heading = "Network")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rtp_ports: Option<PortRange>,
