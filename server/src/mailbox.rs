@@ -104,7 +104,8 @@ pub enum Command {
         /// The session.
         session: SessionKey,
     },
-    /// Ends one stream (of two of the same track, the older), or the whole session. Not answered: the shard reports nothing more of it.
+    /// Ends one stream (of two of the same track, the older), or the whole session. Not answered:
+    /// the shard reports nothing more of it.
     TearDown {
         /// The session.
         session: SessionKey,

@@ -158,7 +158,7 @@ impl Shell {
             }
             Effect::Command { shard, command } => self.send(shard, command),
             Effect::OpenTitle(request) => self.worker.ask(request),
-            Effect::ShowCounters { shard, counters } => info!("shard {shard}\n{counters}"),
+            Effect::ShowCounters { shard, counters } => info!("shard {shard}:\n{counters}"),
             Effect::Drained => self.finish(Stage::Finished),
         }
     }
