@@ -8,7 +8,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-/// The keys. A key that is absent takes its default in [`RawConfig::check`](super::check).
+/// The keys. A key that is absent takes its default in [`RawConfig::check`].
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RawConfig {
@@ -21,10 +21,9 @@ pub struct RawConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub media: Option<Vec<MediaRoot>>,
 
-    /// Listen for RTSP there; repeat for more addresses [default: [::]:8554 and 0.0.0.0:8554]
+    /// Listen for RTSP there; repeat for more addresses [default: port 8554 of every address]
     ///
-    /// Port 0 takes a free port, which the log names. Without IPv6 on the machine the default is
-    /// 0.0.0.0:8554 alone.
+    /// An IPv6 address stands in brackets. Port 0 takes a free port, which the log names.
     #[arg(long, value_name = "ADDR:PORT", help_heading = "Network")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<Vec<SocketAddr>>,
