@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::ops::Range;
 use std::time::Duration;
 use support::titles::{self, PLAYABLE};
-use support::{Server, poll};
+use support::{Server, alone, poll};
 use tools::client::{Lower, RtspClient, server_address};
 use tools::socket::unconnected;
 
@@ -23,6 +23,7 @@ const GROWTH_BYTES_MAX: u64 = 8 << 20;
 
 #[test]
 fn connections_that_hang_and_die_leave_nothing_behind() {
+    let _alone = alone();
     let wave = CONNECTIONS.min(raise_descriptor_limit());
     let title = &PLAYABLE[0];
     title.make();
