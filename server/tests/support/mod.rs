@@ -15,13 +15,14 @@ pub(crate) mod players;
 pub(crate) mod titles;
 
 use std::fs::{self, File, TryLockError};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{TcpListener, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 use tempfile::TempDir;
+use tools::client::RtspClient;
 
 /// How long a server may take to answer after its start.
 const READY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -66,9 +67,10 @@ impl Server {
         let ready = poll(READY_TIMEOUT, || {
             let ended = server.child.try_wait().unwrap();
             assert_eq!(ended, None, "the server ended:\n{}", server.log());
-            TcpStream::connect(("127.0.0.1", server.ports.listen())).ok()
+            let mut client = RtspClient::connect(&server.url(""), None).ok()?;
+            client.options().ok()
         });
-        assert!(ready.is_some(), "the server does not listen:\n{}", server.log());
+        assert!(ready.is_some(), "the server does not answer:\n{}", server.log());
         server
     }
 
