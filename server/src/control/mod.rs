@@ -246,6 +246,12 @@ impl Control {
         );
     }
 
+    /// Whether the shard has said that it has drained: its thread ends then.
+    #[must_use]
+    pub fn has_drained(&self, shard: usize) -> bool {
+        self.draining.as_ref().is_some_and(|remaining| !remaining.contains(&shard))
+    }
+
     /// Asks every shard for its counters; [`Effect::ShowCounters`] follows for each.
     pub fn snapshot(&self, effects: &mut Vec<Effect>) {
         effects.extend(

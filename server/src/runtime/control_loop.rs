@@ -218,12 +218,14 @@ impl Shell {
             self.drive(|control, now, effects| control.title_opened(now, token, result, effects));
         }
         for (shard, end) in self.shards.iter().enumerate() {
+            // Looked at before the last reports are taken: one of them may say that it was right.
+            let has_ended = end.is_closed();
             while let Some(report) = end.receive() {
                 self.drive(|control, now, effects| control.report(now, shard, report, effects));
             }
             self.flush(shard);
-            if end.is_closed() && matches!(self.stage.get(), Stage::Serving | Stage::Draining) {
-                error!(shard, "shard has ended");
+            if has_ended && !self.is_finished() && !self.control.borrow().has_drained(shard) {
+                error!(shard, "shard has ended by itself");
                 self.finish(Stage::Failed);
             }
         }
