@@ -1,8 +1,7 @@
 //! What control and the shards say to each other, over bounded queues.
 //!
-//! Control keeps, for each shard, at most [`Capacity::commands`] commands under way, and a shard
-//! answers or reports at most [`Capacity::reports`] without being drained: the capacities follow
-//! from the session and connection limits, so a full queue is a broken invariant, not a load.
+//! A shard's reports are bounded by the limits on sessions and connections, so a full queue of them
+//! is a broken invariant, not a load; commands that find the queue full wait with control.
 
 pub use crate::shard::counters::Counters;
 use crate::title::SharedTitle;
