@@ -197,7 +197,7 @@ impl Shell {
         }
     }
 
-    /// Lets a connection in; the drop of the stream closes it if control does not want it.
+    /// Lets a connection in, or says why not; the drop of the stream closes it then.
     fn accept(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
         let local = SockRef::from(&socket_of(&stream)).local_addr();
         let Some(local) = local.ok().and_then(|local| local.as_socket()) else { return };
@@ -205,10 +205,17 @@ impl Shell {
         let _ = stream.set_nodelay(true);
         let id = ConnectionId(self.connections_made.get());
         self.connections_made.set(id.0 + 1);
-        if self.control.borrow_mut().connected(self.clock.now(), id, peer, local) {
-            let slot = Rc::new(ConnectionSlot::new(stream));
-            self.connections.borrow_mut().insert(id, Rc::clone(&slot));
-            tokio_uring::spawn(serve(Rc::clone(self), id, slot));
+        let connected = self.control.borrow_mut().connected(self.clock.now(), id, peer, local);
+        match connected {
+            Ok(()) => {
+                let slot = Rc::new(ConnectionSlot::new(stream));
+                self.connections.borrow_mut().insert(id, Rc::clone(&slot));
+                tokio_uring::spawn(serve(Rc::clone(self), id, slot));
+            }
+            Err(refusal) => {
+                // The socket is new: it takes this at once, or has failed.
+                let _ = SockRef::from(&socket_of(&stream)).send(&refusal);
+            }
         }
     }
 

@@ -21,7 +21,7 @@ use packetizer::sdp;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use tracing::{debug, info};
+use tracing::info;
 
 /// A SETUP that waits for its shard.
 #[derive(Debug)]
@@ -154,19 +154,20 @@ impl Control {
     fn admit_stream(&mut self, setting_up: &SettingUp) -> Result<(), Rejection> {
         let SettingUp { peer, shard, session, bits_per_second, purpose, .. } = *setting_up;
         let source = setting_up.title.source;
+        let refuse = |refusal| refuse_admission(refusal, setting_up);
         match purpose {
             Purpose::NewSession if self.draining.is_some() => {
                 return Err(StatusCode::SERVICE_UNAVAILABLE.into());
             }
             Purpose::NewSession => {
-                self.admission.admit_session(peer, source, shard).map_err(refuse_admission)?;
+                self.admission.admit_session(peer, source, shard).map_err(refuse)?;
                 if let Err(refusal) = self.admission.reserve(shard, bits_per_second) {
                     self.admission.release_session(peer, source, shard);
-                    return Err(refuse_admission(refusal));
+                    return Err(refuse(refusal));
                 }
             }
             Purpose::NewStream => {
-                self.admission.reserve(shard, bits_per_second).map_err(refuse_admission)?;
+                self.admission.reserve(shard, bits_per_second).map_err(refuse)?;
             }
             Purpose::Replace => {}
         }
@@ -419,8 +420,8 @@ pub(super) fn track_of_control(index: &MediaIndex, control: &str) -> Option<Trac
     (usize::from(track.0) < index.tracks.len()).then_some(track)
 }
 
-fn refuse_admission(refusal: Refusal) -> Rejection {
-    debug!(?refusal, "session refused");
+fn refuse_admission(refusal: Refusal, setting_up: &SettingUp) -> Rejection {
+    info!(peer = %setting_up.peer, title = setting_up.title.name, ?refusal, "session refused");
     StatusCode::NOT_ENOUGH_BANDWIDTH.into()
 }
 
