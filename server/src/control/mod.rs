@@ -22,7 +22,7 @@ use crate::clock::MonoTime;
 use crate::config::Config;
 use crate::framing::Message;
 use crate::mailbox::{CloseReason, Command, ConnectionId, EndReason, Report, SessionKey, Token};
-use crate::rtsp::{Request, Response, StatusCode};
+use crate::rtsp::{Request, RequestErrorKind, Response, StatusCode};
 use crate::title::SharedTitle;
 use admission::Admission;
 use bytes::Bytes;
@@ -314,6 +314,15 @@ impl Control {
             Err(error) => {
                 debug!(connection = id.0, %error, "request refused");
                 let reply = Reply::of(Response::new(error.status(), error.cseq));
+                let reply = match error.kind {
+                    // Nothing that it sends next would be RTSP, and it waits for the end.
+                    RequestErrorKind::Http => reply.then(AfterReply::Close),
+                    RequestErrorKind::RequestLine
+                    | RequestErrorKind::Head
+                    | RequestErrorKind::Version
+                    | RequestErrorKind::Url(_)
+                    | RequestErrorKind::CSeq => reply,
+                };
                 self.reply(id, reply, effects);
             }
         }
