@@ -7,16 +7,18 @@ use crate::control::admission::{Refusal, reservation};
 use crate::control::connection::{AfterReply, Connection, Home};
 use crate::control::session::{Session, SessionId, State, Stream};
 use crate::control::{Control, Effect};
-use crate::limits::SESSION_STREAMS_MAX;
+use crate::limits::{PACKET_BYTES_CLASSES, PACKET_BYTES_MIN, SESSION_STREAMS_MAX};
 use crate::mailbox::{
     Command, ConnectionId, SessionKey, SetUpRefused, StreamSetUp, StreamTransport, Token,
 };
 use crate::rtsp::headers::{
-    Delivery, Mode, Protocol, SessionHeader, Transport, TransportOffer, parse_offers,
+    Blocksize, Delivery, Mode, Protocol, SessionHeader, Transport, TransportOffer, parse_offers,
 };
 use crate::rtsp::{ControlUrl, Request, StatusCode};
 use crate::title::SharedTitle;
+use packetizer::image::PayloadClass;
 use packetizer::index::{MediaIndex, TrackId};
+use packetizer::rtp;
 use packetizer::sdp;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -35,6 +37,7 @@ pub(in crate::control) struct SettingUp {
     /// The URL that RTP-Info will name the stream by.
     url: String,
     bits_per_second: u64,
+    payload_class: PayloadClass,
     /// What the shard has been asked for.
     transport: StreamTransport,
     /// What the client takes if the shard refuses that, most wanted first.
@@ -124,6 +127,7 @@ impl Control {
                 .url()
                 .map_or_else(String::new, |url| without_credentials(url.as_str())),
             bits_per_second: reservation(track_bits_per_second),
+            payload_class: payload_class(self.config.payload_class, request),
             transport,
             alternatives: transports,
             purpose,
@@ -196,7 +200,7 @@ impl Control {
             title: Arc::clone(&setting_up.title),
             track: setting_up.track,
             transport: setting_up.transport,
-            payload_class: self.config.payload_class,
+            payload_class: setting_up.payload_class,
         };
         effects.push(Effect::Command { shard: setting_up.shard, command });
         self.pending.insert(token, Pending::SetUp(setting_up));
@@ -389,6 +393,21 @@ impl Control {
         SessionKey(self.sessions_made)
     }
 }
+
+/// How big packets may be: as configured, or by the class below what Blocksize asks for. One that
+/// asks for less than the least gets that (RFC 2326 §12.7: the server may override it).
+fn payload_class(configured: PayloadClass, request: &Request<'_>) -> PayloadClass {
+    let Some(Blocksize(payload)) = request.header("Blocksize").and_then(Blocksize::parse) else {
+        return configured;
+    };
+    let fits = |bytes: &u16| payload.saturating_add(RTP_HEADER_BYTES) >= u32::from(*bytes);
+    let mut classes = std::iter::once(configured.packet_bytes_max).chain(PACKET_BYTES_CLASSES);
+    let packet_bytes_max = classes.find(fits).unwrap_or(PACKET_BYTES_MIN);
+    PayloadClass { packet_bytes_max: packet_bytes_max.min(configured.packet_bytes_max) }
+}
+
+/// What Blocksize does not count.
+const RTP_HEADER_BYTES: u32 = rtp::HEADER_BYTES as u32;
 
 /// RTP/AVP over UDP, if the offer is one that can be served. Media goes only to the address that
 /// asked: an offer with another `destination` would let anybody flood a third party.

@@ -337,3 +337,25 @@ fn while_draining_sessions_go_on_but_none_is_opened() {
     bench.release();
     assert!(bench.drained && bench.closed.contains(&CLIENT));
 }
+
+#[test]
+fn blocksize_chooses_among_few_packet_sizes_and_never_a_larger_one() {
+    for (blocksize, packet_bytes_max) in [
+        ("65000", 1400),
+        ("1388", 1400),
+        ("1387", 1200),
+        ("1188", 1200),
+        ("1000", 800),
+        ("600", 512),
+        ("1", 512),
+        ("4294967295", 1400),
+        ("small", 1400),
+    ] {
+        let mut bench = Bench::new();
+        let header = format!("Blocksize: {blocksize}");
+        assert_eq!(bench.ask("SETUP", VIDEO, &[TCP, &header]).status, 200);
+        let commands = bench.take_commands();
+        let Command::SetUp { payload_class, .. } = &commands[0] else { panic!("{commands:?}") };
+        assert_eq!(payload_class.packet_bytes_max, packet_bytes_max, "{blocksize}");
+    }
+}
