@@ -296,7 +296,8 @@ impl Control {
     fn open_session(&mut self, now: MonoTime, setting_up: SettingUp, stream: Stream) {
         let SettingUp { session: key, peer, shard, title, connection, .. } = setting_up;
         let id = SessionId((self.random)());
-        info!(session = ?id, %peer, title = title.name, shard, "session opened");
+        let transport = if stream.interleaved_in().is_some() { "TCP" } else { "UDP" };
+        info!(session = ?id, %peer, title = title.name, transport, shard, "session opened");
         self.sessions.insert(Session {
             id,
             key,
