@@ -104,8 +104,11 @@ impl Control {
         peer: SocketAddr,
         local: SocketAddr,
     ) -> Result<(), Bytes> {
-        let canonical =
-            |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
+        // Of an IPv6 address the scope stays: a link-local one is reached by it alone.
+        let canonical = |mut address: SocketAddr| {
+            address.set_ip(address.ip().to_canonical());
+            address
+        };
         let (peer, local) = (canonical(peer), canonical(local));
         if self.draining.is_some() {
             return Err(turn_away());

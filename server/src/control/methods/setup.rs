@@ -21,7 +21,7 @@ use packetizer::index::{MediaIndex, TrackId};
 use packetizer::rtp;
 use packetizer::sdp;
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use tracing::info;
 
@@ -418,9 +418,14 @@ fn udp_transport(connection: &Connection, offer: &TransportOffer<'_>) -> Option<
         .destination
         .is_none_or(|destination| destination.parse::<IpAddr>().is_ok_and(|ip| ip == peer));
     let (rtp, rtcp) = offer.client_port?;
+    let at_port = |port| {
+        let mut address = connection.peer;
+        address.set_port(port);
+        address
+    };
     (offer.delivery == Delivery::Unicast && is_to_peer).then_some(StreamTransport::Udp {
-        rtp: SocketAddr::new(peer, rtp),
-        rtcp: SocketAddr::new(peer, rtcp),
+        rtp: at_port(rtp),
+        rtcp: at_port(rtcp),
         local: connection.local.ip(),
     })
 }

@@ -376,3 +376,22 @@ fn a_session_whose_play_reply_was_lost_starts_with_the_next_play() {
     let commands = bench.take_commands();
     assert!(matches!(commands[..], [Command::Cue { cue: None, .. }, Command::Start { .. }]));
 }
+
+#[test]
+fn media_goes_to_a_link_local_address_by_its_interface() {
+    for (peer, rtp) in [
+        ("[fe80::7%3]:50000", "[fe80::7%3]:4000"),
+        ("[2001:db8::7]:50000", "[2001:db8::7]:4000"),
+        ("[::ffff:192.0.2.7]:50000", "192.0.2.7:4000"),
+    ] {
+        let mut bench = Bench::new();
+        assert!(bench.connect(ConnectionId(2), peer));
+        assert_eq!(bench.ask_on(ConnectionId(2), "SETUP", VIDEO, &[udp(4000)]).status, 200);
+        let commands = bench.take_commands();
+        let Command::SetUp { transport: StreamTransport::Udp { rtp: to, .. }, .. } = commands[0]
+        else {
+            panic!("{commands:?}")
+        };
+        assert_eq!(to, rtp.parse().unwrap(), "{peer}");
+    }
+}
