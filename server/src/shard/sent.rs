@@ -112,7 +112,7 @@ impl Shard {
                 continue;
             }
             let rest = self.commit_part(now, &shipment, left);
-            self.connections[slot.0 as usize].push(&rest);
+            self.connections[slot.0 as usize].push_rest(&rest);
             self.block(slot, operations);
             return;
         }
