@@ -39,7 +39,8 @@ impl Shard {
         match self.streams[stream].delivery {
             Delivery::Ending => self.end_range(now, stream),
             Delivery::Scheduled => self.deliver(now, stream, operations),
-            Delivery::Idle | Delivery::AwaitingImage | Delivery::Blocked => {}
+            // Left over from a turn that had its fill, and since moved on.
+            Delivery::Idle | Delivery::Offered | Delivery::AwaitingImage | Delivery::Blocked => {}
         }
     }
 
@@ -57,7 +58,9 @@ impl Shard {
             }
             Transport::Interleaved { slot: None, .. } => false,
         };
-        if !pushed {
+        if pushed {
+            self.streams[stream].delivery = Delivery::Offered;
+        } else {
             self.plan(now, stream);
         }
     }

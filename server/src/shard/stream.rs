@@ -54,6 +54,8 @@ pub(super) enum Delivery {
     Idle,
     /// To send when its timer says so.
     Scheduled,
+    /// Has trains in the batch: what comes of them decides.
+    Offered,
     /// To send when the image it needs is ready.
     AwaitingImage,
     /// To send when its connection takes bytes again.
