@@ -321,7 +321,9 @@ impl Shard {
             let start = usize::try_from(unit.offset - part.offset).ok()?;
             bytes.get(start..start + unit.bytes as usize)
         };
-        let built = PacketImage::build(request, unit_bytes, self.cache.storage());
+        let units = title.index.units(track, load.segment);
+        let bytes = units.map(|unit| unit.bytes as usize).sum();
+        let built = PacketImage::build(request, unit_bytes, self.cache.storage(bytes));
         self.counters.images_built += u64::from(built.is_ok());
         built
     }
