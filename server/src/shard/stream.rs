@@ -111,6 +111,8 @@ pub(super) struct Stream {
     pub(super) delivery: Delivery,
     /// The highest timestamp sent since the last cue, in RTP ticks of composition time.
     pub(super) timestamp_high: Option<i64>,
+    /// When the last train sent since the last cue was due, as presentation time.
+    pub(super) due_sent: Option<i64>,
     /// For sender reports (RFC 3550 §6.4.1).
     pub(super) packets_sent: u32,
     pub(super) octets_sent: u32,
