@@ -234,6 +234,12 @@ impl Control {
         }
     }
 
+    /// Whether the shard has work to do: always, until it has drained.
+    #[must_use]
+    pub fn needs(&self, shard: usize) -> bool {
+        self.draining.as_ref().is_none_or(|remaining| remaining.contains(&shard))
+    }
+
     /// No new sessions from now on; every shard ends its own. [`Effect::Drained`] follows.
     pub fn drain(&mut self, effects: &mut Vec<Effect>) {
         if self.draining.is_some() {

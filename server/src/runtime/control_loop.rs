@@ -158,7 +158,7 @@ impl Shell {
             }
             Effect::Command { shard, command } => self.send(shard, command),
             Effect::OpenTitle(request) => self.worker.ask(request),
-            Effect::ShowCounters { shard, counters } => info!("shard {shard}\n{counters}"),
+            Effect::ShowCounters { shard, counters } => info!("shard {shard}:\n{counters}"),
             Effect::Drained => self.finish(Stage::Finished),
         }
     }
@@ -222,7 +222,9 @@ impl Shell {
                 self.drive(|control, now, effects| control.report(now, shard, report, effects));
             }
             self.flush(shard);
-            if end.is_closed() && matches!(self.stage.get(), Stage::Serving | Stage::Draining) {
+            // A shard that has drained ends, while others may still be at it.
+            let is_needed = self.control.borrow().needs(shard) && !self.is_finished();
+            if end.is_closed() && is_needed {
                 error!(shard, "shard has ended");
                 self.finish(Stage::Failed);
             }

@@ -11,6 +11,7 @@ use crate::limits::{
     SHARD_SOURCES_MAX,
 };
 use crate::shard::counters::Counters;
+use crate::shard::operation::BLOCK_BYTES;
 use crate::shard::{Shard, ShardConfig};
 use crate::uring::{BindError, Driver, DriverLimits, PairSockets, Waker};
 use crossbeam::channel::{Sender, bounded};
@@ -131,7 +132,7 @@ fn needs(config: &Config, budget: &Budget) -> Needs {
             + config.rtp_ports.len() as u64
             + shard_count * SHARD_DESCRIPTORS
             + PROCESS_DESCRIPTORS,
-        locked_bytes: shard_count * (budget.shard_read_bytes() + RING_BYTES),
+        locked_bytes: shard_count * (budget.shard_read_bytes + RING_BYTES),
     }
 }
 
@@ -147,6 +148,7 @@ fn start_shards(
 ) -> Result<Shards, ServeError> {
     let shard_count = config.shard_cpus.len();
     let cname = cname();
+    let read_blocks = read_blocks(budget);
     let (started, starts) = bounded(shard_count);
     let (mut ends, mut threads) = (Vec::new(), Vec::new());
     for (index, cpu) in config.shard_cpus.iter().copied().enumerate() {
@@ -159,13 +161,13 @@ fn start_shards(
             sessions_max: config.sessions_max,
             streams_max: streams_max(config),
             image_bytes_max: usize::try_from(budget.shard_image_bytes).unwrap_or(usize::MAX),
-            read_blocks: budget.shard_read_blocks,
+            read_blocks,
             session_timeout: config.session_timeout + SESSION_TIMEOUT_MARGIN,
             cname: cname.clone(),
             seed: u64::from_ne_bytes(random()),
         };
         let limits = DriverLimits {
-            blocks: budget.shard_read_blocks,
+            blocks: read_blocks,
             register_blocks,
             sources_max: u32::try_from(SHARD_SOURCES_MAX).unwrap_or(u32::MAX),
             reads_max: u32::try_from(SHARD_READS_MAX).unwrap_or(u32::MAX),
@@ -252,6 +254,11 @@ fn share_of_ports(
     let first = usize::from(*ports.start()) + 2 * pairs * index;
     let port = |port: usize| u16::try_from(port).unwrap_or(u16::MAX);
     port(first)..=port(first + 2 * pairs - 1)
+}
+
+/// Blocks of one shard's read pool.
+fn read_blocks(budget: &Budget) -> u32 {
+    u32::try_from(budget.shard_read_bytes / BLOCK_BYTES as u64).unwrap_or(u32::MAX)
 }
 
 fn streams_max(config: &Config) -> u32 {

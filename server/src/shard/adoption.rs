@@ -267,7 +267,8 @@ impl Shard {
         let slots = sessions.filter_map(|key| self.session_slots.get(key));
         let is_carried = |stream: &usize| {
             let stream: &Stream = &self.streams[*stream];
-            matches!(stream.transport, Transport::Interleaved { connection, .. } if connection == id)
+            let transport = &stream.transport;
+            matches!(transport, Transport::Interleaved { connection, .. } if *connection == id)
         };
         slots.flat_map(|slot| self.sessions[*slot].streams.clone()).filter(is_carried).collect()
     }

@@ -81,8 +81,8 @@ impl Control {
         });
     }
 
-    /// A session that exists is paused by 200 in any state: FFmpeg sends PAUSE before each seek, and
-    /// fails if that fails.
+    /// A session that exists is paused by 200 in any state: FFmpeg sends PAUSE before each seek,
+    /// and fails if that fails.
     pub(super) fn pause(
         &mut self,
         now: MonoTime,

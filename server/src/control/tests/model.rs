@@ -27,7 +27,8 @@ fn ask() -> impl Strategy<Value = Ask> {
         Just(Some("npt=x-")),
     ];
     prop_oneof![
-        4 => (0..3_u8, any::<bool>()).prop_map(|(track, interleaved)| Ask::SetUp { track, interleaved }),
+        4 => (0..3_u8, any::<bool>())
+            .prop_map(|(track, interleaved)| Ask::SetUp { track, interleaved }),
         4 => range.prop_map(|range| Ask::Play { range }),
         3 => Just(Ask::Pause),
         2 => prop::option::of(0..3_u8).prop_map(|track| Ask::TearDown { track }),
