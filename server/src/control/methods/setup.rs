@@ -160,7 +160,7 @@ impl Control {
         let source = setting_up.title.source;
         let refuse = |refusal| refuse_admission(refusal, setting_up);
         match purpose {
-            Purpose::NewSession if self.draining.is_some() => {
+            Purpose::NewSession if self.retiring => {
                 return Err(StatusCode::SERVICE_UNAVAILABLE.into());
             }
             Purpose::NewSession => {
