@@ -206,7 +206,7 @@ impl Control {
             }
             Report::Finished { session } => {
                 if let Some(session) = self.sessions.get_mut(session) {
-                    debug!(session = ?session.id, "range finished");
+                    info!(session = ?session.id, "played to the end of the range");
                     session.state = State::Ready { paused: None };
                 }
             }
