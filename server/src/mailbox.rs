@@ -1,8 +1,8 @@
 //! What control and the shards say to each other, over bounded queues.
 //!
-//! Control keeps, for each shard, at most [`Capacity::commands`] commands under way, and a shard
-//! answers or reports at most [`Capacity::reports`] without being drained: the capacities follow
-//! from the session and connection limits, so a full queue is a broken invariant, not a load.
+//! What a shard may answer and report without being drained follows from the session and
+//! connection limits, and so does the room for it: a full queue of reports is a broken invariant,
+//! not a load. Commands that find no room wait with control, in their order.
 
 pub use crate::shard::counters::Counters;
 use crate::title::SharedTitle;

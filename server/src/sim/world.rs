@@ -117,7 +117,7 @@ impl World {
     pub fn new(seed: u64, viewers: usize, faults: impl FnOnce(&mut Rng) -> Faults) -> Self {
         let mut random = Rng::with_seed(seed);
         let faults = faults(&mut random);
-        let titles = (0..3).map(|id| synthesize(&mut random, id, 8 + 3 * i64::from(id as u8)));
+        let titles = (0..3).map(|id| synthesize(&mut random, id, 8 + 3 * id.cast_signed()));
         let titles: Vec<SimTitle> = titles.collect();
         let config = ShardConfig {
             rtp_ports: (0..PAIRS).map(|pair| 6970 + 2 * pair).collect(),
