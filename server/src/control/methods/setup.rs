@@ -278,7 +278,10 @@ impl Control {
             self.open_session(now, setting_up, stream);
         }
         if let Some(connection) = self.connections.get_mut(&id) {
-            connection.sessions.insert(key);
+            // A session that was there may have gone to another connection meanwhile.
+            if purpose == Purpose::NewSession {
+                connection.sessions.insert(key);
+            }
             if is_interleaved {
                 connection.carries.insert(key);
                 connection.shard = Some(shard);
