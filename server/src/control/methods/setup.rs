@@ -19,6 +19,7 @@ use crate::title::SharedTitle;
 use packetizer::index::{MediaIndex, TrackId};
 use packetizer::sdp;
 use std::collections::VecDeque;
+use std::mem;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tracing::{debug, info};
@@ -268,9 +269,10 @@ impl Control {
         if let Some(session) = self.sessions.get_mut(key) {
             match session.streams.iter_mut().find(|stream| stream.track == track) {
                 Some(old) => {
-                    *old = stream;
+                    let old = mem::replace(old, stream);
                     let command = Command::TearDown { session: key, track: Some(track) };
                     effects.push(Effect::Command { shard, command });
+                    self.stream_gone(key, &old);
                 }
                 None => session.streams.push(stream),
             }
