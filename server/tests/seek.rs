@@ -10,7 +10,7 @@ use std::time::Duration;
 use support::frames::hashes;
 use support::players::output_of;
 use support::titles::{self, LONG};
-use support::{Random, Server, full, together};
+use support::{Random, Server, alone, full, together};
 use tools::client::{Arrival, Half, Lower, Played, RtspClient};
 use tools::headers::RtpInfo;
 use tools::packet::{RtpPacket, SenderReport, ServerReport};
@@ -288,6 +288,7 @@ fn aggregated_types(mut units: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_seek_starts_anew_and_leaves_nothing_of_before() {
+    let _alone = alone();
     let title = Reference::new();
     let server = Server::start(&titles::directory(), &[]);
     let mut random = Random::new();
@@ -308,6 +309,7 @@ fn a_seek_starts_anew_and_leaves_nothing_of_before() {
 
 #[test]
 fn a_closed_range_ends_where_it_says_with_bye() {
+    let _alone = alone();
     let title = Reference::new();
     let server = Server::start(&titles::directory(), &[]);
     together(lowers(), |_, lower| {
@@ -337,6 +339,7 @@ fn a_closed_range_ends_where_it_says_with_bye() {
 
 #[test]
 fn a_pause_stops_and_resumes_where_it_was() {
+    let _alone = alone();
     let server = Server::start(&titles::directory(), &[]);
     LONG.make();
     together(lowers(), |_, lower| {
@@ -393,6 +396,7 @@ const REORDER_NANOS: u64 = 3_000_000_000 / 23;
 
 #[test]
 fn ffmpeg_lands_on_the_sync_sample_before() {
+    let _alone = alone();
     let title = Reference::new();
     let server = Server::start(&titles::directory(), &[]);
     let seconds = random_seconds(seeks());
@@ -413,6 +417,7 @@ fn ffmpeg_lands_on_the_sync_sample_before() {
 
 #[test]
 fn gstreamer_lands_on_the_sync_sample_before() {
+    let _alone = alone();
     let title = Reference::new();
     let server = Server::start(&titles::directory(), &[]);
     let seconds = random_seconds(seeks());

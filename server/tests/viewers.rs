@@ -4,12 +4,13 @@
 mod support;
 
 use std::time::Duration;
-use support::Server;
 use support::titles::{self, BUSY};
+use support::{Server, alone};
 use tools::load::{Limits, Mix, Options, Start, run};
 
 #[test]
 fn viewers_who_do_not_read_hurt_nobody() {
+    let _alone = alone();
     BUSY.make();
     let server = Server::start(&titles::directory(), &[]);
     let options = Options {

@@ -8,31 +8,32 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-/// The keys. A key that is absent takes its default in [`RawConfig::check`].
+/// The keys. A key that is absent takes its default in `RawConfig::check`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RawConfig {
     /// Serve the MP4 files below DIR; repeat for more directories.
     ///
     /// A file's URL is rtsp://HOST:PORT/ and its path below DIR. With NAME=DIR the path starts
-    /// with NAME/. Where two directories have the same file, the first one serves it. Files outside
-    /// DIR and hidden files are never served.
+    /// with NAME/. Where a path fits several directories, the first that has the file serves it.
+    /// Files outside DIR and hidden files are never served.
     #[arg(long, value_name = "[NAME=]DIR", help_heading = "Media")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub media: Option<Vec<MediaRoot>>,
 
-    /// Listen for RTSP there; repeat for more addresses [default: port 8554 of every address]
+    /// Listen for RTSP there; repeat for more [default: port 8554 of every address]
     ///
-    /// An IPv6 address stands in brackets. Port 0 takes a free port, which the log names.
+    /// `[::]` means every IPv6 address and 0.0.0.0 every IPv4 address; the default is both. Port 0
+    /// takes a free port, which the log names.
     #[arg(long, value_name = "ADDR:PORT", help_heading = "Network")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<Vec<SocketAddr>>,
 
     /// UDP ports that media leaves from [default: 6970-7033]
     ///
-    /// Starts even, ends odd. Shared out among the shards in pairs of RTP and RTCP, at most 16 a
-    /// shard: streams to one client address go over different pairs, so a shard gives one address
-    /// no more streams over UDP than it has pairs, and asks for TCP beyond that.
+    /// Shared out among the shards in even-odd pairs, at most 16 a shard. Viewers behind one
+    /// address each take pairs of their own, so a shard gives one address as many streams over UDP
+    /// as it has pairs; further ones are told to use TCP. Starts even, ends odd.
     #[arg(long, value_name = "FIRST-LAST", help_heading = "Network")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rtp_ports: Option<PortRange>,

@@ -22,7 +22,7 @@ use crate::clock::MonoTime;
 use crate::config::Config;
 use crate::framing::Message;
 use crate::mailbox::{CloseReason, Command, ConnectionId, EndReason, Report, SessionKey, Token};
-use crate::rtsp::{Request, Response, StatusCode};
+use crate::rtsp::{Request, RequestErrorKind, Response, StatusCode};
 use crate::title::SharedTitle;
 use admission::Admission;
 use bytes::Bytes;
@@ -36,7 +36,8 @@ use std::fmt;
 use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tracing::{debug, info};
+use std::time::Duration;
+use tracing::{debug, info, warn};
 
 /// The control thread's state machine.
 pub struct Control {
@@ -54,6 +55,8 @@ pub struct Control {
     sessions_made: u64,
     /// While draining: the shards that have not finished.
     draining: Option<BTreeSet<usize>>,
+    /// When a refused connection was last logged.
+    refusal_logged: Option<MonoTime>,
 }
 
 impl fmt::Debug for Control {
@@ -85,33 +88,42 @@ impl Control {
             tokens_made: 0,
             sessions_made: 0,
             draining: None,
+            refusal_logged: None,
         }
     }
 
-    /// A client has connected from `peer` and reached `local`. Returns whether it may stay; if not,
-    /// the shell closes it at once and nothing more is said of it.
-    #[must_use]
+    /// A client has connected from `peer` and reached `local`.
+    ///
+    /// # Errors
+    /// If it may not stay: what the shell sends before it closes the connection, of which nothing
+    /// more is said.
     pub fn connected(
         &mut self,
         now: MonoTime,
         id: ConnectionId,
         peer: SocketAddr,
         local: SocketAddr,
-    ) -> bool {
-        let canonical =
-            |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
+    ) -> Result<(), Bytes> {
+        // Of an IPv6 address the scope stays: a link-local one is reached by it alone.
+        let canonical = |mut address: SocketAddr| {
+            address.set_ip(address.ip().to_canonical());
+            address
+        };
         let (peer, local) = (canonical(peer), canonical(local));
         if self.draining.is_some() {
-            return false;
+            return Err(turn_away());
         }
         if let Err(refusal) = self.admission.admit_connection(peer.ip()) {
-            debug!(connection = id.0, %peer, ?refusal, "connection refused");
-            return false;
+            if self.refusal_logged.is_none_or(|logged| now - logged >= REFUSAL_LOG_INTERVAL) {
+                self.refusal_logged = Some(now);
+                warn!(%peer, ?refusal, "connection refused");
+            }
+            return Err(turn_away());
         }
         debug!(connection = id.0, %peer, %local, "connection opened");
         self.connections.insert(id, Connection::new(peer, local));
         self.refresh_deadline(now, id);
-        true
+        Ok(())
     }
 
     /// Whether the shell should read from the connection. While a request of it is under way, the
@@ -234,12 +246,6 @@ impl Control {
         }
     }
 
-    /// Whether the shard has work to do: always, until it has drained.
-    #[must_use]
-    pub fn needs(&self, shard: usize) -> bool {
-        self.draining.as_ref().is_none_or(|remaining| remaining.contains(&shard))
-    }
-
     /// No new sessions from now on; every shard ends its own. [`Effect::Drained`] follows.
     pub fn drain(&mut self, effects: &mut Vec<Effect>) {
         if self.draining.is_some() {
@@ -250,6 +256,12 @@ impl Control {
         effects.extend(
             (0..self.shard_count).map(|shard| Effect::Command { shard, command: Command::Drain }),
         );
+    }
+
+    /// Whether the shard has said that it has drained: its thread ends then.
+    #[must_use]
+    pub fn has_drained(&self, shard: usize) -> bool {
+        self.draining.as_ref().is_some_and(|remaining| !remaining.contains(&shard))
     }
 
     /// Asks every shard for its counters; [`Effect::ShowCounters`] follows for each.
@@ -305,6 +317,15 @@ impl Control {
             Err(error) => {
                 debug!(connection = id.0, %error, "request refused");
                 let reply = Reply::of(Response::new(error.status(), error.cseq));
+                let reply = match error.kind {
+                    // Nothing that it sends next would be RTSP, and it waits for the end.
+                    RequestErrorKind::Http => reply.then(AfterReply::Close),
+                    RequestErrorKind::RequestLine
+                    | RequestErrorKind::Head
+                    | RequestErrorKind::Version
+                    | RequestErrorKind::Url(_)
+                    | RequestErrorKind::CSeq => reply,
+                };
                 self.reply(id, reply, effects);
             }
         }
@@ -466,6 +487,11 @@ impl Control {
     }
 }
 
+/// What a client is told that is too many. It has asked nothing yet, so there is no CSeq.
+fn turn_away() -> Bytes {
+    Response::new(StatusCode::SERVICE_UNAVAILABLE, None).into_bytes()
+}
+
 fn log_adopted_closed(connection: ConnectionId, reason: CloseReason) {
     match reason {
         CloseReason::Peer(_) | CloseReason::Server => {
@@ -489,3 +515,7 @@ fn describe_end(reason: EndReason) -> String {
         EndReason::Drained => "server drained".to_owned(),
     }
 }
+
+/// Refused connections are logged no more often, because whoever floods the server would flood
+/// its log.
+const REFUSAL_LOG_INTERVAL: Duration = Duration::from_secs(1);

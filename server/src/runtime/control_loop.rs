@@ -197,7 +197,7 @@ impl Shell {
         }
     }
 
-    /// Lets a connection in; the drop of the stream closes it if control does not want it.
+    /// Lets a connection in, or says why not; the drop of the stream closes it then.
     fn accept(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
         let local = SockRef::from(&socket_of(&stream)).local_addr();
         let Some(local) = local.ok().and_then(|local| local.as_socket()) else { return };
@@ -205,10 +205,17 @@ impl Shell {
         let _ = stream.set_nodelay(true);
         let id = ConnectionId(self.connections_made.get());
         self.connections_made.set(id.0 + 1);
-        if self.control.borrow_mut().connected(self.clock.now(), id, peer, local) {
-            let slot = Rc::new(ConnectionSlot::new(stream));
-            self.connections.borrow_mut().insert(id, Rc::clone(&slot));
-            tokio_uring::spawn(serve(Rc::clone(self), id, slot));
+        let connected = self.control.borrow_mut().connected(self.clock.now(), id, peer, local);
+        match connected {
+            Ok(()) => {
+                let slot = Rc::new(ConnectionSlot::new(stream));
+                self.connections.borrow_mut().insert(id, Rc::clone(&slot));
+                tokio_uring::spawn(serve(Rc::clone(self), id, slot));
+            }
+            Err(refusal) => {
+                // The socket is new: it takes this at once, or has failed.
+                let _ = SockRef::from(&socket_of(&stream)).send(&refusal);
+            }
         }
     }
 
@@ -218,14 +225,14 @@ impl Shell {
             self.drive(|control, now, effects| control.title_opened(now, token, result, effects));
         }
         for (shard, end) in self.shards.iter().enumerate() {
+            // Looked at before the last reports are taken: one of them may say that it was right.
+            let has_ended = end.is_closed();
             while let Some(report) = end.receive() {
                 self.drive(|control, now, effects| control.report(now, shard, report, effects));
             }
             self.flush(shard);
-            // A shard that has drained ends, while others may still be at it.
-            let is_needed = self.control.borrow().needs(shard) && !self.is_finished();
-            if end.is_closed() && is_needed {
-                error!(shard, "shard has ended");
+            if has_ended && !self.is_finished() && !self.control.borrow().has_drained(shard) {
+                error!(shard, "shard has ended by itself");
                 self.finish(Stage::Failed);
             }
         }

@@ -1,7 +1,7 @@
 //! The server put together: start-up checks, sockets, threads, and their end.
 
 use super::mailbox_queue::{ControlEnd, ShardEnd, mailbox};
-use super::probe::{self, Needs};
+use super::probe::{self, Finding, Needs};
 use super::signals::SignalThread;
 use super::{control_loop, pin_current_thread, shard_loop};
 use crate::clock::Clock;
@@ -92,6 +92,8 @@ pub fn serve(config: Config, ready: impl FnOnce(&[SocketAddr])) -> Result<(), Se
     let waker = Waker::new().map_err(ServeError::Start)?;
     let (signals, requests) = SignalThread::start().map_err(ServeError::Start)?;
     let (shards, threads) = start_shards(&config, &budget, register_blocks, clock, &waker)?;
+    // The shards' rings may have left no locked memory for control's.
+    check_ring(&probe::io_uring())?;
     if let Some(cpu) = config.control_cpu {
         pin("control", cpu);
     }
@@ -111,14 +113,17 @@ pub fn serve(config: Config, ready: impl FnOnce(&[SocketAddr])) -> Result<(), Se
 fn check_host(config: &Config, budget: &Budget) -> Result<bool, ServeError> {
     let needs = needs(config, budget);
     let findings = probe::findings(&needs);
-    if let Some(ring) = findings.first().filter(|ring| !ring.ok) {
-        return Err(ServeError::NoRing(ring.text.clone()));
-    }
+    findings.first().map_or(Ok(()), check_ring)?;
     for finding in &findings {
         if finding.ok { info!("{}", finding.text) } else { warn!("{}", finding.text) }
     }
     info!("memory: {budget}");
     Ok(probe::locked_memory(needs.locked_bytes).ok)
+}
+
+/// Without rings there is no server.
+fn check_ring(ring: &Finding) -> Result<(), ServeError> {
+    if ring.ok { Ok(()) } else { Err(ServeError::NoRing(ring.text.clone())) }
 }
 
 /// What full load takes.

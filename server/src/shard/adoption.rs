@@ -42,7 +42,7 @@ impl Shard {
         self.connection_slots.insert(adopted.id, slot);
         let (connection, id, socket) = (slot, adopted.id, adopted.socket);
         operations.push(Operation::OpenConnection { connection, id, socket });
-        for stream in self.carried_streams(adopted.id) {
+        for stream in self.carried_streams(adopted.id).collect::<Vec<_>>() {
             if let Transport::Interleaved { slot: known, .. } = &mut self.streams[stream].transport
             {
                 *known = Some(slot);
@@ -119,7 +119,8 @@ impl Shard {
         let connection = &mut self.connections[slot.0 as usize];
         connection.blocked = false;
         self.dirty.push(slot);
-        for stream in self.carried_streams(self.connections[slot.0 as usize].id) {
+        let id = connection.id;
+        for stream in self.carried_streams(id).collect::<Vec<_>>() {
             if self.streams[stream].delivery == Delivery::Blocked {
                 self.schedule_stream(stream, now);
             }
@@ -161,7 +162,7 @@ impl Shard {
     }
 
     fn frame_received(&mut self, now: MonoTime, id: ConnectionId, channel: u8, payload: &[u8]) {
-        let stream = self.carried_streams(id).into_iter().find(|stream| {
+        let stream = self.carried_streams(id).find(|stream| {
             matches!(self.streams[*stream].transport,
                 Transport::Interleaved { rtcp_channel, .. } if rtcp_channel == channel)
         });
@@ -262,14 +263,14 @@ impl Shard {
     }
 
     /// The streams that go through a connection.
-    fn carried_streams(&self, id: ConnectionId) -> Vec<usize> {
+    fn carried_streams(&self, id: ConnectionId) -> impl Iterator<Item = usize> + '_ {
         let sessions = self.carried.get(&id).into_iter().flatten();
         let slots = sessions.filter_map(|key| self.session_slots.get(key));
-        let is_carried = |stream: &usize| {
+        let is_carried = move |stream: &usize| {
             let stream: &Stream = &self.streams[*stream];
             let transport = &stream.transport;
             matches!(transport, Transport::Interleaved { connection, .. } if *connection == id)
         };
-        slots.flat_map(|slot| self.sessions[*slot].streams.clone()).filter(is_carried).collect()
+        slots.flat_map(|slot| &self.sessions[*slot].streams).copied().filter(is_carried)
     }
 }

@@ -39,7 +39,8 @@ impl Shard {
         match self.streams[stream].delivery {
             Delivery::Ending => self.end_range(now, stream),
             Delivery::Scheduled => self.deliver(now, stream, operations),
-            Delivery::Idle | Delivery::AwaitingImage | Delivery::Blocked => {}
+            // Left over from a turn that had its fill, and since moved on.
+            Delivery::Idle | Delivery::Offered | Delivery::AwaitingImage | Delivery::Blocked => {}
         }
     }
 
@@ -57,7 +58,9 @@ impl Shard {
             }
             Transport::Interleaved { slot: None, .. } => false,
         };
-        if !pushed {
+        if pushed {
+            self.streams[stream].delivery = Delivery::Offered;
+        } else {
             self.plan(now, stream);
         }
     }
@@ -156,6 +159,17 @@ impl Shard {
         }
     }
 
+    /// Gives back the images a stream holds; its cursor stays, and will want the first of them again.
+    pub(super) fn let_go(&mut self, stream: usize) {
+        let first = self.streams[stream].held.front().copied();
+        self.release_held(stream);
+        if let Some((segment, _)) = first {
+            let source = self.sessions[self.streams[stream].session].source;
+            let stream = &mut self.streams[stream];
+            stream.seek_segment(&self.sources.title(source).index, segment);
+        }
+    }
+
     /// Gives back the images a stream holds.
     pub(super) fn release_held(&mut self, stream: usize) {
         while let Some((_, image)) = self.streams[stream].held.pop_front() {
@@ -168,6 +182,8 @@ impl Shard {
         if self.is_blocked(stream) {
             self.streams[stream].delivery = Delivery::Blocked;
             self.wheel.cancel(self.stream_timer(stream));
+            // Nobody knows for how long: the memory is for those who read.
+            self.let_go(stream);
             return;
         }
         let mut cursor = self.streams[stream].cursor;

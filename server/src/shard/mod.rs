@@ -22,6 +22,8 @@ mod sent;
 mod session;
 mod sources;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod wheel;
 
@@ -89,8 +91,8 @@ pub struct Shard {
     /// Connections to close once the batch is accounted for.
     closing: Vec<(ConnectionSlot, CloseReason)>,
     wheel: Wheel,
-    /// Timers that are due and not handled yet.
-    due: VecDeque<TimerId>,
+    /// Streams whose timers are due and not handled yet.
+    due: VecDeque<usize>,
     due_scratch: Vec<TimerId>,
     /// When connections and titles are next looked over.
     sweep_at: MonoTime,
@@ -145,8 +147,12 @@ impl Shard {
     /// Does what is due: fills the egress batch, up to a turn's worth, and pushes operations.
     pub fn advance(&mut self, now: MonoTime, operations: &mut Vec<Operation>) {
         self.finish_unreadable(now);
-        self.wheel.advance(now, &mut self.due_scratch);
-        self.due.extend(self.due_scratch.drain(..));
+        if now >= self.sweep_at {
+            self.sweep_at = now + SWEEP_INTERVAL;
+            self.sweep_connections(now, operations);
+            self.close_idle_sources(now, operations);
+        }
+        self.take_due(now);
         let mut dirty = std::mem::take(&mut self.dirty);
         for slot in dirty.drain(..) {
             if self.connections.contains(slot.0 as usize) {
@@ -155,13 +161,10 @@ impl Shard {
         }
         self.dirty = dirty;
         while self.egress.entries.len() < TURN_TRAINS_MAX {
-            let Some(timer) = self.due.pop_front() else { break };
-            self.timer_due(now, timer, operations);
-        }
-        if now >= self.sweep_at {
-            self.sweep_at = now + SWEEP_INTERVAL;
-            self.sweep_connections(now, operations);
-            self.close_idle_sources(now, operations);
+            let Some(stream) = self.due.pop_front() else { break };
+            if self.streams.contains(stream) {
+                self.stream_due(now, stream, operations);
+            }
         }
     }
 
@@ -242,19 +245,21 @@ impl Shard {
         }
     }
 
-    fn timer_due(&mut self, now: MonoTime, timer: TimerId, operations: &mut Vec<Operation>) {
-        let sessions_max = self.config.sessions_max;
-        if timer.0 < sessions_max {
-            let session = timer.0 as usize;
-            if self.sessions.contains(session) {
-                self.session_due(now, session);
-            }
-        } else {
-            let stream = (timer.0 - sessions_max) as usize;
-            if self.streams.contains(stream) {
-                self.stream_due(now, stream, operations);
+    /// Handles the sessions whose timers are due and queues the streams. Sessions come before any
+    /// stream fills the batch, because one that ends takes its streams and their images along.
+    fn take_due(&mut self, now: MonoTime) {
+        let mut due = std::mem::take(&mut self.due_scratch);
+        self.wheel.advance(now, &mut due);
+        for timer in due.drain(..) {
+            match timer.0.checked_sub(self.config.sessions_max) {
+                Some(stream) => self.due.push_back(stream as usize),
+                None if self.sessions.contains(timer.0 as usize) => {
+                    self.session_due(now, timer.0 as usize);
+                }
+                None => {}
             }
         }
+        self.due_scratch = due;
     }
 
     fn session_timer(&self, session: usize) -> TimerId {

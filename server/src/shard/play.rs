@@ -68,7 +68,7 @@ impl Shard {
             State::Init => return Some(Npt::ZERO),
             State::Finished => return Some(session.timeline().end),
             State::Paused { due } => due,
-            State::Playing => session.timeline().due_at(now),
+            State::Playing => self.due_sent(now, slot),
             State::Cued => session.timeline().due_zero,
         };
         let position = session.timeline().within(due);
@@ -82,6 +82,19 @@ impl Shard {
         }
         self.schedule_session(slot);
         Some(position)
+    }
+
+    /// The presentation time until which everything has left: that of now, unless a reader has
+    /// stopped or an image is still to come.
+    fn due_sent(&self, now: MonoTime, slot: usize) -> i64 {
+        let session = &self.sessions[slot];
+        let timeline = session.timeline();
+        let streams = session.streams.iter().map(|stream| &self.streams[*stream]);
+        let held_up = streams.filter(|stream| {
+            matches!(stream.delivery, Delivery::Blocked | Delivery::AwaitingImage)
+        });
+        let sent = held_up.map(|stream| stream.due_sent.unwrap_or(timeline.due_zero)).min();
+        sent.map_or(i64::MAX, |due| due.max(timeline.due_zero)).min(timeline.due_at(now))
     }
 
     /// A stream's range is over and shown: says BYE, and when it was the last, tells control.
@@ -121,6 +134,7 @@ impl Shard {
             self.wheel.cancel(self.stream_timer(stream));
             self.streams[stream].delivery = Delivery::Idle;
             self.streams[stream].timestamp_high = None;
+            self.streams[stream].due_sent = None;
             let extract = self.extract(stream, cue);
             self.move_stream(stream, extract);
         }
@@ -200,14 +214,8 @@ impl Shard {
     /// Stops a stream where it stands; its cursor stays, its images go.
     fn halt(&mut self, stream: usize) {
         self.wheel.cancel(self.stream_timer(stream));
-        let held = self.streams[stream].held.front().copied();
-        self.release_held(stream);
+        self.let_go(stream);
         self.streams[stream].delivery = Delivery::Idle;
-        if let Some((segment, _)) = held {
-            let source = self.sessions[self.streams[stream].session].source;
-            let stream = &mut self.streams[stream];
-            stream.seek_segment(&self.sources.title(source).index, segment);
-        }
     }
 
     fn cued(&self, now: MonoTime, slot: usize) -> Cued {

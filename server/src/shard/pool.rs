@@ -43,11 +43,16 @@ impl BlockPool {
         assert!(blocks.iter().all(|taken| *taken), "{run:?} is not reserved");
         blocks.fill(false);
         self.free_count += run.count;
+        if self.free_count == self.block_count() {
+            // Runs that fit an empty pool together must find room in it, one behind the other.
+            self.next = 0;
+        }
     }
 
-    /// Whether a run for `bytes` could ever be had.
-    pub(super) fn could_hold(&self, bytes: u32) -> bool {
-        bytes.div_ceil(BLOCK) <= self.block_count()
+    /// Whether runs for so many bytes each could ever be had at once.
+    pub(super) fn could_hold(&self, runs: impl Iterator<Item = u32>) -> bool {
+        let blocks: u64 = runs.map(|bytes| u64::from(bytes.div_ceil(BLOCK).max(1))).sum();
+        blocks <= u64::from(self.block_count())
     }
 
     /// Blocks that nobody has.
@@ -106,7 +111,18 @@ mod tests {
     #[test]
     fn what_never_fits_is_known() {
         let pool = BlockPool::new(2);
-        assert!(pool.could_hold(2 * BLOCK));
-        assert!(!pool.could_hold(2 * BLOCK + 1));
+        assert!(pool.could_hold([2 * BLOCK].into_iter()));
+        assert!(!pool.could_hold([2 * BLOCK + 1].into_iter()));
+        assert!(pool.could_hold([1, 1].into_iter()));
+        assert!(!pool.could_hold([1, 1, 1].into_iter()));
+    }
+
+    #[test]
+    fn what_fits_at_all_fits_an_empty_pool() {
+        let mut pool = BlockPool::new(8);
+        let run = pool.reserve(2 * BLOCK).unwrap();
+        pool.release(run);
+        // From the third block on, five would leave no three in a row.
+        assert!(pool.reserve(5 * BLOCK).is_some() && pool.reserve(3 * BLOCK).is_some());
     }
 }

@@ -112,7 +112,7 @@ impl Shard {
                 continue;
             }
             let rest = self.commit_part(now, &shipment, left);
-            self.connections[slot.0 as usize].push(&rest);
+            self.connections[slot.0 as usize].push_rest(&rest);
             self.block(slot, operations);
             return;
         }
@@ -170,6 +170,7 @@ impl Shard {
         stream.octets_sent = stream.octets_sent.wrapping_add(bytes - packets * overhead);
         let high = stream.timestamp_high.get_or_insert(shipment.train.timestamp);
         *high = (*high).max(shipment.train.timestamp);
+        stream.due_sent = Some(shipment.train.due);
         let late = now.nanos_since(shipment.leaves_at).max(0).cast_unsigned() / 1000;
         self.counters.trains += 1;
         self.counters.packets += u64::from(packets);

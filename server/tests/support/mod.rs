@@ -15,11 +15,14 @@ pub(crate) mod players;
 pub(crate) mod titles;
 
 use std::fs::{self, File, TryLockError};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{TcpListener, UdpSocket};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 use tempfile::TempDir;
+use tools::client::RtspClient;
 
 /// How long a server may take to answer after its start.
 const READY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,6 +30,8 @@ const READY_TIMEOUT: Duration = Duration::from_secs(10);
 const END_TIMEOUT: Duration = Duration::from_secs(10);
 /// Lines of the log that a failed test shows.
 const LOG_LINES_SHOWN: usize = 30;
+/// Players at once.
+const CHECKS_AT_ONCE: usize = 4;
 /// UDP ports of one server.
 const RTP_PORTS: u16 = 64;
 
@@ -62,9 +67,10 @@ impl Server {
         let ready = poll(READY_TIMEOUT, || {
             let ended = server.child.try_wait().unwrap();
             assert_eq!(ended, None, "the server ended:\n{}", server.log());
-            TcpStream::connect(("127.0.0.1", server.ports.listen())).ok()
+            let mut client = RtspClient::connect(&server.url(""), None).ok()?;
+            client.options().ok()
         });
-        assert!(ready.is_some(), "the server does not listen:\n{}", server.log());
+        assert!(ready.is_some(), "the server does not answer:\n{}", server.log());
         server
     }
 
@@ -176,21 +182,34 @@ pub(crate) fn full() -> bool {
     std::env::var("REELRING_FULL").is_ok_and(|value| value == "1")
 }
 
-/// Runs `checks` at the same time; each is named in what it says when it fails.
+/// The machine to oneself, as far as these tests go, until the guard is dropped. A player that gets
+/// no processor time loses packets, which says nothing about the server.
+pub(crate) fn alone() -> File {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("alone");
+    let guard = File::create(path).unwrap();
+    guard.lock().unwrap();
+    guard
+}
+
+/// Runs `checks`, a few at a time; each is named in what it says when it fails.
 pub(crate) fn together<T: Send>(checks: Vec<(String, T)>, check: impl Fn(&str, T) + Sync) {
-    let failed: Vec<String> = std::thread::scope(|scope| {
-        let check = &check;
-        let running: Vec<_> = checks
-            .into_iter()
-            .map(|(name, value)| {
-                let label = name.clone();
-                (label, scope.spawn(move || check(&name, value)))
-            })
-            .collect();
-        let joined = running.into_iter().map(|(name, thread)| (name, thread.join()));
-        joined.filter_map(|(name, result)| result.is_err().then_some(name)).collect()
+    let waiting = Mutex::new(checks.into_iter());
+    let failed = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..CHECKS_AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let next = waiting.lock().unwrap().next();
+                    let Some((name, value)) = next else { break };
+                    let run = AssertUnwindSafe(|| check(&name, value));
+                    if catch_unwind(run).is_err() {
+                        failed.lock().unwrap().push(name);
+                    }
+                }
+            });
+        }
     });
-    assert_eq!(failed, Vec::<String>::new(), "these failed, see above");
+    assert_eq!(*failed.lock().unwrap(), Vec::<String>::new(), "these failed, see above");
 }
 
 /// Numbers that look random and are the same in every run with the same `REELRING_SEED`.

@@ -41,7 +41,7 @@ pub(crate) const PLAYABLE: [Title; 6] = [
     Title {
         name: "big_pictures.mp4",
         recipe: "-f lavfi -i testsrc2=s=1280x720:r=25:d=4 -f lavfi -i sine=900:d=4:r=48000 \
-            -vf noise=alls=20:allf=t -c:v libx264 -preset ultrafast -qp 24 -g 25 \
+            -c:v libx264 -preset veryfast -b:v 3M -maxrate 3M -bufsize 600k -g 25 \
             -c:a aac -aac_pns 0 -ac 2 -movflags +faststart",
     },
     Title {

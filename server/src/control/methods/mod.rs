@@ -12,6 +12,7 @@ use super::session::Session;
 use super::{Control, Effect};
 use crate::clock::MonoTime;
 use crate::mailbox::{Command, ConnectionId, SessionKey};
+use crate::rtsp::headers::required_options;
 use crate::rtsp::{ControlUrl, Method, Request, RequestUri, Response, StatusCode};
 use crate::title::SharedTitle;
 use bytes::Bytes;
@@ -241,8 +242,8 @@ impl Control {
 /// Refuses what the client insists on and this server does not have (RFC 2326 §12.32): it has no
 /// option tags.
 fn refuse_required(request: &Request<'_>) -> Result<(), Rejection> {
-    let required: Vec<&str> =
-        request.headers("Require").chain(request.headers("Proxy-Require")).collect();
+    let headers = request.headers("Require").chain(request.headers("Proxy-Require"));
+    let required: Vec<&str> = required_options(headers).collect();
     if required.is_empty() {
         return Ok(());
     }

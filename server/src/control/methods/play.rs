@@ -15,17 +15,6 @@ use packetizer::index::Cue;
 use packetizer::time::Npt;
 use tracing::info;
 
-/// What a PLAY asks of the shard.
-#[derive(Debug, PartialEq, Eq)]
-enum Position {
-    /// Nothing: it plays already, and no range is asked for.
-    AsItPlays,
-    /// To go on where it was paused.
-    Resume,
-    /// To play this.
-    Seek(Cue),
-}
-
 impl Control {
     pub(super) fn play(
         &mut self,
@@ -43,13 +32,7 @@ impl Control {
         let range = request.header("Range").map(str::parse::<NptRange>).transpose();
         let range = range.map_err(|error| error.status())?;
         check_rates(request)?;
-        let cue = match position(session, range)? {
-            Position::AsItPlays => {
-                return Ok(with_rates(ok(request), request).header("Session", session.id).into());
-            }
-            Position::Resume => None,
-            Position::Seek(cue) => Some(cue),
-        };
+        let cue = position(session, range)?;
         let shard = session.shard;
         let token = self.next_token();
         let command = Command::Cue { token, session: key, cue };
@@ -139,20 +122,20 @@ fn check_aggregate(session: &Session, request: &Request<'_>) -> Result<(), Rejec
 }
 
 /// Where to play from: without a range where it was paused, or else from the beginning
-/// (RFC 2326 §10.5).
-fn position(session: &Session, range: Option<NptRange>) -> Result<Position, StatusCode> {
+/// (RFC 2326 §10.5). `None` if the shard is to go on: where it was paused, or as it plays already.
+/// It is asked then too, because the reply that would have started it may have been lost.
+fn position(session: &Session, range: Option<NptRange>) -> Result<Option<Cue>, StatusCode> {
     let (start, end) = match range {
         None => (NptStart::Now, None),
         Some(range) => (range.start(), range.end()),
     };
     let start = match (start, session.state, end) {
         (NptStart::At(start), _, _) => start,
-        (NptStart::Now | NptStart::Omitted, State::Playing, None) => {
-            return Ok(Position::AsItPlays);
-        }
-        (NptStart::Now | NptStart::Omitted, State::Ready { paused: Some(_) }, None) => {
-            return Ok(Position::Resume);
-        }
+        (
+            NptStart::Now | NptStart::Omitted,
+            State::Playing | State::Ready { paused: Some(_) },
+            None,
+        ) => return Ok(None),
         (NptStart::Now | NptStart::Omitted, State::Ready { paused: Some(position) }, Some(_)) => {
             position
         }
@@ -166,7 +149,7 @@ fn position(session: &Session, range: Option<NptRange>) -> Result<Position, Stat
         return Err(StatusCode::INVALID_RANGE);
     }
     let cue = session.title.index.cue(session.tracks(), start, end);
-    cue.map(Position::Seek).ok_or(StatusCode::INVALID_RANGE)
+    cue.map(Some).ok_or(StatusCode::INVALID_RANGE)
 }
 
 fn play_response(session: &Session, request: &Request<'_>, cued: &Cued) -> Response {

@@ -102,7 +102,7 @@ impl World {
             ["192.0.2.1:5000", "192.0.2.2:5000", "[2001:db8::1]:5000", "[::ffff:c000:201]:1"];
         let peer = peers[usize::from(from) % peers.len()].parse().unwrap();
         let local = "192.0.2.100:8554".parse().unwrap();
-        if self.control.connected(self.now, id, peer, local) {
+        if self.control.connected(self.now, id, peer, local).is_ok() {
             assert!(!self.is_draining);
             let client = Client {
                 home: Home::Control,
