@@ -40,6 +40,17 @@ fn a_connection_with_a_session_may_be_idle_until_the_session_ends() {
 }
 
 #[test]
+fn a_connection_whose_session_went_to_another_is_idle() {
+    let mut bench = Bench::new();
+    let session = format!("Session: {}", bench.ask("SETUP", VIDEO, &[udp(4000)]).session());
+    let other = ConnectionId(2);
+    assert!(bench.connect(other, "192.0.2.1:2"));
+    assert_eq!(bench.ask_on(other, "OPTIONS", "*", &[&session]).status, 200);
+    bench.pass(IDLE_CONNECTION_DEADLINE);
+    assert_eq!(bench.closed.iter().collect::<Vec<_>>(), [&CLIENT]);
+}
+
+#[test]
 fn a_connection_whose_session_went_to_another_while_it_waited_is_idle() {
     let mut bench = Bench::new();
     let session = format!("Session: {}", bench.ask("SETUP", VIDEO, &[udp(4000)]).session());
