@@ -475,10 +475,15 @@ impl Control {
                 connection.carries.remove(&key);
             }
         }
-        if let Some(connection) = self.connections.get_mut(&session.connection) {
+        self.detach(now, key, session.connection);
+    }
+
+    /// A session no longer lets the connection be idle.
+    fn detach(&mut self, now: MonoTime, key: SessionKey, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(&id) {
             connection.sessions.remove(&key);
             if connection.wants_read() {
-                self.refresh_deadline(now, session.connection);
+                self.refresh_deadline(now, id);
             }
         }
     }

@@ -198,7 +198,7 @@ impl Control {
                 effects.push(Effect::Command { shard, command: Command::Touch { session: key } });
             }
             if last != id {
-                self.attach(key, id, last);
+                self.attach(now, key, id, last);
             }
         }
         Ok(Some(key))
@@ -217,10 +217,8 @@ impl Control {
     }
 
     /// Moves a session to the connection that names it now.
-    fn attach(&mut self, key: SessionKey, id: ConnectionId, last: ConnectionId) {
-        if let Some(connection) = self.connections.get_mut(&last) {
-            connection.sessions.remove(&key);
-        }
+    fn attach(&mut self, now: MonoTime, key: SessionKey, id: ConnectionId, last: ConnectionId) {
+        self.detach(now, key, last);
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.sessions.insert(key);
         }

@@ -21,6 +21,7 @@ use packetizer::index::{MediaIndex, TrackId};
 use packetizer::rtp;
 use packetizer::sdp;
 use std::collections::VecDeque;
+use std::mem;
 use std::net::IpAddr;
 use std::sync::Arc;
 use tracing::info;
@@ -273,9 +274,10 @@ impl Control {
         if let Some(session) = self.sessions.get_mut(key) {
             match session.streams.iter_mut().find(|stream| stream.track == track) {
                 Some(old) => {
-                    *old = stream;
+                    let old = mem::replace(old, stream);
                     let command = Command::TearDown { session: key, track: Some(track) };
                     effects.push(Effect::Command { shard, command });
+                    self.stream_gone(key, &old);
                 }
                 None => session.streams.push(stream),
             }
@@ -283,7 +285,10 @@ impl Control {
             self.open_session(now, setting_up, stream);
         }
         if let Some(connection) = self.connections.get_mut(&id) {
-            connection.sessions.insert(key);
+            // A session that was there may have gone to another connection meanwhile.
+            if purpose == Purpose::NewSession {
+                connection.sessions.insert(key);
+            }
             if is_interleaved {
                 connection.carries.insert(key);
                 connection.shard = Some(shard);

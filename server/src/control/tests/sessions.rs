@@ -272,6 +272,23 @@ fn a_connection_that_closes_before_it_is_adopted_takes_its_session_with_it() {
 }
 
 #[test]
+fn a_connection_does_not_take_a_session_with_it_whose_streams_have_left_it() {
+    for removal in ["SETUP", "TEARDOWN"] {
+        let mut bench = Bench::new();
+        let other = ConnectionId(2);
+        assert!(bench.connect(other, "192.0.2.1:50001"));
+        let audio = bench.ask_on(other, "SETUP", AUDIO, &[udp(4002)]);
+        let session = format!("Session: {}", audio.session());
+        bench.hold_writes = true;
+        bench.post(CLIENT, "SETUP", VIDEO, &[TCP, &session]);
+        bench.hold_writes = false;
+        assert_eq!(bench.ask_on(other, removal, VIDEO, &[udp(4000), &session]).status, 200);
+        bench.drive(|control, now, effects| control.closed(now, CLIENT, effects));
+        assert_eq!(bench.ask_on(other, "PLAY", MOVIE, &[&session]).status, 200, "{removal}");
+    }
+}
+
+#[test]
 fn a_udp_session_outlives_its_connection() {
     let mut bench = Bench::new();
     let session = format!("Session: {}", bench.set_up_movie());
