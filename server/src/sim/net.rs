@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 
 /// Bytes a connection's socket buffer holds.
-const SOCKET_BUFFER_BYTES: usize = 64 * 1024;
+const SOCKET_BUFFER_BYTES: usize = 128 * 1024;
 /// `EHOSTUNREACH`.
 const HOST_UNREACHABLE: i32 = 113;
 

@@ -43,11 +43,8 @@ pub(super) struct Viewer {
     pub(super) title: SharedTitle,
     pub(super) streams: Vec<Watched>,
     pub(super) phase: Phase,
-    /// The range's start in nanoseconds, and the presentation time that leaves at the start.
+    /// The range's start in nanoseconds.
     start_nanos: i64,
-    due_zero: i64,
-    /// The presentation time at which it was paused.
-    paused_due: Option<i64>,
     /// Largest lateness seen.
     pub(super) late_max: i64,
     /// The checks on time hold for it: it never stopped reading.
@@ -62,8 +59,6 @@ impl Viewer {
             streams: Vec::new(),
             phase: Phase::Silent,
             start_nanos: 0,
-            due_zero: 0,
-            paused_due: None,
             late_max: 0,
             is_prompt: true,
         }
@@ -95,20 +90,12 @@ impl Viewer {
         });
     }
 
-    /// The viewer pauses.
-    pub(super) fn pauses(&mut self, now: MonoTime) {
-        if let Phase::Playing { started } = self.phase {
-            self.paused_due = Some(self.due_zero + now.nanos_since(started));
-        }
-    }
-
     /// The reply to PLAY: numbering goes on where it was, up to `lost_max` packets that were lost
     /// before; timestamps never go back.
     pub(super) fn cued(&mut self, cued: &Cued, cue: Option<&Cue>, lost_max: u64) {
         self.phase = Phase::Silent;
         let resumed = cue.is_none();
-        let moved = i64::try_from(cued.start.nanos()).expect("small") - self.start_nanos;
-        self.start_nanos += moved;
+        self.start_nanos = i64::try_from(cued.start.nanos()).expect("small");
         for (stream, info) in self.streams.iter_mut().zip(&cued.streams) {
             assert_eq!(stream.track, info.track, "RTP-Info comes in SETUP order");
             if let Some(next) = stream.next_sequence {
@@ -128,16 +115,6 @@ impl Viewer {
                 stream.last_unit = None;
             }
             stream.ended = false;
-        }
-        if let Some(due) = self.paused_due.take().filter(|_| resumed) {
-            self.due_zero = due;
-        } else if !resumed {
-            let index = &self.title.index;
-            let first = |stream: &Watched| {
-                let unit = index.unit(stream.track, stream.first_unit)?;
-                Some(index.tracks[usize::from(stream.track.0)].media_rate.nanos_floor(unit.decode))
-            };
-            self.due_zero = self.streams.iter().filter_map(first).min().unwrap_or(0);
         }
     }
 
@@ -170,7 +147,8 @@ impl Viewer {
         if stream.highest.is_none_or(is_higher) {
             stream.highest = Some(timestamp);
         }
-        let late = now.nanos_since(started) - (decode - self.due_zero);
+        // What is decoded before the start of the range leaves at once.
+        let late = now.nanos_since(started) - (decode - self.start_nanos).max(0);
         // A viewer who stops reading learns late when its range started.
         if self.is_prompt {
             assert!(late >= -SPREAD_NANOS_MAX, "unit {unit} leaves {late} ns early");

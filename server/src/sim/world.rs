@@ -497,7 +497,6 @@ impl World {
                 self.step_count += 1;
                 let token = Token(self.step_count * 10);
                 self.tokens.insert(token, index);
-                self.clients[index].viewer.pauses(self.now);
                 let session = self.clients[index].viewer.key;
                 self.shard.command(self.now, Command::Pause { token, session }, operations);
                 self.hear(operations);
