@@ -1,4 +1,4 @@
-//! The end of the program: SIGTERM tells every viewer, and is no failure.
+//! The end of the program: every viewer is told, and it is no failure.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -9,8 +9,21 @@ use std::time::Duration;
 
 /// Shards drain at different moments; each ends its thread when it has.
 #[test]
-fn sigterm_ends_sessions_with_bye_and_the_program_with_success() {
-    let mut server = start();
+fn sigint_ends_sessions_with_bye_and_the_program_with_success() {
+    let took = end_by("-INT", "60s", 36_000);
+    assert!(took < Duration::from_secs(5), "{took:?}");
+}
+
+#[test]
+fn sigterm_lets_sessions_play_until_the_deadline() {
+    let took = end_by("-TERM", "2s", 37_000);
+    assert!((1..7).contains(&took.as_secs()), "{took:?}");
+}
+
+/// Ends the server by a signal while a viewer plays; how long that took.
+fn end_by(signal: &str, drain_deadline: &str, port: u16) -> Duration {
+    let clock = server::clock::Clock::start();
+    let mut server = start(drain_deadline, port);
     let mut log = BufReader::new(server.stderr.take().unwrap());
     let address = listening(&mut log);
     let mut viewer = TcpStream::connect(address).unwrap();
@@ -25,9 +38,12 @@ fn sigterm_ends_sessions_with_bye_and_the_program_with_success() {
     let play = format!("PLAY {url} RTSP/1.0\r\nCSeq: 2\r\nSession: {session}\r\n\r\n");
     assert!(ask(&mut viewer, &play).starts_with("RTSP/1.0 200 OK"));
 
-    let killed = Command::new("kill").arg(server.id().to_string()).status().unwrap();
+    // Who has not been sent anything is not told BYE (RFC 3550 §6.3.7).
+    let mut media = vec![0; 100];
+    viewer.read_exact(&mut media).unwrap();
+    let began = clock.now();
+    let killed = Command::new("kill").args([signal, &server.id().to_string()]).status().unwrap();
     assert!(killed.success());
-    let mut media = Vec::new();
     viewer.read_to_end(&mut media).unwrap();
     // The last part of the last compound packet: one source, BYE (RFC 3550 §6.6).
     assert_eq!(media[media.len() - 8..][..4], [0x81, 203, 0, 1]);
@@ -36,15 +52,17 @@ fn sigterm_ends_sessions_with_bye_and_the_program_with_success() {
     assert!(server.wait().unwrap().success(), "{rest}");
     assert!(!rest.contains("ERROR"), "{rest}");
     assert!(rest.contains("reason=\"server drained\""), "{rest}");
+    clock.now() - began
 }
 
-fn start() -> Child {
+fn start(drain_deadline: &str, port: u16) -> Child {
     let is_free = |port: u16| UdpSocket::bind(("0.0.0.0", port)).is_ok();
-    let first = (36_000..38_000).step_by(4).find(|first| (*first..first + 4).all(is_free));
+    let first = (port..port + 1000).step_by(4).find(|first| (*first..first + 4).all(is_free));
     let first = first.expect("free ports");
     Command::new(env!("CARGO_BIN_EXE_reelring"))
         .args(["serve", "--media", concat!(env!("CARGO_MANIFEST_DIR"), "/sample")])
         .args(["--listen", "127.0.0.1:0", "--rtp-ports", &format!("{first}-{}", first + 3)])
+        .args(["--drain-deadline", drain_deadline])
         .args(["--shards", "2", "--memory", "128MiB", "--log-format", "plain"])
         .stderr(Stdio::piped())
         .spawn()

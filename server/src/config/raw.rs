@@ -106,7 +106,7 @@ pub struct RawConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_timeout: Option<Span>,
 
-    /// How long SIGTERM waits for sessions to end [default: 10s]
+    /// How long sessions may play on after SIGTERM, before they are ended [default: 10s]
     #[arg(long, value_name = "TIME", help_heading = "Limits")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drain_deadline: Option<Span>,

@@ -53,6 +53,8 @@ pub struct Control {
     shard_count: usize,
     tokens_made: u64,
     sessions_made: u64,
+    /// No new connections and sessions.
+    retiring: bool,
     /// While draining: the shards that have not finished.
     draining: Option<BTreeSet<usize>>,
     /// When a refused connection was last logged.
@@ -87,6 +89,7 @@ impl Control {
             shard_count,
             tokens_made: 0,
             sessions_made: 0,
+            retiring: false,
             draining: None,
             refusal_logged: None,
         }
@@ -110,7 +113,7 @@ impl Control {
             address
         };
         let (peer, local) = (canonical(peer), canonical(local));
-        if self.draining.is_some() {
+        if self.retiring {
             return Err(turn_away());
         }
         if let Err(refusal) = self.admission.admit_connection(peer.ip()) {
@@ -203,7 +206,7 @@ impl Control {
             }
             Report::Finished { session } => {
                 if let Some(session) = self.sessions.get_mut(session) {
-                    debug!(session = ?session.id, "range finished");
+                    info!(session = ?session.id, "played to the end of the range");
                     session.state = State::Ready { paused: None };
                 }
             }
@@ -246,8 +249,20 @@ impl Control {
         }
     }
 
-    /// No new sessions from now on; every shard ends its own. [`Effect::Drained`] follows.
+    /// No new connections and sessions from now on; those there are go on.
+    pub fn retire(&mut self) {
+        self.retiring = true;
+    }
+
+    /// Sessions there are.
+    #[must_use]
+    pub fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Nothing new from now on; every shard ends its sessions. [`Effect::Drained`] follows.
     pub fn drain(&mut self, effects: &mut Vec<Effect>) {
+        self.retiring = true;
         if self.draining.is_some() {
             return;
         }

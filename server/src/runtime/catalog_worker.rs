@@ -217,7 +217,7 @@ mod tests {
             let (name, candidates) = ("plain.mp4".to_owned(), candidates.to_vec());
             open(&OpenRequest { token: OpenToken(0), name, candidates, cached: None }, &mut 0)
         };
-        assert!(matches!(open(&[gone.clone()]).unwrap_err(), OpenError::Unreadable(_)));
+        assert!(matches!(open(std::slice::from_ref(&gone)).unwrap_err(), OpenError::Unreadable(_)));
         assert!(matches!(open(&[gone, here]).unwrap_err(), OpenError::NotPlayable(_)));
     }
 }

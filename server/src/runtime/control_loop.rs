@@ -28,7 +28,9 @@ use tracing::{error, info, warn};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Signal {
-    /// Drain and end. So does the end of the stream.
+    /// Let nothing new in, and end with the last session or at the drain deadline.
+    Retire = b'r',
+    /// End every session, and then the program. So does the end of the stream.
     Drain = b'd',
     /// Log every shard's counters.
     ShowCounters = b'c',
@@ -85,7 +87,7 @@ pub fn run(
         backlogs: RefCell::new(shards.iter().map(|_| VecDeque::new()).collect()),
         shards,
         worker,
-        drain_began: Notify::new(),
+        ending_began: Notify::new(),
         finished: Notify::new(),
         stage: Cell::new(Stage::Serving),
     });
@@ -108,7 +110,7 @@ pub(super) struct Shell {
     /// way.
     backlogs: RefCell<Vec<VecDeque<Command>>>,
     worker: CatalogWorker,
-    drain_began: Notify,
+    ending_began: Notify,
     finished: Notify,
     stage: Cell<Stage>,
 }
@@ -117,6 +119,9 @@ pub(super) struct Shell {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Serving,
+    /// Nothing new; sessions may play on until the drain deadline.
+    Retiring,
+    /// Shards end their sessions.
     Draining,
     Finished,
     /// A shard has ended by itself, which it must not.
@@ -130,6 +135,9 @@ impl Shell {
         input(&mut self.control.borrow_mut(), self.clock.now(), &mut effects);
         for effect in effects {
             self.perform(effect);
+        }
+        if self.stage.get() == Stage::Retiring && self.control.borrow().session_count() == 0 {
+            self.drain();
         }
     }
 
@@ -238,17 +246,27 @@ impl Shell {
         }
     }
 
-    fn drain(&self) {
+    /// Begins to end: nothing new is let in, and with the last session the server ends.
+    fn retire(&self) {
         if self.stage.get() == Stage::Serving {
+            self.stage.set(Stage::Retiring);
+            self.ending_began.notify_one();
+            self.drive(|control, _, _| control.retire());
+        }
+    }
+
+    /// Ends every session.
+    fn drain(&self) {
+        if matches!(self.stage.get(), Stage::Serving | Stage::Retiring) {
             self.stage.set(Stage::Draining);
+            self.ending_began.notify_one();
             self.drive(|control, _, effects| control.drain(effects));
-            self.drain_began.notify_one();
         }
     }
 
     fn finish(&self, stage: Stage) {
         self.stage.set(stage);
-        self.drain_began.notify_one();
+        self.ending_began.notify_one();
         self.finished.notify_one();
     }
 
@@ -275,7 +293,7 @@ async fn serve_until_drained(
     let listening = tokio_uring::spawn(read_signals(Rc::clone(&shell), signals));
     let ticking = tokio_uring::spawn(tick(Rc::clone(&shell)));
 
-    shell.drain_began.notified().await;
+    shell.ending_began.notified().await;
     for listener in &listeners {
         // Completes the accept in flight.
         SockRef::from(listener).shutdown(Shutdown::Both)?;
@@ -283,8 +301,11 @@ async fn serve_until_drained(
     join(accepting).await;
     // A timer and a notification are no operations of the ring: they may be dropped.
     if tokio::time::timeout(drain_deadline, shell.finished.notified()).await.is_err() {
-        warn!("the drain exceeded its deadline");
-        shell.finish(Stage::Finished);
+        shell.drain();
+        if tokio::time::timeout(BYE_DEADLINE, shell.finished.notified()).await.is_err() {
+            warn!("a shard did not end its sessions in time");
+            shell.finish(Stage::Finished);
+        }
     }
     let open: Vec<_> = shell.connections.borrow().values().cloned().collect();
     for slot in open {
@@ -348,6 +369,7 @@ async fn read_signals(shell: Rc<Shell>, signals: UnixStream) {
             Ok(_) if byte[0] == Signal::ShowCounters as u8 => {
                 shell.drive(|control, _, effects| control.snapshot(effects));
             }
+            Ok(_) if byte[0] == Signal::Retire as u8 => shell.retire(),
             Ok(_) => shell.drain(),
         }
     }
@@ -383,5 +405,7 @@ const LISTEN_BACKLOG: i32 = 4096;
 const TICK_INTERVAL: Duration = Duration::from_millis(100);
 /// How long to wait when no connection can be accepted.
 const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(100);
+/// How long shards may take to end their sessions.
+const BYE_DEADLINE: Duration = Duration::from_secs(5);
 /// How often to look whether all connections have closed, at the end.
 const CLOSE_CHECK_INTERVAL: Duration = Duration::from_millis(1);

@@ -1,4 +1,4 @@
-//! Signals: SIGTERM and SIGINT drain, SIGUSR1 logs counters.
+//! Signals: SIGTERM lets sessions come to their end, SIGINT ends them, SIGUSR1 logs counters.
 
 use super::control_loop::Signal;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
@@ -43,17 +43,22 @@ impl Drop for SignalThread {
 
 /// A second request to end is obeyed at once: the operator has waited long enough.
 fn pass_on(signals: &mut Signals, mut control: UnixStream) {
-    let mut is_draining = false;
+    let mut is_ending = false;
     for signal in signals.forever() {
         let request = match signal {
             SIGUSR1 => Signal::ShowCounters,
-            _ if is_draining => {
+            _ if is_ending => {
                 warn!("ending at once");
                 std::process::exit(128 + signal);
             }
+            SIGTERM => {
+                info!("ending with the last session, or at the drain deadline; once more: at once");
+                is_ending = true;
+                Signal::Retire
+            }
             _ => {
-                info!("ending: sessions are told; once more ends at once");
-                is_draining = true;
+                info!("ending: sessions are told; once more: at once");
+                is_ending = true;
                 Signal::Drain
             }
         };

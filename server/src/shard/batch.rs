@@ -70,7 +70,7 @@ impl Shard {
         };
         let mut cursor = self.streams[stream].cursor;
         let mut count = 0;
-        while count < STREAM_TURN_TRAINS_MAX && self.egress.entries.len() < TURN_TRAINS_MAX {
+        while count < STREAM_TURN_TRAINS_MAX && self.shipments.len() < TURN_TRAINS_MAX {
             let Some((shipment, pieces, bytes)) = self.load_train(now, stream, &mut cursor) else {
                 break;
             };

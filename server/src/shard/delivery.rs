@@ -123,16 +123,11 @@ impl Shard {
         let track = self.streams[stream].track;
         let rate = index.tracks[usize::from(track.0)].media_rate;
         let target = session.timeline().due_at(now);
-        let mut from = train.unit + 1;
-        let mut found = None;
-        while let Some(sync) = index.next_sync(track, from).filter(|unit| *unit < end_unit) {
-            let Some(unit) = index.unit(track, sync) else { break };
-            if rate.nanos_floor(unit.decode) >= target {
-                found = Some(unit);
-                break;
-            }
-            from = sync + 1;
-        }
+        // Rounded up: of what is due at the target nothing is late.
+        let ticks = rate.ticks_floor(target.saturating_neg()).saturating_neg();
+        let from = index.first_decoded_from(track, ticks).max(train.unit + 1);
+        let sync = index.next_sync(track, from).filter(|unit| *unit < end_unit);
+        let found = sync.and_then(|sync| index.unit(track, sync));
         let rtp_rate = self.streams[stream].rtp_rate;
         let extract = Extract {
             first_unit: found.map_or(end_unit, |unit| unit.index),
@@ -159,7 +154,8 @@ impl Shard {
         }
     }
 
-    /// Gives back the images a stream holds; its cursor stays, and will want the first of them again.
+    /// Gives back the images a stream holds; its cursor stays, and will want the first of them
+    /// again.
     pub(super) fn let_go(&mut self, stream: usize) {
         let first = self.streams[stream].held.front().copied();
         self.release_held(stream);

@@ -160,7 +160,7 @@ impl Shard {
             }
         }
         self.dirty = dirty;
-        while self.egress.entries.len() < TURN_TRAINS_MAX {
+        while self.shipments.len() < TURN_TRAINS_MAX {
             let Some(stream) = self.due.pop_front() else { break };
             if self.streams.contains(stream) {
                 self.stream_due(now, stream, operations);

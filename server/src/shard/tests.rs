@@ -249,6 +249,15 @@ impl Rig {
         self.command(Command::Reply { connection, bytes, start, close: false });
     }
 
+    /// Sessions that the shard has ended.
+    fn ends(&self) -> Vec<(SessionKey, EndReason)> {
+        let ended = |report: &Report| {
+            let Report::Ended { session, reason } = report else { return None };
+            Some((*session, *reason))
+        };
+        self.reports.iter().filter_map(ended).collect()
+    }
+
     fn packets_of(&self, session: u64) -> &[Vec<u8>] {
         self.datagrams.get(&viewer(session)).map_or(&[], Vec::as_slice)
     }
@@ -281,8 +290,7 @@ fn a_session_may_time_out_in_a_turn_in_which_it_would_send() {
     // A turn that comes late: a picture was due at 20.00 s, the time-out at 20.02 s.
     rig.run_until(19_990);
     rig.turn_at(20_030);
-    let ended = |report: &Report| matches!(report, Report::Ended { reason, .. } if *reason == EndReason::TimedOut);
-    assert!(rig.reports.iter().any(ended));
+    assert_eq!(rig.ends(), [(SessionKey(1), EndReason::TimedOut)]);
     rig.run_until(20_100);
     assert_eq!(rig.shard.check_empty(), Ok(()));
 }
@@ -339,14 +347,29 @@ fn a_seek_in_an_overloaded_turn_sends_nothing_twice() {
 }
 
 #[test]
+fn a_turn_has_its_fill_of_interleaved_trains_too() {
+    let mut rig = Rig::new(vec![film(1, 1000, 1000, 0)], 64);
+    for session in 0..90 {
+        rig.play_interleaved(session, 0);
+    }
+    rig.run_until(100);
+    let before = rig.shard.counters().trains;
+    // Over 20 pictures are due for each of 90 viewers.
+    rig.turn_at(1000);
+    let turn = rig.shard.counters().trains - before;
+    assert!((1024..1100).contains(&turn), "{turn} trains in one turn");
+    rig.turn_at(1000);
+    assert!(rig.shard.counters().trains - before >= 90 * 21);
+}
+
+#[test]
 fn a_segment_scattered_over_more_than_the_read_pool_ends_its_viewer_alone() {
     // 50 pictures in a segment, each a read of its own, and 16 blocks.
     let mut rig = Rig::new(vec![film(1, 100, 1000, 64 << 10), film(2, 100, 1000, 0)], 16);
     rig.play_udp(1, 0);
     rig.play_udp(2, 1);
     rig.run_until(1000);
-    let ended = |report: &Report| matches!(report, Report::Ended { session: SessionKey(1), reason } if *reason == EndReason::MediaInvalid);
-    assert!(rig.reports.iter().any(ended));
+    assert_eq!(rig.ends(), [(SessionKey(1), EndReason::MediaInvalid)]);
     assert!(rig.packets_of(2).len() >= 25);
 }
 
@@ -383,9 +406,8 @@ fn a_reader_who_stopped_is_paused_where_it_stopped() {
     rig.cue(1, None);
     rig.reply(1);
     rig.run_until(12_000);
-    let info = rig.reports.iter().rev().find_map(|report| match report {
-        Report::Cued { cued: Some(cued), .. } => Some(cued.clone()),
-        _ => None,
+    let info = rig.reports.iter().rev().find_map(|report| {
+        if let Report::Cued { cued, .. } = report { cued.clone() } else { None }
     });
     let info = info.unwrap();
     let first = rtp_of(&rig.stream).nth(sent).unwrap();
@@ -399,11 +421,11 @@ fn rtp_of(stream: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     let mut framer = Framer::new();
     framer.push(stream);
     std::iter::from_fn(move || {
-        loop {
-            match framer.next().expect("nothing but replies and frames")? {
-                Message::Interleaved { channel: 0, payload } => return Some(payload.to_vec()),
-                _ => {}
+        while let Some(message) = framer.next().expect("nothing but replies and frames") {
+            if let Message::Interleaved { channel: 0, payload } = message {
+                return Some(payload.to_vec());
             }
         }
+        None
     })
 }

@@ -16,6 +16,12 @@ from gi.repository import Gst, GstApp  # noqa: E402, F401
 PATIENCE = 15 * Gst.SECOND
 
 
+def reason(pipeline, sink):
+    error = pipeline.get_bus().pop_filtered(Gst.MessageType.ERROR)
+    text = f": {error.parse_error()}" if error else ""
+    return text + (", end of stream" if sink.is_eos() else "")
+
+
 def main():
     url, transport, pictures = sys.argv[1], sys.argv[2], int(sys.argv[3])
     Gst.init(None)
@@ -37,9 +43,11 @@ def main():
         for _ in range(pictures):
             sample = sink.try_pull_sample(PATIENCE)
             if sample is None:
-                sys.exit(f"no picture came after the seek to {seconds}")
+                sys.exit(f"no picture came after the seek to {seconds}{reason(pipeline, sink)}")
             buffer = sample.get_buffer()
             hashes.append(hashlib.md5(buffer.extract_dup(0, buffer.get_size())).hexdigest())
+            # The sink uses a sample again that nobody holds.
+            del buffer, sample
         print(seconds, *hashes, flush=True)
     pipeline.set_state(Gst.State.NULL)
 

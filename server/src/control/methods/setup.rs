@@ -161,7 +161,7 @@ impl Control {
         let source = setting_up.title.source;
         let refuse = |refusal| refuse_admission(refusal, setting_up);
         match purpose {
-            Purpose::NewSession if self.draining.is_some() => {
+            Purpose::NewSession if self.retiring => {
                 return Err(StatusCode::SERVICE_UNAVAILABLE.into());
             }
             Purpose::NewSession => {
@@ -406,14 +406,12 @@ fn payload_class(configured: PayloadClass, request: &Request<'_>) -> PayloadClas
     let Some(Blocksize(payload)) = request.header("Blocksize").and_then(Blocksize::parse) else {
         return configured;
     };
-    let fits = |bytes: &u16| payload.saturating_add(RTP_HEADER_BYTES) >= u32::from(*bytes);
+    let payload = usize::try_from(payload).unwrap_or(usize::MAX);
+    let fits = |bytes: &u16| payload.saturating_add(rtp::HEADER_BYTES) >= usize::from(*bytes);
     let mut classes = std::iter::once(configured.packet_bytes_max).chain(PACKET_BYTES_CLASSES);
     let packet_bytes_max = classes.find(fits).unwrap_or(PACKET_BYTES_MIN);
     PayloadClass { packet_bytes_max: packet_bytes_max.min(configured.packet_bytes_max) }
 }
-
-/// What Blocksize does not count.
-const RTP_HEADER_BYTES: u32 = rtp::HEADER_BYTES as u32;
 
 /// RTP/AVP over UDP, if the offer is one that can be served. Media goes only to the address that
 /// asked: an offer with another `destination` would let anybody flood a third party.
