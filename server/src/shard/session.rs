@@ -2,7 +2,7 @@
 
 use super::timeline::Timeline;
 use crate::clock::MonoTime;
-use crate::mailbox::{ConnectionId, SessionKey};
+use crate::mailbox::SessionKey;
 
 /// Where a session stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +30,6 @@ pub(super) struct Session {
     pub(super) state: State,
     /// The last PLAY's range; stays behind a pause or an end, because the media clock runs on.
     pub(super) timeline: Option<Timeline>,
-    /// The connection that carries its interleaved streams.
-    pub(super) connection: Option<ConnectionId>,
     /// When the viewer last showed a sign of life.
     pub(super) heard: MonoTime,
     /// When the next sender reports are due.
