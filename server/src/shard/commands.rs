@@ -14,6 +14,7 @@ use packetizer::image::PayloadClass;
 use packetizer::index::TrackId;
 use packetizer::rtp::Ssrc;
 use std::collections::VecDeque;
+use std::mem;
 use std::time::Duration;
 
 impl Shard {
@@ -100,7 +101,6 @@ impl Shard {
             streams: Vec::new(),
             state: State::Init,
             timeline: None,
-            connection: None,
             heard: now,
             report_at: None,
         });
@@ -140,7 +140,7 @@ impl Shard {
             }
             StreamTransport::Interleaved { connection, rtp_channel, rtcp_channel } => {
                 let slot = self.connection_slots.get(&connection).copied();
-                self.carry(connection, asked.session, session);
+                self.carry(connection, asked.session);
                 (Transport::Interleaved { connection, slot, rtp_channel, rtcp_channel }, None)
             }
         };
@@ -173,12 +173,11 @@ impl Shard {
     }
 
     /// Remembers that a connection carries a session.
-    fn carry(&mut self, connection: ConnectionId, key: SessionKey, session: usize) {
+    fn carry(&mut self, connection: ConnectionId, key: SessionKey) {
         let carried = self.carried.entry(connection).or_default();
         if !carried.contains(&key) {
             carried.push(key);
         }
-        self.sessions[session].connection = Some(connection);
     }
 
     fn are_channels_taken(&self, connection: ConnectionId, channels: [u8; 2]) -> bool {
@@ -222,8 +221,7 @@ impl Shard {
 
     /// Ends a session with BYE and frees everything it has; with a reason, control hears of it.
     pub(super) fn end_session(&mut self, now: MonoTime, session: usize, reason: Option<EndReason>) {
-        for position in 0..self.sessions[session].streams.len() {
-            let stream = self.sessions[session].streams[position];
+        for stream in mem::take(&mut self.sessions[session].streams) {
             self.say_bye(now, stream);
             self.close_stream(stream);
         }
@@ -231,14 +229,6 @@ impl Shard {
         let session = self.sessions.remove(session);
         self.session_slots.remove(&session.key);
         self.sources.release(session.source, now);
-        if let Some(connection) = session.connection
-            && let Some(carried) = self.carried.get_mut(&connection)
-        {
-            carried.retain(|key| *key != session.key);
-            if carried.is_empty() {
-                self.carried.remove(&connection);
-            }
-        }
         if let Some(reason) = reason {
             self.reports.push_back(Report::Ended { session: session.key, reason });
         }
@@ -249,8 +239,27 @@ impl Shard {
         self.release_held(stream);
         self.wheel.cancel(self.stream_timer(stream));
         let stream = self.streams.remove(stream);
-        if let Transport::Udp { pair, rtp, .. } = stream.transport {
-            self.pairs.give_back(rtp.ip(), pair);
+        match stream.transport {
+            Transport::Udp { pair, rtp, .. } => self.pairs.give_back(rtp.ip(), pair),
+            Transport::Interleaved { connection, .. } => self.uncarry(connection, stream.session),
+        }
+    }
+
+    /// Forgets that a connection carries a session that has no stream left there.
+    fn uncarry(&mut self, id: ConnectionId, session: usize) {
+        let Session { key, streams, .. } = &self.sessions[session];
+        let is_there = |stream: &usize| {
+            let transport = &self.streams[*stream].transport;
+            matches!(transport, Transport::Interleaved { connection, .. } if *connection == id)
+        };
+        if streams.iter().any(is_there) {
+            return;
+        }
+        if let Some(carried) = self.carried.get_mut(&id) {
+            carried.retain(|carried| carried != key);
+            if carried.is_empty() {
+                self.carried.remove(&id);
+            }
         }
     }
 
