@@ -18,9 +18,10 @@ use tools::socket::unconnected;
 const CONNECTIONS: usize = 10_000;
 /// Descriptors that this process needs besides.
 const DESCRIPTORS_SPARE: u64 = 200;
-/// How much more memory the server may hold after the second round than after the first, whose
-/// work filled its caches and the allocator's pools.
+/// The first two rounds fill caches and the allocator's pools; how much more the server may hold
+/// after the last one.
 const GROWTH_BYTES_MAX: u64 = 8 << 20;
+const ROUNDS: usize = 5;
 
 #[test]
 fn connections_that_hang_and_die_leave_nothing_behind() {
@@ -35,7 +36,7 @@ fn connections_that_hang_and_die_leave_nothing_behind() {
     support::pause(Duration::from_secs(2));
     let idle = descriptors(&server);
     let mut memory = vec![resident_bytes(&server)];
-    for _ in 0..2 {
+    for _ in 0..ROUNDS {
         for first in (0..CONNECTIONS).step_by(wave) {
             rude_wave(&url, first..CONNECTIONS.min(first + wave));
         }
@@ -47,7 +48,8 @@ fn connections_that_hang_and_die_leave_nothing_behind() {
         memory.push(resident_bytes(&server));
     }
     println!("resident bytes before and after each round: {memory:?}");
-    assert!(memory[2] < memory[1] + GROWTH_BYTES_MAX, "{memory:?}");
+    let settled = memory[1].max(memory[2]);
+    assert!(memory[ROUNDS] < settled + GROWTH_BYTES_MAX, "{memory:?}");
     let mut client = RtspClient::connect(&url, None).unwrap();
     assert!(client.options().unwrap().contains(&"PLAY".to_owned()));
 }
