@@ -94,11 +94,9 @@ fn gstreamer_decodes_every_frame() {
     });
 }
 
-/// GStreamer depayloads into elementary streams, which ffmpeg then decodes.
-///
-/// `identity single-segment` keeps its parsers from cutting off the end: GStreamer dates a picture
-/// by the arrival of its stream's first packet, and ends at the end of `Range` by that clock, so
-/// that a stream which begins later than another one loses as much.
+/// GStreamer depayloads into elementary streams, which ffmpeg then decodes. Its parsers cut off what
+/// ends behind the `Range` by the clock of the arriving packets, so this also shows that streams
+/// arrive on the timeline that the reply names.
 fn play_by_gstreamer(transport: &str, url: &str, reference: &Frames) -> Frames {
     let directory = TempDir::new().unwrap();
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
@@ -106,14 +104,14 @@ fn play_by_gstreamer(transport: &str, url: &str, reference: &Frames) -> Frames {
     let mut pipeline = format!("rtspsrc location={url} protocols={transport} latency=500 name=s");
     if !reference.video.is_empty() {
         pipeline += &format!(
-            " s. ! application/x-rtp,media=video ! rtph264depay ! identity single-segment=true \
+            " s. ! application/x-rtp,media=video ! rtph264depay \
              ! h264parse ! video/x-h264,stream-format=byte-stream,alignment=au \
              ! filesink location={video}"
         );
     }
     if !reference.audio.is_empty() {
         pipeline += &format!(
-            " s. ! application/x-rtp,media=audio ! rtpmp4gdepay ! identity single-segment=true \
+            " s. ! application/x-rtp,media=audio ! rtpmp4gdepay \
              ! aacparse ! audio/mpeg,stream-format=adts ! filesink location={audio}"
         );
     }
