@@ -410,9 +410,7 @@ impl Bench {
     /// The commands since the last call, without replies and touches.
     pub(super) fn take_commands(&mut self) -> Vec<Command> {
         let commands = self.events.drain(..).filter_map(|event| match event {
-            Event::Command(Command::Reply { .. } | Command::Touch { .. }) | Event::Wrote(_) => {
-                None
-            }
+            Event::Command(Command::Reply { .. } | Command::Touch { .. }) | Event::Wrote(_) => None,
             Event::Command(command) => Some(command),
         });
         commands.collect()

@@ -40,6 +40,12 @@ impl Faults {
         }
     }
 
+    /// Whether reads may take so long that the timeline of an interleaved viewer moves, which it
+    /// cannot know.
+    pub(super) const fn moves_timelines(&self) -> bool {
+        self.slow_read_one_in != 0 && self.slow_read_micros > 500_000
+    }
+
     /// Whether one in `count` falls on this draw.
     pub(super) fn hits(random: &mut Rng, count: u32) -> bool {
         count != 0 && random.u32(..count) == 0

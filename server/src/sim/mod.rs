@@ -4,10 +4,14 @@
 //! and a failure says the seed, the event's number and the last events, so that
 //! `REELRING_SEED=… cargo test -p server sim` plays it again.
 
+mod agenda;
 mod disk;
 mod faults;
 mod net;
+mod shard;
+mod surroundings;
 mod title;
+mod trace;
 mod viewer;
 mod world;
 
