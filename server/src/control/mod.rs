@@ -160,10 +160,14 @@ impl Control {
     /// A connection is gone: the client closed it, it failed, or [`Effect::Close`] was performed.
     pub fn closed(&mut self, now: MonoTime, id: ConnectionId, effects: &mut Vec<Effect>) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
+        let unread = connection.underway.starts();
         for session in mem::take(&mut connection.carries) {
             self.tear_down_session(now, session, "connection closed", effects);
         }
         self.forget_connection(id);
+        if let Some(session) = unread {
+            self.start(session, effects);
+        }
     }
 
     /// A shard reports.
@@ -185,6 +189,7 @@ impl Control {
                     self.handle(now, connection, bytes, effects);
                 }
             }
+            Report::ReplyWritten { session } => self.start(session, effects),
             Report::ConnectionClosed { connection, reason } => {
                 log_adopted_closed(connection, reason);
                 self.forget_connection(connection);
@@ -353,22 +358,13 @@ impl Control {
             Home::Shard(shard) => shard,
         };
         connection.underway = Underway::Reading;
-        let session = match then {
+        let start = match then {
             AfterReply::Start(session) => Some(session),
             AfterReply::NextRequest | AfterReply::Adopt(_) | AfterReply::Close => None,
         };
-        let is_here = |key: &SessionKey| {
-            self.sessions.get(*key).is_some_and(|session| session.shard == shard)
-        };
-        let start = session.filter(is_here);
         let close = then == AfterReply::Close;
         let command = Command::Reply { connection: id, bytes, start, close };
         effects.push(Effect::Command { shard, command });
-        // A session of another shard, set up by another connection: the shards do not know each
-        // other, so the reply may be overtaken by the first packets.
-        if let (Some(session), None) = (session, start) {
-            self.start(session, effects);
-        }
     }
 
     fn start(&self, key: SessionKey, effects: &mut Vec<Effect>) {
@@ -380,10 +376,12 @@ impl Control {
     }
 
     fn close(&mut self, id: ConnectionId, effects: &mut Vec<Effect>) {
-        if let Some(connection) = self.connections.get_mut(&id) {
-            connection.underway = Underway::Closing;
-            self.deadlines.set(id, None);
-            effects.push(Effect::Close { connection: id });
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let unread = mem::replace(&mut connection.underway, Underway::Closing).starts();
+        self.deadlines.set(id, None);
+        effects.push(Effect::Close { connection: id });
+        if let Some(session) = unread {
+            self.start(session, effects);
         }
     }
 

@@ -61,7 +61,9 @@ impl Shard {
         close: bool,
         operations: &mut Vec<Operation>,
     ) {
-        let Some(&slot) = self.connection_slots.get(&id) else { return };
+        let Some(&slot) = self.connection_slots.get(&id) else {
+            return self.let_go(now, start);
+        };
         let connection = &mut self.connections[slot.0 as usize];
         connection.push(bytes);
         if let Some(session) = start {
@@ -190,7 +192,7 @@ impl Shard {
                 }
                 for mark in reached {
                     match mark {
-                        Mark::Start(session) => self.start(now, session),
+                        Mark::Start(session) => self.let_go(now, Some(session)),
                         Mark::Close => self.closing.push((slot, CloseReason::Server)),
                     }
                 }
@@ -199,6 +201,15 @@ impl Shard {
             SendResult::Failed(errno) => {
                 self.closing.push((slot, CloseReason::Peer(Some(errno))));
             }
+        }
+    }
+
+    /// A reply to PLAY is written, or nobody is left to read it: the session's packets may go.
+    fn let_go(&mut self, now: MonoTime, session: Option<SessionKey>) {
+        match session {
+            Some(session) if self.session_slots.contains_key(&session) => self.start(now, session),
+            Some(session) => self.reports.push_back(Report::ReplyWritten { session }),
+            None => {}
         }
     }
 
@@ -254,6 +265,12 @@ impl Shard {
         for key in self.carried.get(&connection.id).cloned().unwrap_or_default() {
             if let Some(&session) = self.session_slots.get(&key) {
                 self.end_session(now, session, Some(EndReason::ConnectionClosed));
+            }
+        }
+        for (_, mark) in connection.marks {
+            match mark {
+                Mark::Start(session) => self.let_go(now, Some(session)),
+                Mark::Close => {}
             }
         }
         operations.push(Operation::CloseConnection { connection: slot });

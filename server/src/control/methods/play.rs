@@ -71,6 +71,10 @@ impl Control {
         if let (Some(_), Some(session)) = (&cued, self.sessions.get_mut(key)) {
             session.state = State::Playing;
         }
+        if !self.connections.contains_key(&connection) {
+            // Nobody is left to read the reply; a session over UDP plays on without.
+            return self.start(key, effects);
+        }
         self.resume(now, connection, effects, |control, request, _| {
             let cued = cued.ok_or(StatusCode::SESSION_NOT_FOUND)?;
             let response = play_response(control.session(key)?, request, &cued);
