@@ -87,7 +87,7 @@ pub struct Shard {
     /// Connections to close once the batch is accounted for.
     closing: Vec<(ConnectionSlot, CloseReason)>,
     wheel: Wheel,
-    /// Timers that are due and not handled yet.
+    /// Streams' timers that are due and not handled yet.
     due: VecDeque<TimerId>,
     due_scratch: Vec<TimerId>,
     /// When connections and titles are next looked over.
@@ -144,7 +144,15 @@ impl Shard {
     pub fn advance(&mut self, now: MonoTime, operations: &mut Vec<Operation>) {
         self.finish_unreadable(now);
         self.wheel.advance(now, &mut self.due_scratch);
-        self.due.extend(self.due_scratch.drain(..));
+        let mut due = std::mem::take(&mut self.due_scratch);
+        for timer in due.drain(..) {
+            // A report counts what the kernel has taken, so it goes before the batch's packets.
+            match self.session_of(timer) {
+                Some(session) => self.session_due(now, session),
+                None => self.due.push_back(timer),
+            }
+        }
+        self.due_scratch = due;
         let mut dirty = std::mem::take(&mut self.dirty);
         for slot in dirty.drain(..) {
             if self.connections.contains(slot.0 as usize) {
@@ -154,7 +162,10 @@ impl Shard {
         self.dirty = dirty;
         while self.egress.entries.len() < TURN_TRAINS_MAX {
             let Some(timer) = self.due.pop_front() else { break };
-            self.timer_due(now, timer, operations);
+            // Its session may have ended since it was due.
+            if let Some(stream) = self.stream_of(timer) {
+                self.stream_due(now, stream, operations);
+            }
         }
         if now >= self.sweep_at {
             self.sweep_at = now + SWEEP_INTERVAL;
@@ -240,19 +251,14 @@ impl Shard {
         }
     }
 
-    fn timer_due(&mut self, now: MonoTime, timer: TimerId, operations: &mut Vec<Operation>) {
-        let sessions_max = self.config.sessions_max;
-        if timer.0 < sessions_max {
-            let session = timer.0 as usize;
-            if self.sessions.contains(session) {
-                self.session_due(now, session);
-            }
-        } else {
-            let stream = (timer.0 - sessions_max) as usize;
-            if self.streams.contains(stream) {
-                self.stream_due(now, stream, operations);
-            }
-        }
+    /// The session whose timer it is; `None` for a stream's.
+    const fn session_of(&self, timer: TimerId) -> Option<usize> {
+        if timer.0 < self.config.sessions_max { Some(timer.0 as usize) } else { None }
+    }
+
+    fn stream_of(&self, timer: TimerId) -> Option<usize> {
+        let stream = (timer.0 - self.config.sessions_max) as usize;
+        self.streams.contains(stream).then_some(stream)
     }
 
     fn session_timer(&self, session: usize) -> TimerId {
