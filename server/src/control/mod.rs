@@ -259,6 +259,26 @@ impl Control {
         );
     }
 
+    /// Whether everything that connections and sessions took has been given back: what a churn
+    /// test asks at its end. Says what has not.
+    ///
+    /// # Errors
+    /// Names what is still taken.
+    pub fn check_empty(&self) -> Result<(), String> {
+        let counts = [
+            ("connections", self.connections.len()),
+            ("sessions", self.sessions.len()),
+            ("requests under way", self.pending.len()),
+            ("titles being opened", self.catalog.opening_count()),
+        ];
+        match counts.iter().find(|(_, count)| *count > 0) {
+            Some((what, count)) => Err(format!("{count} {what} left")),
+            None if self.deadlines.next().is_some() => Err("deadlines left".to_owned()),
+            None if !self.admission.is_idle() => Err("reservations left".to_owned()),
+            None => Ok(()),
+        }
+    }
+
     /// Handles the requests that have arrived whole, as long as each is answered at once.
     fn proceed(&mut self, now: MonoTime, id: ConnectionId, effects: &mut Vec<Effect>) {
         while let Some(connection) = self.connections.get_mut(&id) {

@@ -5,17 +5,26 @@
 //! `REELRING_SEED=… cargo test -p server sim` plays it again.
 
 mod agenda;
+mod catalog;
+mod control_shell;
 mod disk;
 mod faults;
+mod mail;
 mod net;
+mod reply;
+mod rtsp_client;
+mod rtsp_model;
 mod shard;
 mod surroundings;
 mod title;
 mod trace;
 mod viewer;
+mod whole;
+mod witness;
 mod world;
 
 pub use faults::Faults;
+pub use whole::Whole;
 pub use world::{Outcome, World};
 
 #[cfg(test)]

@@ -32,6 +32,12 @@ impl Surroundings {
         MonoTime(self.now.0 + nanos)
     }
 
+    /// Some time within the next `nanos`.
+    pub(super) fn soon(&mut self, nanos: u64) -> MonoTime {
+        let delay = self.random.u64(..nanos);
+        self.after(delay)
+    }
+
     pub(super) fn note(&mut self, what: &str) {
         self.trace.note(self.now, what);
     }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-/// Last events a failure shows.
+/// Last events that a failure shows, unless `REELRING_TAIL` says another number.
 const TAIL: usize = 10;
 
 /// The trace of a world.
@@ -14,19 +14,22 @@ pub(super) struct Trace {
     seed: u64,
     hash: DefaultHasher,
     tail: VecDeque<String>,
+    tail_max: usize,
     pub(super) events: u64,
 }
 
 impl Trace {
     pub(super) fn new(seed: u64) -> Self {
-        Self { seed, hash: DefaultHasher::new(), tail: VecDeque::new(), events: 0 }
+        let asked = std::env::var("REELRING_TAIL").ok().and_then(|count| count.parse().ok());
+        let tail_max = asked.unwrap_or(TAIL);
+        Self { seed, hash: DefaultHasher::new(), tail: VecDeque::new(), tail_max, events: 0 }
     }
 
     /// Notes an event.
     pub(super) fn note(&mut self, now: MonoTime, what: &str) {
         self.events += 1;
         self.add(&(now, what));
-        if self.tail.len() == TAIL {
+        if self.tail.len() == self.tail_max {
             self.tail.pop_front();
         }
         self.tail.push_back(format!("{now:?} {what}"));

@@ -44,6 +44,10 @@ pub struct Outcome {
     pub finished: u64,
     /// Sessions that the shard ended.
     pub ended: u64,
+    /// RTSP replies that were right.
+    pub replies: u64,
+    /// Whether the server drained.
+    pub is_drained: bool,
 }
 
 /// What a viewer is about to do.
@@ -286,7 +290,10 @@ impl World {
                     let reply = Command::Reply { connection, bytes, start, close };
                     self.command(reply);
                 }
-                Report::ConnectionClosed { .. } | Report::Drained | Report::Counters(_) => {}
+                Report::ReplyWritten { .. }
+                | Report::ConnectionClosed { .. }
+                | Report::Drained
+                | Report::Counters(_) => {}
             }
         }
     }
