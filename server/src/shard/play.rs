@@ -35,6 +35,8 @@ impl Shard {
             (None, State::Playing | State::Cued) => {}
         }
         if self.sessions[session].state == State::Cued {
+            // The next report speaks of the new range, so it waits for its start.
+            self.sessions[session].report_at = None;
             for position in 0..self.sessions[session].streams.len() {
                 let stream = self.sessions[session].streams[position];
                 self.hold_ahead(now, stream, operations);
