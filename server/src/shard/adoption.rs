@@ -69,22 +69,12 @@ impl Shard {
         if let Some(session) = start {
             connection.mark(Mark::Start(session));
         }
-        if close {
-            connection.mark(Mark::Close);
-        }
-        let was_full = connection.framer.unparsed_bytes() >= UNPARSED_BYTES_MAX;
-        connection.awaits_reply = false;
+        connection.mark(if close { Mark::Close } else { Mark::Answered });
         if connection.pending.len() > CONNECTION_PENDING_BYTES_MAX {
             self.close_connection(now, slot, CloseReason::Overflow, operations);
             return;
         }
         self.dirty.push(slot);
-        if was_full {
-            operations.push(Operation::ResumeInput { connection: slot });
-        }
-        if !close {
-            self.take_input(now, slot, operations);
-        }
     }
 
     /// Bytes arrived on a connection.
@@ -192,6 +182,7 @@ impl Shard {
                 }
                 for mark in reached {
                     match mark {
+                        Mark::Answered => self.answered.push(slot),
                         Mark::Start(session) => self.let_go(now, Some(session)),
                         Mark::Close => self.closing.push((slot, CloseReason::Server)),
                     }
@@ -223,12 +214,21 @@ impl Shard {
         }
     }
 
-    /// Closes what the last batch showed to be broken or done.
+    /// Closes what the last batch showed to be broken or done, and takes the next request where it
+    /// completed a reply.
     pub(super) fn settle_connections(&mut self, now: MonoTime, operations: &mut Vec<Operation>) {
         while let Some((slot, reason)) = self.closing.pop() {
             if self.connections.contains(slot.0 as usize) {
                 self.close_connection(now, slot, reason, operations);
             }
+        }
+        while let Some(slot) = self.answered.pop() {
+            let Some(connection) = self.connections.get_mut(slot.0 as usize) else { continue };
+            connection.awaits_reply = false;
+            if connection.framer.unparsed_bytes() >= UNPARSED_BYTES_MAX {
+                operations.push(Operation::ResumeInput { connection: slot });
+            }
+            self.take_input(now, slot, operations);
         }
     }
 
@@ -236,7 +236,7 @@ impl Shard {
     pub(super) fn sweep_connections(&mut self, now: MonoTime, operations: &mut Vec<Operation>) {
         let is_stale = |connection: &Connection| {
             let silent = now - connection.active;
-            let idle = !self.carried.contains_key(&connection.id) && !connection.awaits_reply;
+            let idle = !self.carried.contains_key(&connection.id);
             let half = !connection.framer.is_empty() && !connection.awaits_reply;
             (idle && silent >= IDLE_CONNECTION_DEADLINE) || (half && silent >= REQUEST_DEADLINE)
         };
@@ -270,7 +270,7 @@ impl Shard {
         for (_, mark) in connection.marks {
             match mark {
                 Mark::Start(session) => self.let_go(now, Some(session)),
-                Mark::Close => {}
+                Mark::Answered | Mark::Close => {}
             }
         }
         operations.push(Operation::CloseConnection { connection: slot });
