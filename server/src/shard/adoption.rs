@@ -6,7 +6,7 @@
 use super::Shard;
 use super::connection::{Connection, Mark};
 use super::operation::{ConnectionSlot, Operation, SendResult};
-use super::stream::{Delivery, Stream, Transport};
+use super::stream::{Delivery, Transport};
 use crate::clock::MonoTime;
 use crate::framing::{Framer, Message};
 use crate::limits::{CONNECTION_PENDING_BYTES_MAX, IDLE_CONNECTION_DEADLINE, REQUEST_DEADLINE};
@@ -282,10 +282,7 @@ impl Shard {
     fn carried_streams(&self, id: ConnectionId) -> Vec<usize> {
         let sessions = self.carried.get(&id).into_iter().flatten();
         let slots = sessions.filter_map(|key| self.session_slots.get(key));
-        let is_carried = |stream: &usize| {
-            let stream: &Stream = &self.streams[*stream];
-            matches!(stream.transport, Transport::Interleaved { connection, .. } if connection == id)
-        };
+        let is_carried = |stream: &usize| self.streams[*stream].is_carried_by(id);
         slots.flat_map(|slot| self.sessions[*slot].streams.clone()).filter(is_carried).collect()
     }
 }

@@ -100,7 +100,6 @@ impl Shard {
             streams: Vec::new(),
             state: State::Init,
             timeline: None,
-            connection: None,
             heard: now,
             report_at: None,
         });
@@ -140,7 +139,7 @@ impl Shard {
             }
             StreamTransport::Interleaved { connection, rtp_channel, rtcp_channel } => {
                 let slot = self.connection_slots.get(&connection).copied();
-                self.carry(connection, asked.session, session);
+                self.carry(connection, asked.session);
                 (Transport::Interleaved { connection, slot, rtp_channel, rtcp_channel }, None)
             }
         };
@@ -172,12 +171,11 @@ impl Shard {
     }
 
     /// Remembers that a connection carries a session.
-    fn carry(&mut self, connection: ConnectionId, key: SessionKey, session: usize) {
+    fn carry(&mut self, connection: ConnectionId, key: SessionKey) {
         let carried = self.carried.entry(connection).or_default();
         if !carried.contains(&key) {
             carried.push(key);
         }
-        self.sessions[session].connection = Some(connection);
     }
 
     fn are_channels_taken(&self, connection: ConnectionId, channels: [u8; 2]) -> bool {
@@ -230,14 +228,6 @@ impl Shard {
         let session = self.sessions.remove(session);
         self.session_slots.remove(&session.key);
         self.sources.release(session.source, now);
-        if let Some(connection) = session.connection
-            && let Some(carried) = self.carried.get_mut(&connection)
-        {
-            carried.retain(|key| *key != session.key);
-            if carried.is_empty() {
-                self.carried.remove(&connection);
-            }
-        }
         if let Some(reason) = reason {
             self.reports.push_back(Report::Ended { session: session.key, reason });
         }
@@ -248,8 +238,27 @@ impl Shard {
         self.release_held(stream);
         self.wheel.cancel(self.stream_timer(stream));
         let stream = self.streams.remove(stream);
-        if let Transport::Udp { pair, rtp, .. } = stream.transport {
-            self.pairs.give_back(rtp.ip(), pair);
+        match stream.transport {
+            Transport::Udp { pair, rtp, .. } => self.pairs.give_back(rtp.ip(), pair),
+            Transport::Interleaved { connection, .. } => self.put_down(connection, stream.session),
+        }
+    }
+
+    /// Forgets that a connection carries a session, unless another stream of it is interleaved
+    /// there: a session that goes on over UDP must outlive the connection.
+    fn put_down(&mut self, connection: ConnectionId, session: usize) {
+        let session = &self.sessions[session];
+        let is_carried = |stream: &usize| {
+            self.streams.get(*stream).is_some_and(|stream| stream.is_carried_by(connection))
+        };
+        if session.streams.iter().any(is_carried) {
+            return;
+        }
+        if let Some(carried) = self.carried.get_mut(&connection) {
+            carried.retain(|key| *key != session.key);
+            if carried.is_empty() {
+                self.carried.remove(&connection);
+            }
         }
     }
 

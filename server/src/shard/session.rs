@@ -2,7 +2,7 @@
 
 use super::timeline::Timeline;
 use crate::clock::MonoTime;
-use crate::mailbox::{ConnectionId, SessionKey};
+use crate::mailbox::SessionKey;
 use packetizer::time::Npt;
 
 /// Where a session stands.
@@ -31,8 +31,6 @@ pub(super) struct Session {
     pub(super) state: State,
     /// The last PLAY's range; stays behind a pause or an end, because the media clock runs on.
     pub(super) timeline: Option<Timeline>,
-    /// The connection that carries its interleaved streams.
-    pub(super) connection: Option<ConnectionId>,
     /// When the viewer last showed a sign of life.
     pub(super) heard: MonoTime,
     /// When the next sender reports are due.

@@ -127,6 +127,11 @@ impl Stream {
         }
     }
 
+    /// Whether it is interleaved in that connection.
+    pub(super) fn is_carried_by(&self, id: ConnectionId) -> bool {
+        matches!(self.transport, Transport::Interleaved { connection, .. } if connection == id)
+    }
+
     /// Whether the stream sends nothing until an image is ready.
     pub(super) fn awaits_image(&self) -> bool {
         self.delivery == Delivery::AwaitingImage
