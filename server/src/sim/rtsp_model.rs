@@ -166,6 +166,8 @@ pub(super) struct Circumstances {
     pub(super) is_draining: bool,
     /// The address may have no more UDP streams.
     pub(super) are_pairs_taken: bool,
+    /// The connection is another shard's than the session.
+    pub(super) is_elsewhere: bool,
     /// The offered channels are another stream's.
     pub(super) channels: Channels,
 }
@@ -278,9 +280,12 @@ impl Asked {
             (Offer::Malformed(_), _) => vec![400],
             (Offer::Unusable(_), _) => vec![461],
             (Offer::Udp { .. } | Offer::MulticastOrUdp { .. }, _) if full => vec![200, 461],
+            (Offer::Interleaved { .. }, _) if circumstances.is_elsewhere => vec![461],
             (Offer::Interleaved { .. }, Channels::Taken) => vec![461],
             (Offer::Interleaved { .. }, Channels::Doubtful) => vec![200, 461],
-            (Offer::UdpOrInterleaved { .. }, Channels::Taken | Channels::Doubtful) if full => {
+            (Offer::UdpOrInterleaved { .. }, channels)
+                if full && (channels != Channels::Free || circumstances.is_elsewhere) =>
+            {
                 vec![200, 461]
             }
             _ => vec![200],

@@ -173,8 +173,15 @@ impl Viewer {
         }
     }
 
-    /// RTCP arrived; `slack_millis` is how well the viewer knows when its range started.
-    pub(super) fn rtcp(&mut self, stream: usize, bytes: &[u8], lost: u64, slack_millis: i64) {
+    /// RTCP arrived; `slack_millis` is how well the viewer knows when its range started, if it
+    /// does.
+    pub(super) fn rtcp(
+        &mut self,
+        stream: usize,
+        bytes: &[u8],
+        lost: u64,
+        slack_millis: Option<i64>,
+    ) {
         let stream = &mut self.streams[stream];
         for packet in rtcp::packets(bytes) {
             match packet.expect("valid RTCP") {
@@ -186,7 +193,9 @@ impl Viewer {
                         "the sender counts {count}, {} arrived, {lost} lost",
                         stream.packets
                     );
-                    if let (Phase::Playing { started }, true) = (self.phase, self.is_prompt) {
+                    if let (Phase::Playing { started }, true, Some(slack_millis)) =
+                        (self.phase, self.is_prompt, slack_millis)
+                    {
                         // The report speaks of when it was made, not of when it is read.
                         let since = report.ntp.0.wrapping_sub(WALLCLOCK.ntp(started).0);
                         let nanos = (i128::from(since.cast_signed()) * 1_000_000_000) >> 32;

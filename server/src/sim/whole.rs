@@ -611,7 +611,7 @@ impl Whole {
             let port = arrival.to.port();
             let client = usize::from(port / PORTS_A_CLIENT) - 1;
             assert_eq!(self.clients[client].address, arrival.to.ip(), "to the right client");
-            self.arrived(Route::Port(port), &arrival.bytes);
+            self.arrived(client, Route::Port(port), &arrival.bytes);
         }
     }
 
@@ -667,9 +667,14 @@ impl Whole {
         let Some(&(client, session)) = self.known.get(&key) else { return };
         let session = &self.clients[client].sessions[session];
         let silent = now - session.heard_at;
+        let must_live = session.life == Life::Alive && session.is_udp_only();
         assert!(
-            reason != EndReason::TimedOut || !session.is_udp_only() || silent >= TIMEOUT,
+            reason != EndReason::TimedOut || !must_live || silent >= TIMEOUT,
             "{key:?} timed out after {silent:?}"
+        );
+        assert!(
+            reason != EndReason::ConnectionClosed || !must_live,
+            "{key:?} ended with a connection that carries nothing of it"
         );
     }
 }

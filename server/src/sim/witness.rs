@@ -53,7 +53,7 @@ impl Whole {
             for message in seen {
                 match message {
                     Seen::Frame(channel, bytes) => {
-                        self.arrived(Route::Channel(id, channel), &bytes)
+                        self.arrived(index, Route::Channel(id, channel), &bytes)
                     }
                     Seen::Reply(bytes) => self.replied(index, &bytes),
                 }
@@ -62,11 +62,13 @@ impl Whole {
         }
     }
 
-    /// RTP or RTCP arrives.
-    pub(super) fn arrived(&mut self, route: Route, bytes: &[u8]) {
+    /// RTP or RTCP arrives at a client.
+    pub(super) fn arrived(&mut self, client: usize, route: Route, bytes: &[u8]) {
         self.around.trace.add(&bytes);
         let now = self.around.now;
-        let routed = *self.routes.get(&route).unwrap_or_else(|| panic!("{route:?} was not set up"));
+        let Some(&routed) = self.routes.get(&route) else {
+            return assert!(self.clients[client].has_lost_setup, "{route:?} was not set up");
+        };
         if let Some(over_at) = routed.over_at {
             assert!(routed.is_rtcp || now <= over_at, "media of a stream that is over: {route:?}");
             return;
@@ -85,7 +87,9 @@ impl Whole {
         let position = viewer.streams.iter().position(|stream| stream.track == routed.track);
         let stream = position.expect("a stream that is not over");
         if routed.is_rtcp {
-            viewer.rtcp(stream, bytes, lost, RANGE_NANOS / 1_000_000);
+            // Between a cue and its reply, the client does not know what a report speaks of.
+            let slack_millis = session.is_answered.then_some(RANGE_NANOS / 1_000_000);
+            viewer.rtcp(stream, bytes, lost, slack_millis);
         } else {
             viewer.rtp(now, stream, bytes, lost);
             self.outcome.late_max = self.outcome.late_max.max(viewer.late_max);
@@ -119,7 +123,7 @@ impl Whole {
             reply.status
         );
         self.outcome.replies += 1;
-        if let Some(at) = asked.session {
+        if let (Some(at), false) = (asked.session, matches!(asked.aim, Aim::Always(_))) {
             self.clients[index].sessions[at].heard_at = self.around.now;
         }
         if reply.status == 200 {
@@ -155,7 +159,12 @@ impl Whole {
                 _ => Channels::Doubtful,
             }
         });
+        let home = self.around.net.slot_of(id).map(|(shard, _)| shard);
+        let session = asked.session.map(|at| &client.sessions[at]);
         Circumstances {
+            is_elsewhere: session
+                .zip(home)
+                .is_some_and(|(session, home)| session.facts.shard != home),
             opening_fails: self.around.faults.failed_open_one_in != 0,
             is_tight: self.is_tight,
             is_draining: self.is_draining,
@@ -291,6 +300,12 @@ impl Whole {
             session.state = State::Playing;
             return;
         };
+        (session.is_answered, session.cues) = (true, session.facts.cues);
+        if session.life == Life::Doubtful || session.facts.has_ended {
+            // Which streams it has is not known, or it was over before it began.
+            session.state = State::Playing;
+            return;
+        }
         let cue = session.check_cue(asked, start, end);
         let tracks = session.streams.iter().map(|stream| stream.track);
         let expected: Vec<(TrackId, String)> =
@@ -308,7 +323,6 @@ impl Whole {
             session.viewer.cued(&cued, cue.as_ref(), lost);
         }
         session.streams.iter_mut().for_each(|stream| stream.has_joined = true);
-        (session.is_answered, session.cues) = (true, session.facts.cues);
         session.state = State::Playing;
         if slot.is_some_and(|(shard, _)| shard == session.facts.shard) {
             session.viewer.phase = Phase::Playing { started: self.around.now };

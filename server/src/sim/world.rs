@@ -218,7 +218,7 @@ impl World {
         if is_rtcp {
             let slack = if self.clients[client].connection.is_some() { 100 } else { 0 };
             let viewer = &mut self.clients[client].viewer;
-            viewer.rtcp(stream, bytes, lost, slack);
+            viewer.rtcp(stream, bytes, lost, Some(slack));
         } else {
             let viewer = &mut self.clients[client].viewer;
             viewer.rtp(self.around.now, stream, bytes, lost);
