@@ -1,8 +1,8 @@
 //! Presentation descriptions (SDP, RFC 8866) as DESCRIBE answers them (RFC 2326 App. C).
 //!
 //! Order and form of the lines are what every client reads: the control URLs are relative, each
-//! m-line has one payload type, and its rtpmap and fmtp come first among its attributes. Old clients
-//! read 20,000 bytes and lines of 4 KiB, so parameters that would not fit are left out.
+//! m-line has one payload type, and its rtpmap and fmtp come first among its attributes. Old
+//! clients read 20,000 bytes and lines of 4 KiB, so parameters that would not fit are left out.
 
 use crate::codec::CodecConfig;
 use crate::codec::aac::AacConfig;

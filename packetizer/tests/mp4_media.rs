@@ -1,8 +1,8 @@
 //! The MP4 index against ffprobe, on other people's files.
 //!
 //! ffprobe reads each file with `-ignore_editlist 1`, so its times are the media's own; it shifts a
-//! track so that negative composition offsets become positive, so times are compared up to a constant
-//! a track.
+//! track so that negative composition offsets become positive, so times are compared up to a
+//! constant a track.
 
 #![allow(clippy::cast_possible_truncation, clippy::unwrap_used, clippy::print_stdout)]
 

@@ -11,9 +11,12 @@ pub const SHARD_PAIRS_MAX: usize = 16;
 pub const SHARDS_MAX: usize = 64;
 /// The smallest RTP packet size that may be configured.
 pub const PACKET_BYTES_MIN: u16 = 512;
-/// The largest: what an Ethernet frame carries over IPv4. go2rtc takes no interleaved one above 1500
-/// (interop: 4.9).
+/// The largest: what an Ethernet frame carries over IPv4. go2rtc takes no interleaved one above
+/// 1500 (interop: 4.9).
 pub const PACKET_BYTES_MAX: u16 = 1472;
+/// What a viewer may ask for by Blocksize, besides the configured size; few, because each has
+/// images of its own.
+pub const PACKET_BYTES_CLASSES: [u16; 3] = [1200, 800, PACKET_BYTES_MIN];
 
 /// An RTSP request, head and body together.
 pub const REQUEST_BYTES_MAX: usize = 16 * 1024;
@@ -21,7 +24,8 @@ pub const REQUEST_BYTES_MAX: usize = 16 * 1024;
 pub const REQUEST_HEAD_BYTES_MAX: usize = 8 * 1024;
 /// Header lines of one request.
 pub const REQUEST_HEADERS_MAX: usize = 64;
-/// An RTSP response as our client reads it, head and body together: a presentation description fits.
+/// An RTSP response as our client reads it, head and body together: a presentation description
+/// fits.
 pub const RESPONSE_BYTES_MAX: usize = 48 * 1024;
 /// A request URL.
 pub const URL_BYTES_MAX: usize = 2 * 1024;

@@ -1,9 +1,10 @@
 //! What control and the shards say to each other, over bounded queues.
 //!
-//! Control keeps, for each shard, at most [`Capacity::commands`] commands under way, and a shard
-//! answers or reports at most [`Capacity::reports`] without being drained: the capacities follow
-//! from the session and connection limits, so a full queue is a broken invariant, not a load.
+//! What a shard may answer and report without being drained follows from the session and
+//! connection limits, and so does the room for it: a full queue of reports is a broken invariant,
+//! not a load. Commands that find no room wait with control, in their order.
 
+pub use crate::shard::counters::Counters;
 use crate::title::SharedTitle;
 use bytes::Bytes;
 use packetizer::image::PayloadClass;
@@ -103,7 +104,8 @@ pub enum Command {
         /// The session.
         session: SessionKey,
     },
-    /// Ends one stream, or the whole session. Not answered: the shard reports nothing more of it.
+    /// Ends one stream (of two of the same track, the older), or the whole session. Not answered:
+    /// the shard reports nothing more of it.
     TearDown {
         /// The session.
         session: SessionKey,
@@ -207,7 +209,7 @@ pub enum Report {
     /// Answers [`Command::Drain`].
     Drained,
     /// Answers [`Command::Snapshot`].
-    Counters(Box<crate::shard::counters::Counters>),
+    Counters(Box<Counters>),
 }
 
 /// What a shard decided for a stream.

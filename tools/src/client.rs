@@ -386,6 +386,11 @@ impl RtspClient {
         }
     }
 
+    /// Puts an arrival back, to be the next again.
+    pub fn put_back(&mut self, arrival: Arrival) {
+        self.arrivals.push_front(arrival);
+    }
+
     /// Takes in what arrives within `timeout`, at least once.
     fn wait(&mut self, timeout: Duration) -> Result<(), ClientError> {
         let mut ready = vec![PollFd::new(self.connection.as_fd(), PollFlags::POLLIN)];

@@ -52,7 +52,11 @@ pub struct StreamJudge {
 /// The range being played: its start in real time, in media time and in packets.
 #[derive(Clone, Copy, Debug)]
 struct Range {
+    /// When the start of the range is due: at first taken from the PLAY reply, then from sender
+    /// reports.
     started: MonoTime,
+    is_reported: bool,
+    rtptime: u32,
     first_sequence: u64,
     /// The last timestamp seen, without wraps, and its distance from the start of the range.
     timestamp: u32,
@@ -81,11 +85,18 @@ impl StreamJudge {
     /// before.
     pub fn begin_range(&mut self, started: MonoTime, sequence: u16, rtptime: u32) {
         let first_sequence = self.numbers.expect(sequence);
-        self.range = Some(Range { started, first_sequence, timestamp: rtptime, ticks: 0 });
+        self.range = Some(Range {
+            started,
+            is_reported: false,
+            rtptime,
+            first_sequence,
+            timestamp: rtptime,
+            ticks: 0,
+        });
     }
 
-    /// Judges a packet; returns how late it came, in nanoseconds, against the start of play and
-    /// its timestamp. Negative is early, as packets that are sent by decode time may be. `None` if
+    /// Judges a packet; returns how late it came, in nanoseconds, against its timestamp and the
+    /// start of play. Negative is early, as packets that are sent by decode time may be. `None` if
     /// the packet is not a new one of the current range.
     pub fn receive(&mut self, arrival: MonoTime, packet: &RtpPacket<'_>) -> Option<i64> {
         let Some(mut range) = self.range else {
@@ -124,10 +135,22 @@ impl StreamJudge {
         Some(lateness)
     }
 
-    /// Takes note of how much the sender says it sent, which shows losses at the very end.
-    pub fn report(&mut self, report: &SenderReport) {
-        if self.ssrc.is_none_or(|ssrc| ssrc == report.ssrc) {
-            self.sender_packets = self.sender_packets.max(report.packet_count);
+    /// Takes a sender report that arrived at `arrival`. It shows losses at the very end, and which
+    /// timestamp the sender calls now: packets are due by that, since a range whose first pictures
+    /// are decoded well before they are shown starts as much later. The earliest report counts,
+    /// being the one that travelled least.
+    pub fn report(&mut self, arrival: MonoTime, report: &SenderReport) {
+        if self.ssrc.is_some_and(|ssrc| ssrc != report.ssrc) {
+            return;
+        }
+        self.sender_packets = self.sender_packets.max(report.packet_count);
+        if let Some(range) = &mut self.range {
+            let ticks = report.rtp_timestamp.wrapping_sub(range.rtptime).cast_signed();
+            let started = arrival.offset_by(-self.rate.nanos_floor(i64::from(ticks)));
+            if !range.is_reported || started < range.started {
+                range.started = started;
+                range.is_reported = true;
+            }
         }
     }
 
@@ -395,12 +418,33 @@ mod tests {
         feed(&mut judge, &[0, 1, 2]);
         let mut report =
             SenderReport { ssrc: 1, ntp: 0, rtp_timestamp: 0, packet_count: 5, octet_count: 50 };
-        judge.report(&report);
+        judge.report(MonoTime(0), &report);
         assert_eq!(judge.counts().lost, 2);
         report.ssrc = 9;
         report.packet_count = 50;
-        judge.report(&report);
+        judge.report(MonoTime(0), &report);
         assert_eq!(judge.counts().lost, 2);
+    }
+
+    #[test]
+    fn the_sender_report_says_when_packets_are_due() {
+        let mut judge = playing(0, 9000);
+        assert_eq!(judge.receive(MonoTime(30 * MS), &packet(0, 9000)), Some(30_000_000));
+        // At 40 ms the sender is at the timestamp of -40 ms: the range starts at 80 ms.
+        let report = |rtp_timestamp| SenderReport {
+            ssrc: 1,
+            ntp: 0,
+            rtp_timestamp,
+            packet_count: 1,
+            octet_count: 10,
+        };
+        judge.report(MonoTime(40 * MS), &report(5400));
+        assert_eq!(judge.receive(MonoTime(90 * MS), &packet(1, 9000)), Some(10_000_000));
+        // One that took 5 ms changes nothing, one that was faster than the first does.
+        judge.report(MonoTime(85 * MS), &report(9000));
+        assert_eq!(judge.receive(MonoTime(90 * MS), &packet(2, 9000)), Some(10_000_000));
+        judge.report(MonoTime(98 * MS), &report(10_800));
+        assert_eq!(judge.receive(MonoTime(90 * MS), &packet(3, 9000)), Some(12_000_000));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `reelring-inspect` against ffprobe.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails")]
+
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Output};

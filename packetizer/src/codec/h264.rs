@@ -16,8 +16,8 @@ pub struct H264Config {
 }
 
 impl H264Config {
-    /// Parses the AVCDecoderConfigurationRecord (ISO 14496-15 §5.3.3.1.2); what follows its parameter
-    /// sets is ignored, since writers disagree about it.
+    /// Parses the AVCDecoderConfigurationRecord (ISO 14496-15 §5.3.3.1.2); what follows its
+    /// parameter sets is ignored, since writers disagree about it.
     ///
     /// # Errors
     /// When it is cut short, or has no parameter sets: without any SDP cannot describe the stream.

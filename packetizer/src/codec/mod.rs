@@ -18,7 +18,8 @@ pub enum CodecConfig {
 }
 
 impl CodecConfig {
-    /// The RTP clock: 90 kHz for video (RFC 6184 §8.2.1), the sampling rate for AAC (RFC 3640 §4.1).
+    /// The RTP clock: 90 kHz for video (RFC 6184 §8.2.1), the sampling rate for AAC (RFC 3640
+    /// §4.1).
     #[must_use]
     pub const fn rtp_rate(&self) -> ClockRate {
         match self {

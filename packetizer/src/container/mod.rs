@@ -9,7 +9,8 @@ use crate::index::{MediaIndex, SkippedTrack};
 /// Most bytes of a movie header (`moov`) that is read, and so the most a [`Demand`] asks for.
 ///
 /// Together with [`crate::index::UNITS_MAX`] it bounds what opening a title takes, whatever its
-/// boxes say: the time is linear in these two, the memory the header and at most 40 bytes an access unit.
+/// boxes say: the time is linear in these two, the memory the header and at most 40 bytes an access
+/// unit.
 pub const HEADER_BYTES_MAX: u32 = 256 << 20;
 /// Most boxes of the container file's top level that are visited to find the movie header.
 pub const TOP_LEVEL_BOXES_MAX: u32 = 1 << 17;

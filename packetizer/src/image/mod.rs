@@ -197,8 +197,8 @@ impl PacketImage {
         self.framing.prefix_bytes() as usize + HEADER_BYTES
     }
 
-    /// Whether the train's packets, as they lie, already carry this numbering, whose sequence number
-    /// is that of the train's first packet.
+    /// Whether the train's packets, as they lie, already carry this numbering, whose sequence
+    /// number is that of the train's first packet.
     #[must_use]
     #[allow(clippy::cast_possible_truncation, reason = "sequence numbers wrap")]
     pub fn lies_as(&self, train: &Train, numbering: &Numbering) -> bool {

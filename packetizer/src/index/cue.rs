@@ -6,8 +6,8 @@ use crate::codec::CodecConfig;
 use crate::time::{ClockRate, NANOS_PER_SECOND, Npt};
 
 /// What lies at most this long before normal play time 0 is a decoder's priming and sent; what
-/// lies at most this long after the duration is padding and sent. What lies beyond was cut off by an
-/// edit list.
+/// lies at most this long after the duration is padding and sent. What lies beyond was cut off by
+/// an edit list.
 const PRIMING_NANOS_MAX: i64 = NANOS_PER_SECOND;
 
 impl MediaIndex {
@@ -17,9 +17,9 @@ impl MediaIndex {
     ///
     /// The first track that still plays at `start`, video before audio, leads: play starts at
     /// its last sync sample composed at or before `start` (or at `start`, if its first one comes
-    /// later). The others join with their first sync sample from that time on. A presentation played from
-    /// its very start begins with what decoders need before 0 (audio priming). A track ends with
-    /// the last unit in decode order that is composed before the end.
+    /// later). The others join with their first sync sample from that time on. A presentation
+    /// played from its very start begins with what decoders need before 0 (audio priming). A track
+    /// ends with the last unit in decode order that is composed before the end.
     #[must_use]
     pub fn cue(&self, tracks: TrackSet, start: Npt, end: Option<Npt>) -> Option<Cue> {
         if start >= self.duration {

@@ -35,8 +35,8 @@ pub(super) fn audio_description() -> TrackDescription {
     TrackDescription { container_id: 2, codec, media_rate, language: Some(*b"deu") }
 }
 
-/// Pictures in decode order: sync sample, two leading pictures, then threes of P, B, B. The edit list
-/// brings the first composition to 0.
+/// Pictures in decode order: sync sample, two leading pictures, then threes of P, B, B. The edit
+/// list brings the first composition to 0.
 pub(super) fn composition_pictures(unit: u32) -> i64 {
     let ahead = match unit % 3 {
         0 => 2,

@@ -174,6 +174,13 @@ impl MediaIndex {
         self.units.get(usize::from(track.0))?.get(index)
     }
 
+    /// The first unit of a track whose decode time is at least `ticks` of its media rate; the
+    /// number of units if there is none.
+    #[must_use]
+    pub fn first_decoded_from(&self, track: TrackId, ticks: i64) -> u32 {
+        self.units.get(usize::from(track.0)).map_or(0, |units| units.first_decoded_from(ticks))
+    }
+
     /// The first sync sample at or after `unit` in decode order.
     #[must_use]
     pub fn next_sync(&self, track: TrackId, unit: u32) -> Option<u32> {

@@ -2,8 +2,8 @@
 //!
 //! A unit is a head varint (`bytes << 4 | flags`), followed by what its flags announce: a jump in
 //! the file, a new duration, a new composition offset. Audio takes 2 bytes a unit, video with
-//! reordered pictures 5 to 6. Every [`ANCHOR_UNITS`] units an [`Anchor`] says where the stream can be
-//! entered; durations and composition offsets are predicted from 0 there.
+//! reordered pictures 5 to 6. Every [`ANCHOR_UNITS`] units an [`Anchor`] says where the stream can
+//! be entered; durations and composition offsets are predicted from 0 there.
 
 use super::AccessUnitEntry;
 

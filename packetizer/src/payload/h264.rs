@@ -37,8 +37,8 @@ pub fn write_access_unit<'a, E>(
 /// Whether a NAL unit is sent.
 ///
 /// Access unit delimiters (9) and filler data (12) carry nothing that marker, timestamp and packet
-/// lengths do not say already. Types 0 and 24–31 are no part of a byte stream: ISO 14496-15 uses some
-/// inside files, and a receiver would take them for the packet types of RFC 6184 §5.2.
+/// lengths do not say already. Types 0 and 24–31 are no part of a byte stream: ISO 14496-15 uses
+/// some inside files, and a receiver would take them for the packet types of RFC 6184 §5.2.
 fn travels(nal_unit: &[u8]) -> bool {
     let kept = |kind| !matches!(kind, NalType::DELIMITER | NalType::FILLER | NalType(0 | 24..=31));
     NalType::of(nal_unit).is_some_and(kept)
@@ -79,8 +79,8 @@ fn next_fitting<'a, E>(
     Some(nal_unit)
 }
 
-/// Adds a NAL unit to the aggregation packet and gives the packet's F and NRI bits: F if any has it,
-/// NRI the highest of all (RFC 6184 §5.7).
+/// Adds a NAL unit to the aggregation packet and gives the packet's F and NRI bits: F if any has
+/// it, NRI the highest of all (RFC 6184 §5.7).
 fn push_aggregated(writer: &mut PacketWriter, header: u8, nal_unit: &[u8]) -> u8 {
     #[allow(clippy::cast_possible_truncation, reason = "it fits a packet, whose limit has 16 bits")]
     let length = nal_unit.len() as u16;

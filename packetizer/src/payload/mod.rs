@@ -67,7 +67,7 @@ impl PacketWriter {
 
     /// Makes room for so many bytes more.
     pub fn reserve(&mut self, bytes: usize) {
-        self.bytes.reserve(bytes);
+        self.bytes.reserve_exact(bytes);
     }
 
     /// Everything written so far.

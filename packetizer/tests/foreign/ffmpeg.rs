@@ -1,5 +1,6 @@
 //! ffmpeg's RTSP client, fed over loopback with a presentation description and with images of
-//! interleaved packets as they lie: access units, timestamps, and the clocks of tracks against each other.
+//! interleaved packets as they lie: access units, timestamps, and the clocks of tracks against each
+//! other.
 
 use crate::titles::{Title, numbering, titles};
 use packetizer::image::Framing;

@@ -1,4 +1,5 @@
-//! Packet images read by other people's depacketizers: what comes out is what lies in the container.
+//! Packet images read by other people's depacketizers: what comes out is what lies in the
+//! container.
 
 #![allow(
     clippy::unwrap_used,

@@ -47,8 +47,8 @@ impl Title {
         self.file.get(start..start + unit.bytes as usize)
     }
 
-    /// The units of a track as a depacketizer gives them: H.264 in byte stream format with four-byte
-    /// start codes, without what does not travel.
+    /// The units of a track as a depacketizer gives them: H.264 in byte stream format with
+    /// four-byte start codes, without what does not travel.
     pub(crate) fn delivered(&self, track: TrackId) -> Vec<Vec<u8>> {
         let units = self.units(track);
         let bytes = units.iter().map(|unit| self.bytes(unit).unwrap());

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-/// The folder with the media; `None`, with a line that says so, where it is absent and not required.
+/// The folder with the media; `None`, with a line that says so, where it is absent and not
+/// required.
 pub(crate) fn media_root() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/media");
     if root.is_dir() {

@@ -1,3 +1,6 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| server_fuzz::checks::range_header(data));
+#[path = "../../tests/fuzz/range_header.rs"]
+mod range_header;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| range_header::check(data));

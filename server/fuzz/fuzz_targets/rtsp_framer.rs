@@ -1,3 +1,6 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| server_fuzz::checks::rtsp_framer(data));
+#[path = "../../tests/fuzz/rtsp_framer.rs"]
+mod rtsp_framer;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| rtsp_framer::check(data));

@@ -1,3 +1,6 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| server_fuzz::checks::transport_header(data));
+#[path = "../../tests/fuzz/transport_header.rs"]
+mod transport_header;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| transport_header::check(data));

@@ -2,7 +2,6 @@
 
 use super::Config;
 use super::units::Bytes;
-use crate::shard::operation::BLOCK_BYTES;
 use std::fmt;
 
 /// The parts of [`Config::memory_bytes`].
@@ -12,8 +11,8 @@ pub struct Budget {
     pub index_bytes: u64,
     /// Packet images of one shard.
     pub shard_image_bytes: u64,
-    /// Blocks of one shard's read pool.
-    pub shard_read_blocks: u32,
+    /// One shard's read pool.
+    pub shard_read_bytes: u64,
     /// Shards.
     pub shard_count: u64,
 }
@@ -39,16 +38,9 @@ impl Budget {
         let shard_count = (shard_count as u64).max(1);
         let index_bytes = memory_bytes / INDEX_SHARE;
         let shard_bytes = (memory_bytes - index_bytes) / shard_count;
-        let read_bytes = (shard_bytes / READ_SHARE).clamp(READ_BYTES_MIN, READ_BYTES_MAX);
-        let shard_read_blocks = u32::try_from(read_bytes / BLOCK_BYTES as u64).unwrap_or(u32::MAX);
-        let shard_image_bytes = shard_bytes.saturating_sub(read_bytes);
-        Self { index_bytes, shard_image_bytes, shard_read_blocks, shard_count }
-    }
-
-    /// Bytes of one shard's read pool.
-    #[must_use]
-    pub const fn shard_read_bytes(&self) -> u64 {
-        self.shard_read_blocks as u64 * BLOCK_BYTES as u64
+        let shard_read_bytes = (shard_bytes / READ_SHARE).clamp(READ_BYTES_MIN, READ_BYTES_MAX);
+        let shard_image_bytes = shard_bytes.saturating_sub(shard_read_bytes);
+        Self { index_bytes, shard_image_bytes, shard_read_bytes, shard_count }
     }
 }
 
@@ -69,7 +61,7 @@ impl fmt::Display for Budget {
             mib(self.index_bytes),
             self.shard_count,
             mib(self.shard_image_bytes),
-            mib(self.shard_read_bytes()),
+            mib(self.shard_read_bytes),
         )
     }
 }
@@ -84,11 +76,11 @@ mod tests {
             for per_shard in [SHARD_MEMORY_BYTES_MIN, 100 * MIB + 1, 1 << 31, 1 << 40] {
                 let memory_bytes = per_shard * shard_count as u64;
                 let budget = Budget::of(memory_bytes, shard_count);
-                let shard = budget.shard_image_bytes + budget.shard_read_bytes();
+                let shard = budget.shard_image_bytes + budget.shard_read_bytes;
                 let whole = budget.index_bytes + shard * shard_count as u64;
                 assert!(whole <= memory_bytes && whole > memory_bytes - memory_bytes / 100);
-                assert!(budget.shard_image_bytes > budget.shard_read_bytes());
-                assert!(budget.shard_read_bytes() >= READ_BYTES_MIN);
+                assert!(budget.shard_image_bytes > budget.shard_read_bytes);
+                assert!(budget.shard_read_bytes >= READ_BYTES_MIN);
             }
         }
         let two = Budget::of(2 << 30, 2);

@@ -12,6 +12,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
+use tracing_subscriber::filter::LevelFilter;
 
 /// What is wrong with the configuration: each prints as a sentence that says what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,6 +154,12 @@ impl RawConfig {
     /// [`ConfigError::LogFilter`].
     pub fn check_logs(&self) -> Result<LogConfig, ConfigError> {
         let filter = self.log_level.clone().unwrap_or_else(|| "info".to_owned());
+        // A word that is no level would be taken for a module's name, and silence everything else.
+        let mut words = filter.split(',').filter(|directive| !directive.contains(['=', '[']));
+        if let Some(word) = words.find(|word| word.parse::<LevelFilter>().is_err()) {
+            let why = format!("`{word}` is no level");
+            return Err(ConfigError::LogFilter(filter.clone(), why));
+        }
         match tracing_subscriber::EnvFilter::try_new(&filter) {
             Ok(_) => Ok(LogConfig { filter, format: self.log_format.unwrap_or_default() }),
             Err(error) => Err(ConfigError::LogFilter(filter, error.to_string())),
@@ -453,7 +460,12 @@ mod tests {
         let missing: RawConfig = toml::from_str("media = [\"/nowhere/at/all\"]").unwrap();
         let error = missing.check(&host).unwrap_err().to_string();
         assert!(error.contains("/nowhere/at/all cannot be served"), "{error}");
-        let error = raw("log-level = \"=x=\"").check_logs().unwrap_err().to_string();
-        assert!(error.contains("is no filter"), "{error}");
+        for filter in ["=x=", "debgu", "info,server", "info,server::control=debgu"] {
+            let error = raw(&format!("log-level = \"{filter}\"")).check_logs().unwrap_err();
+            assert!(error.to_string().contains("is no filter"), "{error}");
+        }
+        for filter in ["off", "DEBUG", "warn,server::control=debug", "info,server::shard=off"] {
+            assert!(raw(&format!("log-level = \"{filter}\"")).check_logs().is_ok(), "{filter}");
+        }
     }
 }

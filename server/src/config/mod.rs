@@ -18,7 +18,8 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// What the program needs. Made from what was typed by `RawConfig::check` only, so that it cannot be wrong.
+/// What the program needs. Made from what was typed by `RawConfig::check` only, so that it cannot
+/// be wrong.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where titles come from.

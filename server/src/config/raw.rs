@@ -8,23 +8,23 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-/// The keys. A key that is absent takes its default in [`RawConfig::check`](super::check).
+/// The keys. A key that is absent takes its default in `RawConfig::check`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RawConfig {
     /// Serve the MP4 files below DIR; repeat for more directories.
     ///
     /// A file's URL is rtsp://HOST:PORT/ and its path below DIR. With NAME=DIR the path starts
-    /// with NAME/; one directory may go without a name. Files outside DIR and hidden files are
-    /// never served.
+    /// with NAME/. Where a path fits several directories, the first that has the file serves it.
+    /// Files outside DIR and hidden files are never served.
     #[arg(long, value_name = "[NAME=]DIR", help_heading = "Media")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub media: Option<Vec<MediaRoot>>,
 
-    /// Listen for RTSP there; repeat for more addresses [default: [::]:8554 and 0.0.0.0:8554]
+    /// Listen for RTSP there; repeat for more [default: port 8554 of every address]
     ///
-    /// Port 0 takes a free port, which the log names. Without IPv6 on the machine the default is
-    /// 0.0.0.0:8554 alone.
+    /// `[::]` means every IPv6 address and 0.0.0.0 every IPv4 address; the default is both. Port 0
+    /// takes a free port, which the log names.
     #[arg(long, value_name = "ADDR:PORT", help_heading = "Network")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<Vec<SocketAddr>>,
@@ -106,7 +106,7 @@ pub struct RawConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_timeout: Option<Span>,
 
-    /// How long SIGTERM waits for sessions to end [default: 10s]
+    /// How long sessions may play on after SIGTERM, before they are ended [default: 10s]
     #[arg(long, value_name = "TIME", help_heading = "Limits")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drain_deadline: Option<Span>,

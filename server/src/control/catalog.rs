@@ -252,3 +252,98 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 pub const OPENING_MAX: usize = 64;
 /// Longest name of a title: `PATH_MAX` of Linux.
 const NAME_BYTES_MAX: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::title;
+    use super::*;
+
+    fn catalog(bytes_max: u64) -> Catalog {
+        let root = |name: Option<&str>, directory: &str| MediaRoot {
+            name: name.map(str::to_owned),
+            directory: directory.into(),
+        };
+        let roots = vec![root(Some("films"), "/a"), root(None, "/b"), root(None, "/c")];
+        Catalog::new(roots, bytes_max)
+    }
+
+    #[test]
+    fn names_lead_below_the_roots_and_nowhere_else() {
+        for (name, expected) in [
+            ("x.mp4", vec!["/b/x.mp4", "/c/x.mp4"]),
+            ("films/x.mp4", vec!["/a/x.mp4", "/b/films/x.mp4", "/c/films/x.mp4"]),
+            (
+                "films/deep/x.mp4",
+                vec!["/a/deep/x.mp4", "/b/films/deep/x.mp4", "/c/films/deep/x.mp4"],
+            ),
+            ("films", vec!["/b/films", "/c/films"]),
+            ("a b,c;d.mp4", vec!["/b/a b,c;d.mp4", "/c/a b,c;d.mp4"]),
+            ("", vec![]),
+            ("..", vec![]),
+            ("films/../x.mp4", vec![]),
+            ("films//x.mp4", vec![]),
+            ("/etc/passwd", vec![]),
+            (".hidden", vec![]),
+            ("deep/.hidden/x.mp4", vec![]),
+            ("x\0.mp4", vec![]),
+            ("..\\x.mp4", vec![]),
+        ] {
+            let found = catalog(0).candidates(name);
+            let found: Vec<PathBuf> =
+                found.into_iter().map(|place| place.root.join(place.relative)).collect();
+            assert_eq!(
+                found,
+                expected.into_iter().map(PathBuf::from).collect::<Vec<_>>(),
+                "{name}"
+            );
+        }
+        assert!(catalog(0).candidates(&"x/".repeat(NAME_BYTES_MAX)).is_empty());
+    }
+
+    #[test]
+    fn the_longest_unused_title_makes_room_and_one_that_plays_does_not() {
+        let size = index_bytes(&title("x", 0, false));
+        let mut catalog = catalog(size * 2);
+        let open = |catalog: &mut Catalog, now, name: &str| match catalog.look_up(
+            MonoTime(now),
+            name,
+            ConnectionId(1),
+        ) {
+            Lookup::Open(request) => {
+                let opened = request.cached.unwrap_or_else(|| title(name, now, false));
+                catalog.opened(MonoTime(now), request.token, Ok(opened)).1
+            }
+            Lookup::Ready(title) => Ok(title),
+            Lookup::Opening | Lookup::Refused(_) => panic!("{name}"),
+        };
+        let playing = open(&mut catalog, 1, "a").unwrap();
+        open(&mut catalog, 2, "b").unwrap();
+        open(&mut catalog, 3, "c").unwrap();
+        assert_eq!(catalog.titles.keys().collect::<Vec<_>>(), ["a", "c"], "a plays");
+        let second = open(&mut catalog, 4, "c").unwrap();
+        assert_eq!(open(&mut catalog, 5, "d").unwrap_err(), OpenError::Overloaded);
+        drop(playing);
+        open(&mut catalog, 6, "d").unwrap();
+        assert_eq!(catalog.titles.keys().collect::<Vec<_>>(), ["c", "d"]);
+
+        // A replaced file's old index counts as long as somebody plays it.
+        catalog.retire("c");
+        catalog.retire("d");
+        assert_eq!(catalog.bytes(), size);
+        drop(second);
+        catalog.retire("d");
+        assert_eq!(catalog.bytes(), 0);
+    }
+
+    #[test]
+    fn only_so_many_titles_are_opened_at_once() {
+        let mut catalog = catalog(u64::MAX);
+        for number in 0..OPENING_MAX {
+            let lookup = catalog.look_up(MonoTime(0), &number.to_string(), ConnectionId(1));
+            assert!(matches!(lookup, Lookup::Open(_)));
+        }
+        let lookup = catalog.look_up(MonoTime(0), "more", ConnectionId(1));
+        assert!(matches!(lookup, Lookup::Refused(OpenError::Overloaded)));
+        assert!(matches!(catalog.look_up(MonoTime(0), "7", ConnectionId(2)), Lookup::Opening));
+    }
+}

@@ -1,8 +1,7 @@
 //! What control asks of its shell.
 
 use super::catalog::OpenRequest;
-use crate::mailbox::{Command, ConnectionId};
-use crate::shard::counters::Counters;
+use crate::mailbox::{Command, ConnectionId, Counters};
 use bytes::Bytes;
 use std::net::SocketAddr;
 

@@ -22,7 +22,7 @@ use crate::clock::MonoTime;
 use crate::config::Config;
 use crate::framing::Message;
 use crate::mailbox::{CloseReason, Command, ConnectionId, EndReason, Report, SessionKey, Token};
-use crate::rtsp::{Request, Response, StatusCode};
+use crate::rtsp::{Request, RequestErrorKind, Response, StatusCode};
 use crate::title::SharedTitle;
 use admission::Admission;
 use bytes::Bytes;
@@ -36,7 +36,8 @@ use std::fmt;
 use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tracing::{debug, info};
+use std::time::Duration;
+use tracing::{debug, info, warn};
 
 /// The control thread's state machine.
 pub struct Control {
@@ -52,8 +53,12 @@ pub struct Control {
     shard_count: usize,
     tokens_made: u64,
     sessions_made: u64,
+    /// No new connections and sessions.
+    retiring: bool,
     /// While draining: the shards that have not finished.
     draining: Option<BTreeSet<usize>>,
+    /// When a refused connection was last logged.
+    refusal_logged: Option<MonoTime>,
 }
 
 impl fmt::Debug for Control {
@@ -71,7 +76,7 @@ impl Control {
     /// unpredictable outside of tests.
     #[must_use]
     pub fn new(config: Arc<Config>, shard_count: usize, random: Box<dyn FnMut() -> u128>) -> Self {
-        let index_bytes_max = config.memory_bytes / INDEX_MEMORY_SHARE;
+        let index_bytes_max = config.budget().index_bytes;
         Self {
             admission: Admission::new(&config, shard_count),
             catalog: Catalog::new(config.media.clone(), index_bytes_max),
@@ -84,34 +89,44 @@ impl Control {
             shard_count,
             tokens_made: 0,
             sessions_made: 0,
+            retiring: false,
             draining: None,
+            refusal_logged: None,
         }
     }
 
-    /// A client has connected from `peer` and reached `local`. Returns whether it may stay; if not,
-    /// the shell closes it at once and nothing more is said of it.
-    #[must_use]
+    /// A client has connected from `peer` and reached `local`.
+    ///
+    /// # Errors
+    /// If it may not stay: what the shell sends before it closes the connection, of which nothing
+    /// more is said.
     pub fn connected(
         &mut self,
         now: MonoTime,
         id: ConnectionId,
         peer: SocketAddr,
         local: SocketAddr,
-    ) -> bool {
-        let canonical =
-            |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
+    ) -> Result<(), Bytes> {
+        // Of an IPv6 address the scope stays: a link-local one is reached by it alone.
+        let canonical = |mut address: SocketAddr| {
+            address.set_ip(address.ip().to_canonical());
+            address
+        };
         let (peer, local) = (canonical(peer), canonical(local));
-        if self.draining.is_some() {
-            return false;
+        if self.retiring {
+            return Err(turn_away());
         }
         if let Err(refusal) = self.admission.admit_connection(peer.ip()) {
-            debug!(connection = id.0, %peer, ?refusal, "connection refused");
-            return false;
+            if self.refusal_logged.is_none_or(|logged| now - logged >= REFUSAL_LOG_INTERVAL) {
+                self.refusal_logged = Some(now);
+                warn!(%peer, ?refusal, "connection refused");
+            }
+            return Err(turn_away());
         }
         debug!(connection = id.0, %peer, %local, "connection opened");
         self.connections.insert(id, Connection::new(peer, local));
         self.refresh_deadline(now, id);
-        true
+        Ok(())
     }
 
     /// Whether the shell should read from the connection. While a request of it is under way, the
@@ -196,7 +211,7 @@ impl Control {
             }
             Report::Finished { session } => {
                 if let Some(session) = self.sessions.get_mut(session) {
-                    debug!(session = ?session.id, "range finished");
+                    info!(session = ?session.id, "played to the end of the range");
                     session.state = State::Ready { paused: None };
                 }
             }
@@ -239,8 +254,20 @@ impl Control {
         }
     }
 
-    /// No new sessions from now on; every shard ends its own. [`Effect::Drained`] follows.
+    /// No new connections and sessions from now on; those there are go on.
+    pub fn retire(&mut self) {
+        self.retiring = true;
+    }
+
+    /// Sessions there are.
+    #[must_use]
+    pub fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Nothing new from now on; every shard ends its sessions. [`Effect::Drained`] follows.
     pub fn drain(&mut self, effects: &mut Vec<Effect>) {
+        self.retiring = true;
         if self.draining.is_some() {
             return;
         }
@@ -249,6 +276,12 @@ impl Control {
         effects.extend(
             (0..self.shard_count).map(|shard| Effect::Command { shard, command: Command::Drain }),
         );
+    }
+
+    /// Whether the shard has said that it has drained: its thread ends then.
+    #[must_use]
+    pub fn has_drained(&self, shard: usize) -> bool {
+        self.draining.as_ref().is_some_and(|remaining| !remaining.contains(&shard))
     }
 
     /// Asks every shard for its counters; [`Effect::ShowCounters`] follows for each.
@@ -324,6 +357,15 @@ impl Control {
             Err(error) => {
                 debug!(connection = id.0, %error, "request refused");
                 let reply = Reply::of(Response::new(error.status(), error.cseq));
+                let reply = match error.kind {
+                    // Nothing that it sends next would be RTSP, and it waits for the end.
+                    RequestErrorKind::Http => reply.then(AfterReply::Close),
+                    RequestErrorKind::RequestLine
+                    | RequestErrorKind::Head
+                    | RequestErrorKind::Version
+                    | RequestErrorKind::Url(_)
+                    | RequestErrorKind::CSeq => reply,
+                };
                 self.reply(id, reply, effects);
             }
         }
@@ -389,7 +431,6 @@ impl Control {
 
     fn start(&self, key: SessionKey, effects: &mut Vec<Effect>) {
         if let Some(session) = self.sessions.get(key) {
-            info!(session = ?session.id, title = session.title.name, "playing");
             let command = Command::Start { session: key };
             effects.push(Effect::Command { shard: session.shard, command });
         }
@@ -452,10 +493,15 @@ impl Control {
                 connection.carries.remove(&key);
             }
         }
-        if let Some(connection) = self.connections.get_mut(&session.connection) {
+        self.detach(now, key, session.connection);
+    }
+
+    /// A session no longer lets the connection be idle.
+    fn detach(&mut self, now: MonoTime, key: SessionKey, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(&id) {
             connection.sessions.remove(&key);
             if connection.wants_read() {
-                self.refresh_deadline(now, session.connection);
+                self.refresh_deadline(now, id);
             }
         }
     }
@@ -463,8 +509,10 @@ impl Control {
     fn drained(&mut self, shard: usize, effects: &mut Vec<Effect>) {
         let Some(remaining) = &mut self.draining else { return };
         if remaining.remove(&shard) && remaining.is_empty() {
-            let open: Vec<ConnectionId> = self.connections.keys().copied().collect();
-            for id in open {
+            // The shards have closed theirs.
+            let ours = self.connections.iter().filter(|(_, it)| it.home == Home::Control);
+            let ours: Vec<ConnectionId> = ours.map(|(id, _)| *id).collect();
+            for id in ours {
                 self.close(id, effects);
             }
             effects.push(Effect::Drained);
@@ -475,6 +523,11 @@ impl Control {
         self.tokens_made += 1;
         Token(self.tokens_made)
     }
+}
+
+/// What a client is told that is too many. It has asked nothing yet, so there is no CSeq.
+fn turn_away() -> Bytes {
+    Response::new(StatusCode::SERVICE_UNAVAILABLE, None).into_bytes()
 }
 
 fn log_adopted_closed(connection: ConnectionId, reason: CloseReason) {
@@ -501,6 +554,6 @@ fn describe_end(reason: EndReason) -> String {
     }
 }
 
-/// Indexes may take this share of the memory, one in so many parts; images and read pools have the
-/// rest.
-const INDEX_MEMORY_SHARE: u64 = 4;
+/// Refused connections are logged no more often, because whoever floods the server would flood
+/// its log.
+const REFUSAL_LOG_INTERVAL: Duration = Duration::from_secs(1);

@@ -190,10 +190,14 @@ impl Bench {
         bench
     }
 
+    /// Whether the client may stay; if not, it is told.
     pub(super) fn connect(&mut self, id: ConnectionId, peer: &str) -> bool {
         let peer: SocketAddr = peer.parse().unwrap();
         let local = "192.0.2.100:8554".parse().unwrap();
-        self.control.connected(self.now, id, peer, local)
+        let connected = self.control.connected(self.now, id, peer, local);
+        connected
+            .inspect_err(|told| assert!(told.starts_with(b"RTSP/1.0 503 Service Unavailable\r\n")))
+            .is_ok()
     }
 
     /// Tells control something, and does what it says.

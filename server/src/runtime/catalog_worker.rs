@@ -65,10 +65,17 @@ impl CatalogWorker {
 
 /// Opens the first candidate that is there.
 fn open(request: &OpenRequest, sources_opened: &mut u64) -> Result<SharedTitle, OpenError> {
+    let mut failure = None;
     for candidate in &request.candidates {
-        let Some(path) = resolve(candidate) else { continue };
-        let metadata =
-            fs::metadata(&path).map_err(|error| OpenError::Unreadable(error.to_string()))?;
+        let path = match resolve(candidate) {
+            Ok(Some(path)) => path,
+            Ok(None) => continue,
+            Err(error) => {
+                failure = failure.or(Some(error));
+                continue;
+            }
+        };
+        let metadata = fs::metadata(&path).map_err(|error| unreadable(&error))?;
         if !metadata.is_file() {
             continue;
         }
@@ -83,21 +90,34 @@ fn open(request: &OpenRequest, sources_opened: &mut u64) -> Result<SharedTitle, 
         *sources_opened += 1;
         return Ok(Arc::new(title));
     }
-    Err(OpenError::NotFound)
+    Err(failure.unwrap_or(OpenError::NotFound))
 }
 
 /// The candidate's file, if there is one and it lies below its root by visible names only,
-/// symbolic links resolved.
-fn resolve(candidate: &Candidate) -> Option<PathBuf> {
-    let root = candidate.root.canonicalize().ok()?;
-    let path = root.join(&candidate.relative).canonicalize().ok()?;
-    let below = path.strip_prefix(&root).ok()?;
+/// symbolic links resolved. Fails if that cannot be known: the root is gone, or a directory may not
+/// be searched.
+fn resolve(candidate: &Candidate) -> Result<Option<PathBuf>, OpenError> {
+    let root = candidate.root.canonicalize().map_err(|error| unreadable(&error))?;
+    let path = match root.join(&candidate.relative).canonicalize() {
+        Ok(path) => path,
+        Err(error) if ABSENT.contains(&error.raw_os_error()) => return Ok(None),
+        Err(error) => return Err(unreadable(&error)),
+    };
+    let Ok(below) = path.strip_prefix(&root) else { return Ok(None) };
     let is_hidden = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(b".");
-    (!below.iter().any(is_hidden)).then_some(path)
+    Ok((!below.iter().any(is_hidden)).then_some(path))
+}
+
+/// What the kernel says of a name that no file has, or can have.
+const ABSENT: [Option<i32>; 4] =
+    [Some(libc::ENOENT), Some(libc::ENOTDIR), Some(libc::ELOOP), Some(libc::ENAMETOOLONG)];
+
+fn unreadable(error: &io::Error) -> OpenError {
+    OpenError::Unreadable(error.to_string())
 }
 
 fn open_title(name: &str, path: &Path, source: ByteSourceId) -> Result<Title, OpenError> {
-    let unreadable = |error: io::Error| OpenError::Unreadable(error.to_string());
+    let unreadable = |error: io::Error| unreadable(&error);
     let file = open_media(path).map_err(unreadable)?;
     // Headers lie anywhere and have any length, so they are read through the page cache.
     let headers = File::open(path).map_err(unreadable)?;
@@ -172,10 +192,11 @@ mod tests {
             ("loop.mp4", false),
             ("missing.mp4", false),
             ("plain.mp4/below", false),
+            (&"x".repeat(300), false),
             ("../outside.mp4", false),
         ] {
             let candidate = Candidate { root: root.clone(), relative: relative.into() };
-            assert_eq!(resolve(&candidate).is_some(), is_found, "{relative}");
+            assert_eq!(resolve(&candidate).unwrap().is_some(), is_found, "{relative}");
         }
         let is_open = |relative: &str| {
             let candidates = vec![Candidate { root: root.clone(), relative: relative.into() }];
@@ -184,5 +205,19 @@ mod tests {
         };
         assert_eq!(is_open("directory.mp4").unwrap_err(), OpenError::NotFound);
         assert!(matches!(is_open("plain.mp4").unwrap_err(), OpenError::NotPlayable(_)));
+    }
+
+    #[test]
+    fn a_root_that_is_gone_is_no_missing_title_unless_another_has_it() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("plain.mp4"), b"x").unwrap();
+        let gone = Candidate { root: "/nowhere/at/all".into(), relative: "plain.mp4".into() };
+        let here = Candidate { root: directory.path().to_owned(), relative: "plain.mp4".into() };
+        let open = |candidates: &[Candidate]| {
+            let (name, candidates) = ("plain.mp4".to_owned(), candidates.to_vec());
+            open(&OpenRequest { token: OpenToken(0), name, candidates, cached: None }, &mut 0)
+        };
+        assert!(matches!(open(std::slice::from_ref(&gone)).unwrap_err(), OpenError::Unreadable(_)));
+        assert!(matches!(open(&[gone, here]).unwrap_err(), OpenError::NotPlayable(_)));
     }
 }

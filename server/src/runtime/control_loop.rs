@@ -28,7 +28,9 @@ use tracing::{error, info, warn};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Signal {
-    /// Drain and end. So does the end of the stream.
+    /// Let nothing new in, and end with the last session or at the drain deadline.
+    Retire = b'r',
+    /// End every session, and then the program. So does the end of the stream.
     Drain = b'd',
     /// Log every shard's counters.
     ShowCounters = b'c',
@@ -85,7 +87,7 @@ pub fn run(
         backlogs: RefCell::new(shards.iter().map(|_| VecDeque::new()).collect()),
         shards,
         worker,
-        drain_began: Notify::new(),
+        ending_began: Notify::new(),
         finished: Notify::new(),
         stage: Cell::new(Stage::Serving),
     });
@@ -108,7 +110,7 @@ pub(super) struct Shell {
     /// way.
     backlogs: RefCell<Vec<VecDeque<Command>>>,
     worker: CatalogWorker,
-    drain_began: Notify,
+    ending_began: Notify,
     finished: Notify,
     stage: Cell<Stage>,
 }
@@ -117,6 +119,9 @@ pub(super) struct Shell {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Serving,
+    /// Nothing new; sessions may play on until the drain deadline.
+    Retiring,
+    /// Shards end their sessions.
     Draining,
     Finished,
     /// A shard has ended by itself, which it must not.
@@ -130,6 +135,9 @@ impl Shell {
         input(&mut self.control.borrow_mut(), self.clock.now(), &mut effects);
         for effect in effects {
             self.perform(effect);
+        }
+        if self.stage.get() == Stage::Retiring && self.control.borrow().session_count() == 0 {
+            self.drain();
         }
     }
 
@@ -158,7 +166,7 @@ impl Shell {
             }
             Effect::Command { shard, command } => self.send(shard, command),
             Effect::OpenTitle(request) => self.worker.ask(request),
-            Effect::ShowCounters { shard, counters } => info!(shard, ?counters, "counters"),
+            Effect::ShowCounters { shard, counters } => info!("shard {shard}:\n{counters}"),
             Effect::Drained => self.finish(Stage::Finished),
         }
     }
@@ -197,7 +205,7 @@ impl Shell {
         }
     }
 
-    /// Lets a connection in; the drop of the stream closes it if control does not want it.
+    /// Lets a connection in, or says why not; the drop of the stream closes it then.
     fn accept(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
         let local = SockRef::from(&socket_of(&stream)).local_addr();
         let Some(local) = local.ok().and_then(|local| local.as_socket()) else { return };
@@ -205,10 +213,17 @@ impl Shell {
         let _ = stream.set_nodelay(true);
         let id = ConnectionId(self.connections_made.get());
         self.connections_made.set(id.0 + 1);
-        if self.control.borrow_mut().connected(self.clock.now(), id, peer, local) {
-            let slot = Rc::new(ConnectionSlot::new(stream));
-            self.connections.borrow_mut().insert(id, Rc::clone(&slot));
-            tokio_uring::spawn(serve(Rc::clone(self), id, slot));
+        let connected = self.control.borrow_mut().connected(self.clock.now(), id, peer, local);
+        match connected {
+            Ok(()) => {
+                let slot = Rc::new(ConnectionSlot::new(stream));
+                self.connections.borrow_mut().insert(id, Rc::clone(&slot));
+                tokio_uring::spawn(serve(Rc::clone(self), id, slot));
+            }
+            Err(refusal) => {
+                // The socket is new: it takes this at once, or has failed.
+                let _ = SockRef::from(&socket_of(&stream)).send(&refusal);
+            }
         }
     }
 
@@ -218,28 +233,40 @@ impl Shell {
             self.drive(|control, now, effects| control.title_opened(now, token, result, effects));
         }
         for (shard, end) in self.shards.iter().enumerate() {
+            // Looked at before the last reports are taken: one of them may say that it was right.
+            let has_ended = end.is_closed();
             while let Some(report) = end.receive() {
                 self.drive(|control, now, effects| control.report(now, shard, report, effects));
             }
             self.flush(shard);
-            if end.is_closed() && matches!(self.stage.get(), Stage::Serving | Stage::Draining) {
-                error!(shard, "shard has ended");
+            if has_ended && !self.is_finished() && !self.control.borrow().has_drained(shard) {
+                error!(shard, "shard has ended by itself");
                 self.finish(Stage::Failed);
             }
         }
     }
 
-    fn drain(&self) {
+    /// Begins to end: nothing new is let in, and with the last session the server ends.
+    fn retire(&self) {
         if self.stage.get() == Stage::Serving {
+            self.stage.set(Stage::Retiring);
+            self.ending_began.notify_one();
+            self.drive(|control, _, _| control.retire());
+        }
+    }
+
+    /// Ends every session.
+    fn drain(&self) {
+        if matches!(self.stage.get(), Stage::Serving | Stage::Retiring) {
             self.stage.set(Stage::Draining);
+            self.ending_began.notify_one();
             self.drive(|control, _, effects| control.drain(effects));
-            self.drain_began.notify_one();
         }
     }
 
     fn finish(&self, stage: Stage) {
         self.stage.set(stage);
-        self.drain_began.notify_one();
+        self.ending_began.notify_one();
         self.finished.notify_one();
     }
 
@@ -266,7 +293,7 @@ async fn serve_until_drained(
     let listening = tokio_uring::spawn(read_signals(Rc::clone(&shell), signals));
     let ticking = tokio_uring::spawn(tick(Rc::clone(&shell)));
 
-    shell.drain_began.notified().await;
+    shell.ending_began.notified().await;
     for listener in &listeners {
         // Completes the accept in flight.
         SockRef::from(listener).shutdown(Shutdown::Both)?;
@@ -274,8 +301,11 @@ async fn serve_until_drained(
     join(accepting).await;
     // A timer and a notification are no operations of the ring: they may be dropped.
     if tokio::time::timeout(drain_deadline, shell.finished.notified()).await.is_err() {
-        warn!("the drain exceeded its deadline");
-        shell.finish(Stage::Finished);
+        shell.drain();
+        if tokio::time::timeout(BYE_DEADLINE, shell.finished.notified()).await.is_err() {
+            warn!("a shard did not end its sessions in time");
+            shell.finish(Stage::Finished);
+        }
     }
     let open: Vec<_> = shell.connections.borrow().values().cloned().collect();
     for slot in open {
@@ -339,6 +369,7 @@ async fn read_signals(shell: Rc<Shell>, signals: UnixStream) {
             Ok(_) if byte[0] == Signal::ShowCounters as u8 => {
                 shell.drive(|control, _, effects| control.snapshot(effects));
             }
+            Ok(_) if byte[0] == Signal::Retire as u8 => shell.retire(),
             Ok(_) => shell.drain(),
         }
     }
@@ -374,5 +405,7 @@ const LISTEN_BACKLOG: i32 = 4096;
 const TICK_INTERVAL: Duration = Duration::from_millis(100);
 /// How long to wait when no connection can be accepted.
 const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(100);
+/// How long shards may take to end their sessions.
+const BYE_DEADLINE: Duration = Duration::from_secs(5);
 /// How often to look whether all connections have closed, at the end.
 const CLOSE_CHECK_INTERVAL: Duration = Duration::from_millis(1);

@@ -4,8 +4,13 @@ mod affinity;
 mod catalog_worker;
 mod connection_task;
 pub mod control_loop;
+pub mod logs;
 pub mod mailbox_queue;
 pub mod probe;
+pub mod sample;
+mod serve;
 pub mod shard_loop;
+mod signals;
 
 pub use affinity::pin_current_thread;
+pub use serve::{ServeError, serve};

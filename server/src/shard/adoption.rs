@@ -42,7 +42,7 @@ impl Shard {
         self.connection_slots.insert(adopted.id, slot);
         let (connection, id, socket) = (slot, adopted.id, adopted.socket);
         operations.push(Operation::OpenConnection { connection, id, socket });
-        for stream in self.carried_streams(adopted.id) {
+        for stream in self.carried_streams(adopted.id).collect::<Vec<_>>() {
             if let Transport::Interleaved { slot: known, .. } = &mut self.streams[stream].transport
             {
                 *known = Some(slot);
@@ -62,7 +62,7 @@ impl Shard {
         operations: &mut Vec<Operation>,
     ) {
         let Some(&slot) = self.connection_slots.get(&id) else {
-            return self.let_go(now, start);
+            return self.reply_written(now, start);
         };
         let connection = &mut self.connections[slot.0 as usize];
         connection.push(bytes);
@@ -111,7 +111,8 @@ impl Shard {
         let connection = &mut self.connections[slot.0 as usize];
         connection.blocked = false;
         self.dirty.push(slot);
-        for stream in self.carried_streams(self.connections[slot.0 as usize].id) {
+        let id = connection.id;
+        for stream in self.carried_streams(id).collect::<Vec<_>>() {
             if self.streams[stream].delivery == Delivery::Blocked {
                 self.schedule_stream(stream, now);
             }
@@ -153,7 +154,7 @@ impl Shard {
     }
 
     fn frame_received(&mut self, now: MonoTime, id: ConnectionId, channel: u8, payload: &[u8]) {
-        let stream = self.carried_streams(id).into_iter().find(|stream| {
+        let stream = self.carried_streams(id).find(|stream| {
             matches!(self.streams[*stream].transport,
                 Transport::Interleaved { rtcp_channel, .. } if rtcp_channel == channel)
         });
@@ -183,7 +184,7 @@ impl Shard {
                 for mark in reached {
                     match mark {
                         Mark::Answered => self.answered.push(slot),
-                        Mark::Start(session) => self.let_go(now, Some(session)),
+                        Mark::Start(session) => self.reply_written(now, Some(session)),
                         Mark::Close => self.closing.push((slot, CloseReason::Server)),
                     }
                 }
@@ -196,7 +197,7 @@ impl Shard {
     }
 
     /// A reply to PLAY is written, or nobody is left to read it: the session's packets may go.
-    fn let_go(&mut self, now: MonoTime, session: Option<SessionKey>) {
+    fn reply_written(&mut self, now: MonoTime, session: Option<SessionKey>) {
         match session {
             Some(session) if self.session_slots.contains_key(&session) => self.start(now, session),
             Some(session) => self.reports.push_back(Report::ReplyWritten { session }),
@@ -269,7 +270,7 @@ impl Shard {
         }
         for (_, mark) in connection.marks {
             match mark {
-                Mark::Start(session) => self.let_go(now, Some(session)),
+                Mark::Start(session) => self.reply_written(now, Some(session)),
                 Mark::Answered | Mark::Close => {}
             }
         }
@@ -279,10 +280,10 @@ impl Shard {
     }
 
     /// The streams that go through a connection.
-    fn carried_streams(&self, id: ConnectionId) -> Vec<usize> {
+    fn carried_streams(&self, id: ConnectionId) -> impl Iterator<Item = usize> + '_ {
         let sessions = self.carried.get(&id).into_iter().flatten();
         let slots = sessions.filter_map(|key| self.session_slots.get(key));
-        let is_carried = |stream: &usize| self.streams[*stream].is_carried_by(id);
-        slots.flat_map(|slot| self.sessions[*slot].streams.clone()).filter(is_carried).collect()
+        let is_carried = move |stream: &usize| self.streams[*stream].is_carried_by(id);
+        slots.flat_map(|slot| &self.sessions[*slot].streams).copied().filter(is_carried)
     }
 }

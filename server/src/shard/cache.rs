@@ -8,10 +8,12 @@ use super::operation::SourceSlot;
 use packetizer::image::{Framing, ImageStorage, PacketImage, PayloadClass};
 use packetizer::index::{SegmentId, TrackId};
 use slab::Slab;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
-/// Recycled buffers kept for the next image.
+/// Recycled buffers kept for the next images, beside the budget.
 const SPARE_MAX: usize = 8;
+/// Bytes of one of them: images of access units too large for a segment are rare.
+const SPARE_BYTES_MAX: usize = 1 << 20;
 
 /// What an image shows. The source stands for (title, generation): a replaced file is another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,7 +58,7 @@ pub(super) struct ImageCache {
     stamp: u64,
     bytes: usize,
     bytes_max: usize,
-    spare: Vec<ImageStorage>,
+    spare: VecDeque<ImageStorage>,
 }
 
 impl ImageCache {
@@ -69,7 +71,7 @@ impl ImageCache {
             stamp: 0,
             bytes: 0,
             bytes_max,
-            spare: Vec::new(),
+            spare: VecDeque::new(),
         }
     }
 
@@ -161,9 +163,12 @@ impl ImageCache {
         }
     }
 
-    /// Buffers for the next image, of an evicted one if there is.
-    pub(super) fn storage(&mut self) -> ImageStorage {
-        self.spare.pop().unwrap_or_default()
+    /// Buffers for an image of about so many bytes, of an evicted one if there is one of that size:
+    /// in much larger ones, small images would use up the budget of large ones.
+    pub(super) fn storage(&mut self, bytes: usize) -> ImageStorage {
+        let fits = |storage: &ImageStorage| (bytes..=2 * bytes).contains(&storage.bytes.capacity());
+        let spare = self.spare.iter().position(fits);
+        spare.and_then(|spare| self.spare.remove(spare)).unwrap_or_default()
     }
 
     /// Bytes of all ready images.
@@ -191,8 +196,10 @@ impl ImageCache {
         self.slots.remove(&entry.key);
         let State::Ready(image) = entry.state else { panic!("a loading image stood unheld") };
         self.bytes -= image_bytes(&image);
-        if self.spare.len() < SPARE_MAX {
-            self.spare.push(image.into_storage());
+        let storage = image.into_storage();
+        if storage.bytes.capacity() <= SPARE_BYTES_MAX {
+            self.spare.truncate(SPARE_MAX - 1);
+            self.spare.push_front(storage);
         }
     }
 }
@@ -200,4 +207,46 @@ impl ImageCache {
 /// What an image costs.
 fn image_bytes(image: &PacketImage) -> usize {
     image.memory_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use packetizer::image::Numbering;
+    use packetizer::rtp::Ssrc;
+
+    fn image(storage: ImageStorage, bytes: usize) -> PacketImage {
+        let ImageStorage { bytes: mut memory, trains } = storage;
+        memory.clear();
+        memory.resize(bytes, 0);
+        PacketImage {
+            bytes: memory,
+            trains,
+            numbering: Numbering { ssrc: Ssrc(0), sequence: 0, timestamp_zero: 0, channel: 0 },
+            framing: Framing::Datagram,
+            packet_count: 0,
+            segment: SegmentId(0),
+            track: TrackId(0),
+        }
+    }
+
+    #[test]
+    fn small_images_do_not_take_the_memory_of_large_ones() {
+        let mut cache = ImageCache::new(1_000_000);
+        let class = PayloadClass { packet_bytes_max: 1400 };
+        for segment in 0..50 {
+            for (track, bytes) in [(0, 200_000), (1, 20_000)] {
+                let (segment, track) = (SegmentId(segment), TrackId(track));
+                let framing = Framing::Datagram;
+                let key = ImageKey { source: SourceSlot(0), segment, track, class, framing };
+                assert!(cache.make_room(bytes));
+                let slot = cache.begin(key);
+                let storage = cache.storage(bytes);
+                cache.complete(slot, image(storage, bytes));
+            }
+        }
+        assert!(cache.bytes() <= 1_000_000, "{} bytes", cache.bytes());
+        let small = cache.entries.iter().filter(|(_, entry)| entry.key.track == TrackId(1));
+        assert!(small.count() >= 4);
+    }
 }

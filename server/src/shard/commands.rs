@@ -160,6 +160,7 @@ impl Shard {
             next_segment: None,
             delivery: Delivery::Idle,
             timestamp_high: None,
+            due_sent: None,
             packets_sent: 0,
             octets_sent: 0,
             reception: None,

@@ -55,6 +55,15 @@ impl Connection {
         self.pending.extend_from_slice(bytes);
     }
 
+    /// Puts the rest of a packet that went half before everything that is queued: it must follow at
+    /// once, whatever was queued while the packet was on its way.
+    pub(super) fn push_rest(&mut self, rest: &[u8]) {
+        self.pending.splice(..0, rest.iter().copied());
+        for (position, _) in &mut self.marks {
+            *position += rest.len();
+        }
+    }
+
     /// Remembers what to do when everything queued so far has gone.
     pub(super) fn mark(&mut self, mark: Mark) {
         self.marks.push_back((self.pending.len(), mark));

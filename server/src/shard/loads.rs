@@ -236,7 +236,7 @@ impl Shard {
         if !self.cache.make_room(bytes + self.loads.bytes) {
             return None;
         }
-        let fits = parts.iter().all(|part| self.loads.pool.could_hold(part.bytes));
+        let fits = self.loads.pool.could_hold(parts.iter().map(|part| part.bytes));
         let images = wanted
             .into_iter()
             .map(|(key, sibling)| (key.track, self.cache.begin(key), sibling))
@@ -314,12 +314,16 @@ impl Shard {
             numbering: self.expected_numbering(stream, track, image),
         };
         let unit_bytes = |unit: &AccessUnitEntry| {
-            let part = load.parts.iter().find(|part| part.holds(unit))?;
+            // Parts are disjoint and sorted, and a hostile file has many.
+            let behind = load.parts.partition_point(|part| part.extent.offset <= unit.offset);
+            let part = load.parts[..behind].last().filter(|part| part.holds(unit))?;
             let bytes = memory.bytes(part.blocks?, part.bytes);
             let start = usize::try_from(unit.offset - part.offset).ok()?;
             bytes.get(start..start + unit.bytes as usize)
         };
-        let built = PacketImage::build(request, unit_bytes, self.cache.storage());
+        let units = title.index.units(track, load.segment);
+        let bytes = units.map(|unit| unit.bytes as usize).sum();
+        let built = PacketImage::build(request, unit_bytes, self.cache.storage(bytes));
         self.counters.images_built += u64::from(built.is_ok());
         built
     }

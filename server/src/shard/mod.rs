@@ -5,6 +5,7 @@
 //! [`Shard::sent`], perform the operations, wait until [`Shard::deadline`].
 
 mod adoption;
+mod batch;
 mod cache;
 mod commands;
 mod connection;
@@ -17,19 +18,22 @@ mod pairs;
 mod play;
 mod pool;
 mod reports;
+mod sent;
 mod session;
 mod sources;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod wheel;
 
 use crate::clock::{MonoTime, Wallclock};
 use crate::limits::{SHARD_READS_MAX, SHARD_SOURCES_MAX, TURN_TRAINS_MAX};
 use crate::mailbox::{CloseReason, ConnectionId, Report, SessionKey};
+use batch::{Cargo, Shipment};
 use cache::{ImageCache, ImageSlot};
 use connection::Connection;
 use counters::Counters;
-use delivery::{Cargo, Shipment};
 use egress::{Egress, Piece};
 use loads::Loads;
 use operation::{ConnectionSlot, Operation};
@@ -89,8 +93,8 @@ pub struct Shard {
     /// Connections to close once the batch is accounted for.
     closing: Vec<(ConnectionSlot, CloseReason)>,
     wheel: Wheel,
-    /// Streams' timers that are due and not handled yet.
-    due: VecDeque<TimerId>,
+    /// Streams whose timers are due and not handled yet.
+    due: VecDeque<usize>,
     due_scratch: Vec<TimerId>,
     /// When connections and titles are next looked over.
     sweep_at: MonoTime,
@@ -146,16 +150,12 @@ impl Shard {
     /// Does what is due: fills the egress batch, up to a turn's worth, and pushes operations.
     pub fn advance(&mut self, now: MonoTime, operations: &mut Vec<Operation>) {
         self.finish_unreadable(now);
-        self.wheel.advance(now, &mut self.due_scratch);
-        let mut due = std::mem::take(&mut self.due_scratch);
-        for timer in due.drain(..) {
-            // A report counts what the kernel has taken, so it goes before the batch's packets.
-            match self.session_of(timer) {
-                Some(session) => self.session_due(now, session),
-                None => self.due.push_back(timer),
-            }
+        if now >= self.sweep_at {
+            self.sweep_at = now + SWEEP_INTERVAL;
+            self.sweep_connections(now, operations);
+            self.close_idle_sources(now, operations);
         }
-        self.due_scratch = due;
+        self.take_due(now);
         let mut dirty = std::mem::take(&mut self.dirty);
         for slot in dirty.drain(..) {
             if self.connections.contains(slot.0 as usize) {
@@ -163,17 +163,11 @@ impl Shard {
             }
         }
         self.dirty = dirty;
-        while self.egress.entries.len() < TURN_TRAINS_MAX {
-            let Some(timer) = self.due.pop_front() else { break };
-            // Its session may have ended since it was due.
-            if let Some(stream) = self.stream_of(timer) {
+        while self.shipments.len() < TURN_TRAINS_MAX {
+            let Some(stream) = self.due.pop_front() else { break };
+            if self.streams.contains(stream) {
                 self.stream_due(now, stream, operations);
             }
-        }
-        if now >= self.sweep_at {
-            self.sweep_at = now + SWEEP_INTERVAL;
-            self.sweep_connections(now, operations);
-            self.close_idle_sources(now, operations);
         }
     }
 
@@ -254,14 +248,21 @@ impl Shard {
         }
     }
 
-    /// The session whose timer it is; `None` for a stream's.
-    const fn session_of(&self, timer: TimerId) -> Option<usize> {
-        if timer.0 < self.config.sessions_max { Some(timer.0 as usize) } else { None }
-    }
-
-    fn stream_of(&self, timer: TimerId) -> Option<usize> {
-        let stream = (timer.0 - self.config.sessions_max) as usize;
-        self.streams.contains(stream).then_some(stream)
+    /// Handles the sessions whose timers are due and queues the streams. Sessions come before any
+    /// stream fills the batch, because one that ends takes its streams and their images along.
+    fn take_due(&mut self, now: MonoTime) {
+        let mut due = std::mem::take(&mut self.due_scratch);
+        self.wheel.advance(now, &mut due);
+        for timer in due.drain(..) {
+            match timer.0.checked_sub(self.config.sessions_max) {
+                Some(stream) => self.due.push_back(stream as usize),
+                None if self.sessions.contains(timer.0 as usize) => {
+                    self.session_due(now, timer.0 as usize);
+                }
+                None => {}
+            }
+        }
+        self.due_scratch = due;
     }
 
     fn session_timer(&self, session: usize) -> TimerId {

@@ -124,8 +124,8 @@ pub trait BlockMemory {
     fn bytes(&self, run: BlockRun, bytes: u32) -> &[u8];
 }
 
-/// How one entry of the egress batch ended. When an entry of a socket ends `Full`, or a stream entry
-/// with fewer bytes than it has, all later entries of that socket in the batch end `Full`.
+/// How one entry of the egress batch ended. When an entry of a socket ends `Full`, or a stream
+/// entry with fewer bytes than it has, all later entries of that socket in the batch end `Full`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendResult {
     /// The kernel took this many bytes: all of a datagram entry, at least one of a stream entry.

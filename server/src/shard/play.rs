@@ -23,9 +23,9 @@ impl Shard {
         self.sessions[session].heard = now;
         match (cue, self.sessions[session].state) {
             (Some(cue), _) => self.seek(now, session, &cue),
-            (None, State::Paused(position)) => match self.join(session, position) {
+            (None, State::Paused { due }) => match self.join(session, due) {
                 Some(cue) => self.seek(now, session, &cue),
-                None => self.resume(now, session, position),
+                None => self.resume(now, session, due),
             },
             (None, State::Init | State::Finished) => {
                 let cue = self.whole(session)?;
@@ -68,15 +68,17 @@ impl Shard {
     pub(super) fn pause(&mut self, now: MonoTime, key: SessionKey) -> Option<Npt> {
         let &slot = self.session_slots.get(&key)?;
         self.sessions[slot].heard = now;
-        let position = match self.sessions[slot].state {
-            State::Playing => self.sessions[slot].timeline().position(now),
-            State::Cued => self.sessions[slot].timeline().start,
-            State::Paused(position) => position,
-            State::Finished => self.sessions[slot].timeline().end,
-            State::Init => Npt::ZERO,
+        let session = &self.sessions[slot];
+        let due = match session.state {
+            State::Init => return Some(Npt::ZERO),
+            State::Finished => return Some(session.timeline().end),
+            State::Paused { due } => due,
+            State::Playing => self.due_sent(now, slot),
+            State::Cued => session.timeline().due_zero,
         };
-        if matches!(self.sessions[slot].state, State::Playing | State::Cued) {
-            self.sessions[slot].state = State::Paused(position);
+        let position = session.timeline().within(due);
+        if matches!(session.state, State::Playing | State::Cued) {
+            self.sessions[slot].state = State::Paused { due };
             self.sessions[slot].report_at = None;
             for index in 0..self.sessions[slot].streams.len() {
                 let stream = self.sessions[slot].streams[index];
@@ -85,6 +87,19 @@ impl Shard {
         }
         self.schedule_session(slot);
         Some(position)
+    }
+
+    /// The presentation time until which everything has left: that of now, unless a reader has
+    /// stopped or an image is still to come.
+    fn due_sent(&self, now: MonoTime, slot: usize) -> i64 {
+        let session = &self.sessions[slot];
+        let timeline = session.timeline();
+        let streams = session.streams.iter().map(|stream| &self.streams[*stream]);
+        let held_up = streams.filter(|stream| {
+            matches!(stream.delivery, Delivery::Blocked | Delivery::AwaitingImage)
+        });
+        let sent = held_up.map(|stream| stream.due_sent.unwrap_or(timeline.due_zero)).min();
+        sent.map_or(i64::MAX, |due| due.max(timeline.due_zero)).min(timeline.due_at(now))
     }
 
     /// A stream's range is over and shown: says BYE, and when it was the last, tells control.
@@ -115,14 +130,15 @@ impl Shard {
 
     /// The cue by which streams that were set up since the pause join the others; `None` when there
     /// are none.
-    fn join(&self, session: usize, position: Npt) -> Option<Cue> {
+    fn join(&self, session: usize, due: i64) -> Option<Cue> {
         let session = &self.sessions[session];
         let is_new = |stream: &usize| self.streams[*stream].extract == Extract::default();
         if !session.streams.iter().any(is_new) {
             return None;
         }
         let index = &self.sources.title(session.source).index;
-        index.cue(self.tracks(session), position, Some(session.timeline().end))
+        let timeline = session.timeline();
+        index.cue(self.tracks(session), timeline.within(due), Some(timeline.end))
     }
 
     fn tracks(&self, session: &Session) -> TrackSet {
@@ -137,6 +153,7 @@ impl Shard {
             self.wheel.cancel(self.stream_timer(stream));
             self.streams[stream].delivery = Delivery::Idle;
             self.streams[stream].timestamp_high = None;
+            self.streams[stream].due_sent = None;
             let extract = self.extract(stream, cue);
             self.move_stream(stream, extract);
         }
@@ -147,16 +164,14 @@ impl Shard {
         self.sessions[slot].state = State::Cued;
     }
 
-    /// Goes on at the first unit that was not sent, on the media clock of now.
-    fn resume(&mut self, now: MonoTime, slot: usize, position: Npt) {
+    /// Goes on at the first unit that was not sent, on the media clock of now. The range starts at
+    /// that unit's decode time, so that none of it is composed before its start.
+    fn resume(&mut self, now: MonoTime, slot: usize, due: i64) {
         let timeline = *self.sessions[slot].timeline();
-        let media_start = timeline.media_now(now);
-        // What was due when it stopped is due when it starts.
-        let into = i64::try_from(position.nanos() - timeline.start.nanos()).unwrap_or(0);
-        let due_zero = timeline.due_zero + into;
+        let (start, media_start) = (timeline.within(due), timeline.media_now(now));
         self.sessions[slot].timeline =
-            Some(Timeline { start: position, media_start, due_zero, started: now, ..timeline });
-        self.renumber(slot, position, media_start);
+            Some(Timeline { start, media_start, due_zero: due, started: now, ..timeline });
+        self.renumber(slot, start, media_start);
         self.sessions[slot].state = State::Cued;
     }
 
@@ -218,14 +233,8 @@ impl Shard {
     /// Stops a stream where it stands; its cursor stays, its images go.
     fn halt(&mut self, stream: usize) {
         self.wheel.cancel(self.stream_timer(stream));
-        let held = self.streams[stream].held.front().copied();
-        self.release_held(stream);
+        self.let_go(stream);
         self.streams[stream].delivery = Delivery::Idle;
-        if let Some((segment, _)) = held {
-            let source = self.sessions[self.streams[stream].session].source;
-            let stream = &mut self.streams[stream];
-            stream.seek_segment(&self.sources.title(source).index, segment);
-        }
     }
 
     fn cued(&self, now: MonoTime, slot: usize) -> Cued {
@@ -233,7 +242,7 @@ impl Shard {
         let timeline = session.timeline();
         let start = match session.state {
             State::Playing => timeline.position(now),
-            _ => timeline.start,
+            State::Init | State::Cued | State::Paused { .. } | State::Finished => timeline.start,
         };
         let info = |stream: &usize| {
             let stream = &self.streams[*stream];

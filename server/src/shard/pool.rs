@@ -2,6 +2,10 @@
 
 use super::operation::{BLOCK_BYTES, BlockRun};
 
+/// [`BLOCK_BYTES`] as reads count.
+#[allow(clippy::cast_possible_truncation, reason = "a small constant")]
+const BLOCK: u32 = BLOCK_BYTES as u32;
+
 /// The read pool's blocks.
 #[derive(Debug)]
 pub(super) struct BlockPool {
@@ -20,7 +24,7 @@ impl BlockPool {
 
     /// Takes consecutive blocks that hold `bytes`; `None` when there is no such run now.
     pub(super) fn reserve(&mut self, bytes: u32) -> Option<BlockRun> {
-        let count = bytes.div_ceil(BLOCK_BYTES as u32).max(1);
+        let count = bytes.div_ceil(BLOCK).max(1);
         if count > self.free_count {
             return None;
         }
@@ -39,11 +43,16 @@ impl BlockPool {
         assert!(blocks.iter().all(|taken| *taken), "{run:?} is not reserved");
         blocks.fill(false);
         self.free_count += run.count;
+        if self.free_count == self.block_count() {
+            // Runs that fit an empty pool together must find room in it, one behind the other.
+            self.next = 0;
+        }
     }
 
-    /// Whether a run for `bytes` could ever be had.
-    pub(super) fn could_hold(&self, bytes: u32) -> bool {
-        bytes.div_ceil(BLOCK_BYTES as u32) <= self.block_count()
+    /// Whether runs for so many bytes each could ever be had at once.
+    pub(super) fn could_hold(&self, runs: impl Iterator<Item = u32>) -> bool {
+        let blocks: u64 = runs.map(|bytes| u64::from(bytes.div_ceil(BLOCK).max(1))).sum();
+        blocks <= u64::from(self.block_count())
     }
 
     /// Blocks that nobody has.
@@ -74,8 +83,6 @@ impl BlockPool {
 mod tests {
     use super::*;
 
-    const BLOCK: u32 = BLOCK_BYTES as u32;
-
     #[test]
     fn runs_are_disjoint_and_come_back() {
         let mut pool = BlockPool::new(8);
@@ -104,7 +111,18 @@ mod tests {
     #[test]
     fn what_never_fits_is_known() {
         let pool = BlockPool::new(2);
-        assert!(pool.could_hold(2 * BLOCK));
-        assert!(!pool.could_hold(2 * BLOCK + 1));
+        assert!(pool.could_hold([2 * BLOCK].into_iter()));
+        assert!(!pool.could_hold([2 * BLOCK + 1].into_iter()));
+        assert!(pool.could_hold([1, 1].into_iter()));
+        assert!(!pool.could_hold([1, 1, 1].into_iter()));
+    }
+
+    #[test]
+    fn what_fits_at_all_fits_an_empty_pool() {
+        let mut pool = BlockPool::new(8);
+        let run = pool.reserve(2 * BLOCK).unwrap();
+        pool.release(run);
+        // From the third block on, five would leave no three in a row.
+        assert!(pool.reserve(5 * BLOCK).is_some() && pool.reserve(3 * BLOCK).is_some());
     }
 }

@@ -1,7 +1,7 @@
 //! RTCP: sender reports, BYE, and what viewers report (RFC 3550 §6).
 
 use super::Shard;
-use super::delivery::Cargo;
+use super::batch::Cargo;
 use super::egress::{Destination, Entry};
 use super::operation::{Datagram, PairSocket};
 use super::session::State;
@@ -87,7 +87,7 @@ impl Shard {
         let at = match session.state {
             // A session that does not play stands still; its media clock is where it stopped.
             State::Playing | State::Finished => now,
-            State::Init | State::Cued | State::Paused(_) => session.timeline().started,
+            State::Init | State::Cued | State::Paused { .. } => session.timeline().started,
         };
         SenderReport {
             ssrc: stream.ssrc,

@@ -3,7 +3,6 @@
 use super::timeline::Timeline;
 use crate::clock::MonoTime;
 use crate::mailbox::SessionKey;
-use packetizer::time::Npt;
 
 /// Where a session stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,8 +13,8 @@ pub(super) enum State {
     Cued,
     /// Packets go.
     Playing,
-    /// Stopped at a position.
-    Paused(Npt),
+    /// Stopped: what was due by this presentation time (nanoseconds) has left, nothing behind it.
+    Paused { due: i64 },
     /// Its range is over on every stream.
     Finished,
 }

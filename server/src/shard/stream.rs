@@ -54,6 +54,8 @@ pub(super) enum Delivery {
     Idle,
     /// To send when its timer says so.
     Scheduled,
+    /// Has trains in the batch: what comes of them decides.
+    Offered,
     /// To send when the image it needs is ready.
     AwaitingImage,
     /// To send when its connection takes bytes again.
@@ -109,6 +111,8 @@ pub(super) struct Stream {
     pub(super) delivery: Delivery,
     /// The highest timestamp sent since the last cue, in RTP ticks of composition time.
     pub(super) timestamp_high: Option<i64>,
+    /// When the last train sent since the last cue was due, as presentation time.
+    pub(super) due_sent: Option<i64>,
     /// For sender reports (RFC 3550 §6.4.1).
     pub(super) packets_sent: u32,
     pub(super) octets_sent: u32,

@@ -6,13 +6,10 @@
 //! across seeks (RFC 2326 App. B), and a pause shows as the time it took (RFC 7826 App. C).
 
 use crate::clock::MonoTime;
-use packetizer::time::{ClockRate, NANOS_PER_SECOND, Npt};
+use packetizer::time::{ClockRate, Npt};
 
 /// The clock of [`Npt`].
-const NANOS: ClockRate = match ClockRate::new(NANOS_PER_SECOND as u32) {
-    Some(rate) => rate,
-    None => unreachable!(),
-};
+const NANOS: ClockRate = ClockRate::new(1_000_000_000).expect("not zero");
 
 /// Ticks of an RTP clock in `nanos`, rounded to nearest.
 pub(super) fn rtp_ticks(rate: ClockRate, nanos: i64) -> i64 {
@@ -53,8 +50,14 @@ impl Timeline {
 
     /// Where play stands at `now`: from the start to the end of the range.
     pub(super) fn position(&self, now: MonoTime) -> Npt {
-        let elapsed = u64::try_from(now.nanos_since(self.started)).unwrap_or(0);
-        Npt::from_nanos(self.start.nanos().saturating_add(elapsed)).min(self.end).max(self.start)
+        let start = i64::try_from(self.start.nanos()).unwrap_or(i64::MAX);
+        self.within(start.saturating_add(now.nanos_since(self.started)))
+    }
+
+    /// A presentation time as normal play time, no further than the range goes.
+    pub(super) fn within(&self, nanos: i64) -> Npt {
+        let npt = Npt::from_nanos(u64::try_from(nanos).unwrap_or(0));
+        npt.min(self.end).max(self.start)
     }
 
     /// The RTP timestamp at `now` of a stream whose composition time 0 has `timestamp_zero`, for
@@ -79,7 +82,7 @@ impl Timeline {
 mod tests {
     use super::*;
 
-    const SECOND: i64 = NANOS_PER_SECOND;
+    const SECOND: i64 = packetizer::time::NANOS_PER_SECOND;
 
     fn at(seconds: u64) -> MonoTime {
         MonoTime(seconds * 1_000_000_000)

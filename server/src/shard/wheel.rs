@@ -7,8 +7,9 @@ use crate::clock::MonoTime;
 const TICK_NANOS: u64 = 1_000_000;
 /// Slots of the wheel; a timer further away than this many ticks is looked at once a turn of the
 /// wheel (every 4 s) and stays.
-const SLOTS: u64 = 4096;
-const WORDS: usize = (SLOTS / 64) as usize;
+const SLOTS: u64 = SLOT_COUNT as u64;
+const SLOT_COUNT: usize = 4096;
+const WORDS: usize = SLOT_COUNT / 64;
 /// No timer: the end of a list.
 const NIL: u32 = u32::MAX;
 
@@ -48,7 +49,7 @@ impl Wheel {
     pub(super) fn new(capacity: u32) -> Self {
         Self {
             nodes: vec![Node { tick: None, previous: NIL, next: NIL }; capacity as usize],
-            slots: vec![Slot { first: NIL, last: NIL }; SLOTS as usize],
+            slots: vec![Slot { first: NIL, last: NIL }; SLOT_COUNT],
             occupied: [0; WORDS],
             elapsed: 0,
             waiting: 0,
@@ -144,7 +145,7 @@ impl Wheel {
             let bits = self.occupied[word] & mask;
             if bits != 0 {
                 let index = word * 64 + bits.trailing_zeros() as usize;
-                return Some(from + (index + SLOTS as usize - start) as u64 % SLOTS);
+                return Some(from + (index + SLOT_COUNT - start) as u64 % SLOTS);
             }
         }
         None

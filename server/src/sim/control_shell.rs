@@ -70,21 +70,19 @@ impl ControlShell {
         }
     }
 
-    /// A client has connected. Whether it may stay.
+    /// A client has connected. If it may not stay, what it is told.
     pub(super) fn accept(
         &mut self,
         around: &mut Surroundings,
         agenda: &mut Agenda,
         id: ConnectionId,
         peer: SocketAddr,
-    ) -> bool {
+    ) -> Result<(), Bytes> {
         let local = SocketAddr::from(([127, 0, 0, 1], 8554));
-        let may_stay = self.control.connected(around.now, id, peer, local);
-        if may_stay {
-            self.sockets.insert(id, Socket { doing: Doing::Nothing, is_closing: false });
-            self.proceed(around, agenda, id);
-        }
-        may_stay
+        self.control.connected(around.now, id, peer, local)?;
+        self.sockets.insert(id, Socket { doing: Doing::Nothing, is_closing: false });
+        self.proceed(around, agenda, id);
+        Ok(())
     }
 
     /// Tells control what happened, and does what it says.

@@ -47,6 +47,8 @@ pub(super) struct Viewer {
     due_zero: i64,
     /// How well it knows the start of a range, in nanoseconds.
     precision: i64,
+    /// The presentation time at which it was paused.
+    paused_due: Option<i64>,
     /// Largest lateness seen.
     pub(super) late_max: i64,
     /// The checks on time hold for it: it never stopped reading.
@@ -62,6 +64,7 @@ impl Viewer {
             start_nanos: 0,
             due_zero: 0,
             precision,
+            paused_due: None,
             late_max: 0,
             is_prompt: true,
         }
@@ -88,6 +91,13 @@ impl Viewer {
         match self.streams.iter_mut().find(|stream| stream.track == track) {
             Some(old) => *old = stream,
             None => self.streams.push(stream),
+        }
+    }
+
+    /// The viewer pauses.
+    pub(super) fn pauses(&mut self, now: MonoTime) {
+        if let Phase::Playing { started } = self.phase {
+            self.paused_due = Some(self.due_zero + now.nanos_since(started));
         }
     }
 
@@ -118,9 +128,9 @@ impl Viewer {
             }
             stream.ended = false;
         }
-        if resumed {
-            self.due_zero += moved;
-        } else {
+        if let Some(due) = self.paused_due.take().filter(|_| resumed) {
+            self.due_zero = due;
+        } else if !resumed {
             let index = &self.title.index;
             let first = |stream: &Watched| {
                 let unit = index.unit(stream.track, stream.first_unit)?;

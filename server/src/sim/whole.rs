@@ -5,6 +5,7 @@ use super::control_shell::ControlShell;
 use super::faults::Faults;
 use super::mail::Lanes;
 use super::net::Pipe;
+use super::reply::Reply;
 use super::rtsp_client::{Deed, Line, PORTS_A_CLIENT, RtspClient};
 use super::rtsp_model::{Facts, Life, Way};
 use super::shard::{PORT_MIN, PORTS_A_SHARD, SimShard};
@@ -53,6 +54,9 @@ pub(super) enum Event {
     Command(usize, Command),
     Report(usize, Report),
     Opened(OpenToken, Result<SharedTitle, OpenError>),
+    /// The server takes nothing new.
+    Retire,
+    /// It ends what there is.
     Drain,
 }
 
@@ -160,8 +164,9 @@ impl Whole {
             world.agenda.push(world.around.after(stay), Event::Client(client, Step::Leave));
         }
         if drains {
-            let at = world.around.soon(15_000_000_000);
-            world.agenda.push(at, Event::Drain);
+            let [first, second] = [(); 2].map(|()| world.around.soon(15_000_000_000));
+            world.agenda.push(first, Event::Retire);
+            world.agenda.push(second, Event::Drain);
         }
         world
     }
@@ -318,6 +323,11 @@ impl Whole {
                     control.title_opened(now, token, result, effects);
                 })
             }
+            Event::Retire => {
+                around.note("retire");
+                self.is_draining = true;
+                control.drive(around, agenda, |control, _, _| control.retire());
+            }
             Event::Drain => {
                 around.note("drain");
                 self.is_draining = true;
@@ -385,6 +395,10 @@ impl Whole {
                 let key = self.tokens.remove(token).expect("asked for");
                 let Some(facts) = self.facts(key) else { return };
                 facts.paused = *position;
+                let now = self.around.now;
+                if let Some(&(client, session)) = self.known.get(&key) {
+                    self.clients[client].sessions[session].viewer.pauses(now);
+                }
                 self.silence(key);
             }
             Report::Finished { session } => {
@@ -461,14 +475,15 @@ impl Whole {
         let peer = SocketAddr::new(self.clients[index].address, 40_000);
         let Self { control, around, agenda, .. } = self;
         around.note(&format!("client {index} connects by {id:?}"));
-        if control.accept(around, agenda, id, peer) {
+        let accepted = control.accept(around, agenda, id, peer);
+        let Err(told) = accepted else {
             self.clients[index].line = Some(Line::new(id));
-            self.step_in(300_000_000, index, Step::Act);
-        } else {
-            assert!(self.is_tight || self.is_draining, "a connection was refused");
-            self.around.net.pipes.remove(&id);
-            self.step_in(3_000_000_000, index, Step::Connect);
-        }
+            return self.step_in(300_000_000, index, Step::Act);
+        };
+        assert!(self.is_tight || self.is_draining, "a connection was refused");
+        assert_eq!(Reply::parse(&told).status, 503);
+        self.around.net.pipes.remove(&id);
+        self.step_in(3_000_000_000, index, Step::Connect);
     }
 
     fn act(&mut self, index: usize) {

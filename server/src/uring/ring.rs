@@ -83,7 +83,8 @@ const FLAVOURS: [RingFlavour; 3] =
 /// # Errors
 /// What the kernel said of the plain one: `ENOSYS` or `EPERM` where `io_uring` is forbidden.
 pub fn ring_flavour() -> io::Result<RingFlavour> {
-    build(8, 16).map(|(_, flavour)| flavour)
+    // As big as control's, which is tokio-uring's default: where it fits, that one does.
+    build(256, 512).map(|(_, flavour)| flavour)
 }
 
 /// The ring of one thread.

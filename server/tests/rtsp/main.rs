@@ -1,7 +1,6 @@
-//! The RTSP layer against what others wrote: recorded clients, rtsp-types, and the fuzz seeds.
+//! The RTSP layer against what others wrote: recorded clients and rtsp-types.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod oracle;
-mod seeds;
 mod transcripts;

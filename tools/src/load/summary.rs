@@ -156,7 +156,7 @@ pub struct Summary {
     pub foreign: u64,
     /// Most packets of a stream without a pause of 1 ms.
     pub burst_max: u64,
-    /// How late packets came against the PLAY reply and their timestamps.
+    /// How late packets came against their timestamps and what sender reports call now.
     pub lateness_ms: Quantiles,
     /// From PLAY to the first packet.
     pub first_packet_ms: Quantiles,

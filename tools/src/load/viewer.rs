@@ -206,7 +206,7 @@ impl Viewer {
             Half::Rtcp => {
                 let report = ServerReport::parse(bytes).ok_or_else(|| failed("malformed RTCP"))?;
                 if let Some(sender) = report.sender_report {
-                    stream.judge.report(&sender);
+                    stream.judge.report(at, &sender);
                 }
                 stream.ended |= report.bye;
             }

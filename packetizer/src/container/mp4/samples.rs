@@ -70,8 +70,8 @@ impl<'a> SampleTables<'a> {
     }
 }
 
-/// The entries of a full box that consists of a count and as many entries; fewer than declared if the
-/// box is shorter.
+/// The entries of a full box that consists of a count and as many entries; fewer than declared if
+/// the box is shorter.
 fn entries<const N: usize>(mut body: Bytes<'_>) -> Option<&[[u8; N]]> {
     body.version_and_flags()?;
     let count = body.u32()? as usize;

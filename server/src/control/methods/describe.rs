@@ -27,6 +27,10 @@ impl Control {
             return Err(StatusCode::NOT_ACCEPTABLE.into());
         }
         let url = control_url(request)?;
+        if url.control.is_some() {
+            // Only presentations are described: a stream's base would be its own URL.
+            return Err(StatusCode::NOT_FOUND.into());
+        }
         match self.find_title(now, id, &url.title, effects)? {
             Some(title) => self.describe_title(id, request, &title),
             None => Ok(Outcome::AwaitTitle),
@@ -50,8 +54,8 @@ impl Control {
             return Err(StatusCode::INTERNAL_SERVER_ERROR.into());
         }
         let mut response = ok(request);
-        if let Some(url) = request.uri.url() {
-            response = response.header("Content-Base", content_base(url));
+        if let Some(base) = request.uri.url().and_then(Url::base) {
+            response = response.header("Content-Base", base);
         }
         let bytes = response.into_bytes_with_body(CONTENT_TYPE, body.as_bytes());
         Ok(Outcome::Reply(Reply { bytes, then: AfterReply::NextRequest }))
@@ -62,16 +66,6 @@ impl Control {
 fn version(generation: &Generation) -> u64 {
     let seconds = generation.modified_nanos.unsigned_abs() / 1_000_000_000;
     u64::try_from(seconds).unwrap_or(u64::MAX)
-}
-
-/// What the control names in the description are relative to: the URL as the client asked it, so
-/// that it reaches this server the same way, without credentials and query, and with a slash, or
-/// else clients drop the last component (RFC 2326 App. C.1.1). Commas and semicolons are escaped:
-/// in RTP-Info they would end the URL.
-fn content_base(url: Url<'_>) -> String {
-    let asked = without_credentials(url.as_str());
-    let path = asked.split('?').next().unwrap_or_default().trim_end_matches('/');
-    format!("{}/", path.replace(',', "%2C").replace(';', "%3B"))
 }
 
 /// The URL without user information (RFC 3986 §3.2.1).
@@ -87,16 +81,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_content_base_is_the_url_as_asked_without_credentials_or_query() {
-        for (url, base) in [
-            ("rtsp://host:8554/a/b.mp4", "rtsp://host:8554/a/b.mp4/"),
-            ("rtsp://host/b.mp4/", "rtsp://host/b.mp4/"),
-            ("rtsp://user:p@ss@host/b.mp4?x=1/2", "rtsp://host/b.mp4/"),
-            ("rtsp://[::1]:8554/a%20b.mp4", "rtsp://[::1]:8554/a%20b.mp4/"),
-            ("rtsp://host/a,b;c@d.mp4", "rtsp://host/a%2Cb%3Bc@d.mp4/"),
-            ("/b.mp4", "/b.mp4/"),
+    fn credentials_are_left_out() {
+        for (url, without) in [
+            ("rtsp://host:8554/a/b.mp4", "rtsp://host:8554/a/b.mp4"),
+            ("rtsp://user:p@ss@host/b.mp4?x=1/2", "rtsp://host/b.mp4?x=1/2"),
+            ("rtsp://[::1]:8554/a@b.mp4", "rtsp://[::1]:8554/a@b.mp4"),
+            ("rtsp://host?x=a@b", "rtsp://host?x=a@b"),
+            ("/a@b.mp4", "/a@b.mp4"),
         ] {
-            assert_eq!(content_base(Url::parse(url).unwrap()), base, "{url}");
+            assert_eq!(without_credentials(url), without, "{url}");
         }
     }
 }

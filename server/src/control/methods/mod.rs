@@ -12,6 +12,7 @@ use super::session::Session;
 use super::{Control, Effect};
 use crate::clock::MonoTime;
 use crate::mailbox::{Command, ConnectionId, SessionKey};
+use crate::rtsp::headers::required_options;
 use crate::rtsp::{ControlUrl, Method, Request, RequestUri, Response, StatusCode};
 use crate::title::SharedTitle;
 use bytes::Bytes;
@@ -197,7 +198,7 @@ impl Control {
                 effects.push(Effect::Command { shard, command: Command::Touch { session: key } });
             }
             if last != id {
-                self.attach(key, id, last);
+                self.attach(now, key, id, last);
             }
         }
         Ok(Some(key))
@@ -216,10 +217,8 @@ impl Control {
     }
 
     /// Moves a session to the connection that names it now.
-    fn attach(&mut self, key: SessionKey, id: ConnectionId, last: ConnectionId) {
-        if let Some(connection) = self.connections.get_mut(&last) {
-            connection.sessions.remove(&key);
-        }
+    fn attach(&mut self, now: MonoTime, key: SessionKey, id: ConnectionId, last: ConnectionId) {
+        self.detach(now, key, last);
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.sessions.insert(key);
         }
@@ -241,8 +240,8 @@ impl Control {
 /// Refuses what the client insists on and this server does not have (RFC 2326 §12.32): it has no
 /// option tags.
 fn refuse_required(request: &Request<'_>) -> Result<(), Rejection> {
-    let required: Vec<&str> =
-        request.headers("Require").chain(request.headers("Proxy-Require")).collect();
+    let headers = request.headers("Require").chain(request.headers("Proxy-Require"));
+    let required: Vec<&str> = required_options(headers).collect();
     if required.is_empty() {
         return Ok(());
     }

@@ -13,17 +13,7 @@ use crate::rtsp::headers::{NptRange, NptStart, Rate, RtpInfo, RtpInfoEntry};
 use crate::rtsp::{Request, RequestUri, Response, StatusCode};
 use packetizer::index::Cue;
 use packetizer::time::Npt;
-
-/// What a PLAY asks of the shard.
-#[derive(Debug, PartialEq, Eq)]
-enum Position {
-    /// Nothing: it plays already, and no range is asked for.
-    AsItPlays,
-    /// To go on where it was paused.
-    Resume,
-    /// To play this.
-    Seek(Cue),
-}
+use tracing::info;
 
 impl Control {
     pub(super) fn play(
@@ -42,13 +32,7 @@ impl Control {
         let range = request.header("Range").map(str::parse::<NptRange>).transpose();
         let range = range.map_err(|error| error.status())?;
         check_rates(request)?;
-        let cue = match position(session, range)? {
-            Position::AsItPlays => {
-                return Ok(with_rates(ok(request), request).header("Session", session.id).into());
-            }
-            Position::Resume => None,
-            Position::Seek(cue) => Some(cue),
-        };
+        let cue = position(session, range)?;
         let shard = session.shard;
         let token = self.next_token();
         let command = Command::Cue { token, session: key, cue };
@@ -68,8 +52,10 @@ impl Control {
         let Some(Pending::Play { connection, session: key }) = self.pending.remove(&token) else {
             return;
         };
-        if let (Some(_), Some(session)) = (&cued, self.sessions.get_mut(key)) {
+        if let (Some(cued), Some(session)) = (&cued, self.sessions.get_mut(key)) {
             session.state = State::Playing;
+            let (start, end) = (cued.start, cued.end);
+            info!(session = ?session.id, title = session.title.name, %start, %end, "playing");
         }
         if !self.connections.contains_key(&connection) {
             // Nobody is left to read the reply; a session over UDP plays on without.
@@ -82,8 +68,8 @@ impl Control {
         });
     }
 
-    /// A session that exists is paused by 200 in any state: FFmpeg sends PAUSE before each seek, and
-    /// fails if that fails.
+    /// A session that exists is paused by 200 in any state: FFmpeg sends PAUSE before each seek,
+    /// and fails if that fails.
     pub(super) fn pause(
         &mut self,
         now: MonoTime,
@@ -140,20 +126,20 @@ fn check_aggregate(session: &Session, request: &Request<'_>) -> Result<(), Rejec
 }
 
 /// Where to play from: without a range where it was paused, or else from the beginning
-/// (RFC 2326 §10.5).
-fn position(session: &Session, range: Option<NptRange>) -> Result<Position, StatusCode> {
+/// (RFC 2326 §10.5). `None` if the shard is to go on: where it was paused, or as it plays already.
+/// It is asked then too, because the reply that would have started it may have been lost.
+fn position(session: &Session, range: Option<NptRange>) -> Result<Option<Cue>, StatusCode> {
     let (start, end) = match range {
         None => (NptStart::Now, None),
         Some(range) => (range.start(), range.end()),
     };
     let start = match (start, session.state, end) {
         (NptStart::At(start), _, _) => start,
-        (NptStart::Now | NptStart::Omitted, State::Playing, None) => {
-            return Ok(Position::AsItPlays);
-        }
-        (NptStart::Now | NptStart::Omitted, State::Ready { paused: Some(_) }, None) => {
-            return Ok(Position::Resume);
-        }
+        (
+            NptStart::Now | NptStart::Omitted,
+            State::Playing | State::Ready { paused: Some(_) },
+            None,
+        ) => return Ok(None),
         (NptStart::Now | NptStart::Omitted, State::Ready { paused: Some(position) }, Some(_)) => {
             position
         }
@@ -167,7 +153,7 @@ fn position(session: &Session, range: Option<NptRange>) -> Result<Position, Stat
         return Err(StatusCode::INVALID_RANGE);
     }
     let cue = session.title.index.cue(session.tracks(), start, end);
-    cue.map(Position::Seek).ok_or(StatusCode::INVALID_RANGE)
+    cue.map(Some).ok_or(StatusCode::INVALID_RANGE)
 }
 
 fn play_response(session: &Session, request: &Request<'_>, cued: &Cued) -> Response {

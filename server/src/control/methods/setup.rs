@@ -7,21 +7,24 @@ use crate::control::admission::{Refusal, reservation};
 use crate::control::connection::{AfterReply, Connection, Home};
 use crate::control::session::{Session, SessionId, State, Stream};
 use crate::control::{Control, Effect};
-use crate::limits::SESSION_STREAMS_MAX;
+use crate::limits::{PACKET_BYTES_CLASSES, PACKET_BYTES_MIN, SESSION_STREAMS_MAX};
 use crate::mailbox::{
     Command, ConnectionId, SessionKey, SetUpRefused, StreamSetUp, StreamTransport, Token,
 };
 use crate::rtsp::headers::{
-    Delivery, Mode, Protocol, SessionHeader, Transport, TransportOffer, parse_offers,
+    Blocksize, Delivery, Mode, Protocol, SessionHeader, Transport, TransportOffer, parse_offers,
 };
 use crate::rtsp::{ControlUrl, Request, StatusCode};
 use crate::title::SharedTitle;
+use packetizer::image::PayloadClass;
 use packetizer::index::{MediaIndex, TrackId};
+use packetizer::rtp;
 use packetizer::sdp;
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::mem;
+use std::net::IpAddr;
 use std::sync::Arc;
-use tracing::{debug, info};
+use tracing::info;
 
 /// A SETUP that waits for its shard.
 #[derive(Debug)]
@@ -35,6 +38,7 @@ pub(in crate::control) struct SettingUp {
     /// The URL that RTP-Info will name the stream by.
     url: String,
     bits_per_second: u64,
+    payload_class: PayloadClass,
     /// What the shard has been asked for.
     transport: StreamTransport,
     /// What the client takes if the shard refuses that, most wanted first.
@@ -124,6 +128,7 @@ impl Control {
                 .url()
                 .map_or_else(String::new, |url| without_credentials(url.as_str())),
             bits_per_second: reservation(track_bits_per_second),
+            payload_class: payload_class(self.config.payload_class, request),
             transport,
             alternatives: transports,
             purpose,
@@ -154,19 +159,20 @@ impl Control {
     fn admit_stream(&mut self, setting_up: &SettingUp) -> Result<(), Rejection> {
         let SettingUp { peer, shard, session, bits_per_second, purpose, .. } = *setting_up;
         let source = setting_up.title.source;
+        let refuse = |refusal| refuse_admission(refusal, setting_up);
         match purpose {
-            Purpose::NewSession if self.draining.is_some() => {
+            Purpose::NewSession if self.retiring => {
                 return Err(StatusCode::SERVICE_UNAVAILABLE.into());
             }
             Purpose::NewSession => {
-                self.admission.admit_session(peer, source, shard).map_err(refuse_admission)?;
+                self.admission.admit_session(peer, source, shard).map_err(refuse)?;
                 if let Err(refusal) = self.admission.reserve(shard, bits_per_second) {
                     self.admission.release_session(peer, source, shard);
-                    return Err(refuse_admission(refusal));
+                    return Err(refuse(refusal));
                 }
             }
             Purpose::NewStream => {
-                self.admission.reserve(shard, bits_per_second).map_err(refuse_admission)?;
+                self.admission.reserve(shard, bits_per_second).map_err(refuse)?;
             }
             Purpose::Replace => {}
         }
@@ -195,7 +201,7 @@ impl Control {
             title: Arc::clone(&setting_up.title),
             track: setting_up.track,
             transport: setting_up.transport,
-            payload_class: self.config.payload_class,
+            payload_class: setting_up.payload_class,
         };
         effects.push(Effect::Command { shard: setting_up.shard, command });
         self.pending.insert(token, Pending::SetUp(setting_up));
@@ -268,9 +274,10 @@ impl Control {
         if let Some(session) = self.sessions.get_mut(key) {
             match session.streams.iter_mut().find(|stream| stream.track == track) {
                 Some(old) => {
-                    *old = stream;
+                    let old = mem::replace(old, stream);
                     let command = Command::TearDown { session: key, track: Some(track) };
                     effects.push(Effect::Command { shard, command });
+                    self.stream_gone(key, &old);
                 }
                 None => session.streams.push(stream),
             }
@@ -278,7 +285,10 @@ impl Control {
             self.open_session(now, setting_up, stream);
         }
         if let Some(connection) = self.connections.get_mut(&id) {
-            connection.sessions.insert(key);
+            // A session that was there may have gone to another connection meanwhile.
+            if purpose == Purpose::NewSession {
+                connection.sessions.insert(key);
+            }
             if is_interleaved {
                 connection.carries.insert(key);
                 connection.shard = Some(shard);
@@ -291,7 +301,8 @@ impl Control {
     fn open_session(&mut self, now: MonoTime, setting_up: SettingUp, stream: Stream) {
         let SettingUp { session: key, peer, shard, title, connection, .. } = setting_up;
         let id = SessionId((self.random)());
-        info!(session = ?id, %peer, title = title.name, shard, "session opened");
+        let transport = if stream.interleaved_in().is_some() { "TCP" } else { "UDP" };
+        info!(session = ?id, %peer, title = title.name, transport, shard, "session opened");
         self.sessions.insert(Session {
             id,
             key,
@@ -389,6 +400,19 @@ impl Control {
     }
 }
 
+/// How big packets may be: as configured, or by the class below what Blocksize asks for. One that
+/// asks for less than the least gets that (RFC 2326 §12.7: the server may override it).
+fn payload_class(configured: PayloadClass, request: &Request<'_>) -> PayloadClass {
+    let Some(Blocksize(payload)) = request.header("Blocksize").and_then(Blocksize::parse) else {
+        return configured;
+    };
+    let payload = usize::try_from(payload).unwrap_or(usize::MAX);
+    let fits = |bytes: &u16| payload.saturating_add(rtp::HEADER_BYTES) >= usize::from(*bytes);
+    let mut classes = std::iter::once(configured.packet_bytes_max).chain(PACKET_BYTES_CLASSES);
+    let packet_bytes_max = classes.find(fits).unwrap_or(PACKET_BYTES_MIN);
+    PayloadClass { packet_bytes_max: packet_bytes_max.min(configured.packet_bytes_max) }
+}
+
 /// RTP/AVP over UDP, if the offer is one that can be served. Media goes only to the address that
 /// asked: an offer with another `destination` would let anybody flood a third party.
 fn udp_transport(connection: &Connection, offer: &TransportOffer<'_>) -> Option<StreamTransport> {
@@ -397,9 +421,14 @@ fn udp_transport(connection: &Connection, offer: &TransportOffer<'_>) -> Option<
         .destination
         .is_none_or(|destination| destination.parse::<IpAddr>().is_ok_and(|ip| ip == peer));
     let (rtp, rtcp) = offer.client_port?;
+    let at_port = |port| {
+        let mut address = connection.peer;
+        address.set_port(port);
+        address
+    };
     (offer.delivery == Delivery::Unicast && is_to_peer).then_some(StreamTransport::Udp {
-        rtp: SocketAddr::new(peer, rtp),
-        rtcp: SocketAddr::new(peer, rtcp),
+        rtp: at_port(rtp),
+        rtcp: at_port(rtcp),
         local: connection.local.ip(),
     })
 }
@@ -419,8 +448,8 @@ pub(super) fn track_of_control(index: &MediaIndex, control: &str) -> Option<Trac
     (usize::from(track.0) < index.tracks.len()).then_some(track)
 }
 
-fn refuse_admission(refusal: Refusal) -> Rejection {
-    debug!(?refusal, "session refused");
+fn refuse_admission(refusal: Refusal, setting_up: &SettingUp) -> Rejection {
+    info!(peer = %setting_up.peer, title = setting_up.title.name, ?refusal, "session refused");
     StatusCode::NOT_ENOUGH_BANDWIDTH.into()
 }
 

@@ -2,8 +2,9 @@
 
 use super::{Answer, control_url, ok};
 use crate::clock::MonoTime;
+use crate::control::session::Stream;
 use crate::control::{Control, Effect};
-use crate::mailbox::{Command, ConnectionId};
+use crate::mailbox::{Command, ConnectionId, SessionKey};
 use crate::rtsp::{Request, RequestUri, StatusCode};
 
 impl Control {
@@ -36,15 +37,24 @@ impl Control {
     }
 
     /// Forgets a stream that its shard has been told to end.
-    pub(super) fn release_stream(
-        &mut self,
-        key: crate::mailbox::SessionKey,
-        track: packetizer::index::TrackId,
-    ) {
+    pub(super) fn release_stream(&mut self, key: SessionKey, track: packetizer::index::TrackId) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         if let Some(position) = session.streams.iter().position(|stream| stream.track == track) {
             let stream = session.streams.remove(position);
             self.admission.release(session.shard, stream.bits_per_second);
+            self.stream_gone(key, &stream);
+        }
+    }
+
+    /// The connection that a stream travelled in no longer carries the session if that was its last
+    /// one there.
+    pub(super) fn stream_gone(&mut self, key: SessionKey, stream: &Stream) {
+        let Some(id) = stream.interleaved_in() else { return };
+        let is_there = |stream: &Stream| stream.interleaved_in() == Some(id);
+        let is_carried =
+            self.sessions.get(key).is_some_and(|session| session.streams.iter().any(is_there));
+        if let Some(connection) = self.connections.get_mut(&id).filter(|_| !is_carried) {
+            connection.carries.remove(&key);
         }
     }
 }

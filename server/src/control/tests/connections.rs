@@ -12,6 +12,7 @@ use std::time::Duration;
 
 const MOVIE: &str = "rtsp://h/movie.mp4";
 const VIDEO: &str = "rtsp://h/movie.mp4/trackID=0";
+const AUDIO: &str = "rtsp://h/movie.mp4/trackID=1";
 const MOMENT: Duration = Duration::from_millis(1);
 
 #[test]
@@ -36,6 +37,33 @@ fn a_connection_with_a_session_may_be_idle_until_the_session_ends() {
     assert_eq!(bench.ask("TEARDOWN", MOVIE, &[&session]).status, 200);
     bench.pass(IDLE_CONNECTION_DEADLINE);
     assert!(bench.closed.contains(&CLIENT));
+}
+
+#[test]
+fn a_connection_whose_session_went_to_another_is_idle() {
+    let mut bench = Bench::new();
+    let session = format!("Session: {}", bench.ask("SETUP", VIDEO, &[udp(4000)]).session());
+    let other = ConnectionId(2);
+    assert!(bench.connect(other, "192.0.2.1:2"));
+    assert_eq!(bench.ask_on(other, "OPTIONS", "*", &[&session]).status, 200);
+    bench.pass(IDLE_CONNECTION_DEADLINE);
+    assert_eq!(bench.closed.iter().collect::<Vec<_>>(), [&CLIENT]);
+}
+
+#[test]
+fn a_connection_whose_session_went_to_another_while_it_waited_is_idle() {
+    let mut bench = Bench::new();
+    let session = format!("Session: {}", bench.ask("SETUP", VIDEO, &[udp(4000)]).session());
+    let other = ConnectionId(2);
+    assert!(bench.connect(other, "192.0.2.1:2"));
+    bench.hold_reports = true;
+    bench.post(CLIENT, "SETUP", AUDIO, &[udp(4002), &session]);
+    assert_eq!(bench.ask_on(other, "OPTIONS", "*", &[&session]).status, 200);
+    bench.release();
+    assert_eq!(bench.take_response(CLIENT).map(|response| response.status), Some(200));
+    assert_eq!(bench.ask_on(other, "TEARDOWN", MOVIE, &[&session]).status, 200);
+    bench.pass(IDLE_CONNECTION_DEADLINE);
+    assert!(bench.control.is_idle(), "{:?} closed", bench.closed);
 }
 
 #[test]

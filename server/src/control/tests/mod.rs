@@ -5,5 +5,6 @@ mod interop;
 mod model;
 mod sessions;
 mod statuses;
+mod transcripts;
 
 use super::testing::CLIENT;

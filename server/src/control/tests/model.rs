@@ -27,7 +27,8 @@ fn ask() -> impl Strategy<Value = Ask> {
         Just(Some("npt=x-")),
     ];
     prop_oneof![
-        4 => (0..3_u8, any::<bool>()).prop_map(|(track, interleaved)| Ask::SetUp { track, interleaved }),
+        4 => (0..3_u8, any::<bool>())
+            .prop_map(|(track, interleaved)| Ask::SetUp { track, interleaved }),
         4 => range.prop_map(|range| Ask::Play { range }),
         3 => Just(Ask::Pause),
         2 => prop::option::of(0..3_u8).prop_map(|track| Ask::TearDown { track }),
@@ -64,7 +65,11 @@ impl Model {
                 // No session to disagree with: this opens one, which the model does not follow.
                 Ask::Wrong("SETUP", ..) => 0,
                 Ask::KeepAlive => 200,
-                _ => 454,
+                Ask::SetUp { .. }
+                | Ask::Play { .. }
+                | Ask::Pause
+                | Ask::TearDown { .. }
+                | Ask::Wrong(..) => 454,
             },
             Ask::Play { range: Some("npt=77-" | "smpte=0:00:01-") } => 457,
             Ask::Play { range: Some("npt=x-") } => 400,

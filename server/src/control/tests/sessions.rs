@@ -149,15 +149,15 @@ fn play_without_a_range_resumes_a_pause_and_else_begins() {
         let mut headers = headers.to_vec();
         headers.push(&session);
         assert_eq!(bench.ask("PLAY", MOVIE, &headers).status, 200);
-        bench.take_commands().into_iter().find_map(|command| match command {
-            Command::Cue { cue, .. } => Some(cue.map(|cue| (cue.start, cue.end))),
-            _ => None,
+        bench.take_commands().into_iter().find_map(|command| {
+            let Command::Cue { cue, .. } = command else { return None };
+            Some(cue.map(|cue| (cue.start, cue.end)))
         })
     };
     let second = |count: u64| Npt::from_nanos(count * 1_000_000_000);
     let seconds = |start: u64, end: u64| (second(start), second(end));
     assert_eq!(starts_at(&mut bench, &[]), Some(Some(seconds(0, 10))), "from the beginning");
-    assert_eq!(starts_at(&mut bench, &[]), None, "playing: nothing to do");
+    assert_eq!(starts_at(&mut bench, &[]), Some(None), "goes on as it plays");
     assert_eq!(starts_at(&mut bench, &["Range: npt=5-8"]), Some(Some(seconds(5, 8))), "a seek");
     assert_eq!(bench.ask("PAUSE", MOVIE, &[&session]).status, 200);
     assert_eq!(starts_at(&mut bench, &[]), Some(None), "resumes");
@@ -272,6 +272,23 @@ fn a_connection_that_closes_before_it_is_adopted_takes_its_session_with_it() {
 }
 
 #[test]
+fn a_connection_does_not_take_a_session_with_it_whose_streams_have_left_it() {
+    for removal in ["SETUP", "TEARDOWN"] {
+        let mut bench = Bench::new();
+        let other = ConnectionId(2);
+        assert!(bench.connect(other, "192.0.2.1:50001"));
+        let audio = bench.ask_on(other, "SETUP", AUDIO, &[udp(4002)]);
+        let session = format!("Session: {}", audio.session());
+        bench.hold_writes = true;
+        bench.post(CLIENT, "SETUP", VIDEO, &[TCP, &session]);
+        bench.hold_writes = false;
+        assert_eq!(bench.ask_on(other, removal, VIDEO, &[udp(4000), &session]).status, 200);
+        bench.drive(|control, now, effects| control.closed(now, CLIENT, effects));
+        assert_eq!(bench.ask_on(other, "PLAY", MOVIE, &[&session]).status, 200, "{removal}");
+    }
+}
+
+#[test]
 fn a_udp_session_outlives_its_connection() {
     let mut bench = Bench::new();
     let session = format!("Session: {}", bench.set_up_movie());
@@ -325,6 +342,17 @@ fn media_goes_to_the_address_that_asked_and_leaves_from_the_one_it_reached() {
 }
 
 #[test]
+fn a_server_that_retires_goes_on_with_what_it_has() {
+    let mut bench = Bench::with(config(), 2);
+    let session = format!("Session: {}", bench.set_up_movie());
+    bench.drive(|control, _, _| control.retire());
+    assert!(!bench.connect(ConnectionId(2), "192.0.2.2:1"));
+    assert_eq!(bench.ask("SETUP", VIDEO, &[udp(4000)]).status, 503);
+    assert_eq!(bench.ask("PLAY", MOVIE, &[&session]).status, 200);
+    assert!(!bench.drained);
+}
+
+#[test]
 fn while_draining_sessions_go_on_but_none_is_opened() {
     let mut bench = Bench::with(config(), 2);
     let session = format!("Session: {}", bench.set_up_movie());
@@ -336,4 +364,62 @@ fn while_draining_sessions_go_on_but_none_is_opened() {
     assert!(!bench.drained);
     bench.release();
     assert!(bench.drained && bench.closed.contains(&CLIENT));
+}
+
+#[test]
+fn blocksize_chooses_among_few_packet_sizes_and_never_a_larger_one() {
+    for (blocksize, packet_bytes_max) in [
+        ("65000", 1400),
+        ("1388", 1400),
+        ("1387", 1200),
+        ("1188", 1200),
+        ("1000", 800),
+        ("600", 512),
+        ("1", 512),
+        ("4294967295", 1400),
+        ("small", 1400),
+    ] {
+        let mut bench = Bench::new();
+        let header = format!("Blocksize: {blocksize}");
+        assert_eq!(bench.ask("SETUP", VIDEO, &[TCP, &header]).status, 200);
+        let commands = bench.take_commands();
+        let Command::SetUp { payload_class, .. } = &commands[0] else { panic!("{commands:?}") };
+        assert_eq!(payload_class.packet_bytes_max, packet_bytes_max, "{blocksize}");
+    }
+}
+
+#[test]
+fn a_session_whose_play_reply_was_lost_starts_with_the_next_play() {
+    let mut bench = Bench::new();
+    let session = format!("Session: {}", bench.set_up_movie());
+    bench.hold_writes = true;
+    bench.post(CLIENT, "PLAY", MOVIE, &[&session]);
+    bench.drive(|control, now, effects| control.closed(now, CLIENT, effects));
+    bench.hold_writes = false;
+    let again = ConnectionId(2);
+    assert!(bench.connect(again, "192.0.2.1:50001"));
+    bench.take_commands();
+    let response = bench.ask_on(again, "PLAY", MOVIE, &[&session]);
+    assert!(response.header("RTP-Info").is_some(), "{}", response.text);
+    let commands = bench.take_commands();
+    assert!(matches!(commands[..], [Command::Cue { cue: None, .. }, Command::Start { .. }]));
+}
+
+#[test]
+fn media_goes_to_a_link_local_address_by_its_interface() {
+    for (peer, rtp) in [
+        ("[fe80::7%3]:50000", "[fe80::7%3]:4000"),
+        ("[2001:db8::7]:50000", "[2001:db8::7]:4000"),
+        ("[::ffff:192.0.2.7]:50000", "192.0.2.7:4000"),
+    ] {
+        let mut bench = Bench::new();
+        assert!(bench.connect(ConnectionId(2), peer));
+        assert_eq!(bench.ask_on(ConnectionId(2), "SETUP", VIDEO, &[udp(4000)]).status, 200);
+        let commands = bench.take_commands();
+        let Command::SetUp { transport: StreamTransport::Udp { rtp: to, .. }, .. } = commands[0]
+        else {
+            panic!("{commands:?}")
+        };
+        assert_eq!(to, rtp.parse().unwrap(), "{peer}");
+    }
 }

@@ -406,7 +406,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(client in 1_u16.., server in 1_u16.., ssrc: u32, rtp: u8, rtcp: u8) {
+        fn what_is_written_is_read(
+            client in 1_u16.., server in 1_u16.., ssrc: u32, rtp: u8, rtcp: u8,
+        ) {
             let client_port = (client, client ^ 1);
             let server_port = (server, server ^ 1);
             prop_assume!(client_port.1 > 0 && server_port.1 > 0);

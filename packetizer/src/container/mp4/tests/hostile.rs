@@ -4,8 +4,8 @@ use super::*;
 use crate::index::{SegmentId, TrackSet, UNITS_MAX};
 use crate::time::Npt;
 
-/// Ten hours at 25 pictures a second with two B-frames between, and 48 kHz AAC, interleaved by half a
-/// second as muxers do. Sizes vary as an encoder's do.
+/// Ten hours at 25 pictures a second with two B-frames between, and 48 kHz AAC, interleaved by half
+/// a second as muxers do. Sizes vary as an encoder's do.
 fn ten_hours() -> Vec<TrackBoxes> {
     const SECONDS: u32 = 36_000;
     const PICTURES: u32 = SECONDS * 25;
@@ -61,7 +61,8 @@ fn a_ten_hour_title_takes_less_than_eight_bytes_a_unit() {
     let bytes_per_unit = index.bytes() as f64 / f64::from(unit_count);
     println!("{bytes_per_unit:.2} bytes a unit, {} segments", index.segment_count());
     assert!(bytes_per_unit <= 8.0, "{bytes_per_unit}");
-    // It is all there: the last cue, at unit 899,952, composed three pictures later, and the last units.
+    // It is all there: the last cue, at unit 899,952, composed three pictures later, and the last
+    // units.
     let tracks = TrackSet::EMPTY.with(TrackId(0)).with(TrackId(1));
     let cue = index.cue(tracks, Npt::from_nanos(35_999_900_000_000), None).unwrap();
     assert_eq!(cue.start, Npt::from_nanos(35_998_200_000_000));
@@ -170,7 +171,8 @@ fn damaged_files_neither_panic_nor_grow() {
         }
         let Ok(index) = open_padded(&mutant, mutant.len() as u64) else { continue };
         opened += 1;
-        // A unit has a byte, but for empty ones, which have their place in a table; chunks may overlap.
+        // A unit has a byte, but for empty ones, which have their place in a table; chunks may
+        // overlap.
         assert!(index.bytes() < 64 * mutant.len(), "{} bytes", index.bytes());
         walk(&index);
     }

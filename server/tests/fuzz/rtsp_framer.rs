@@ -1,12 +1,11 @@
-//! One check a target: no panic, and what must hold for any input.
+//! A byte stream cut into RTSP messages, and what is parsed and answered of them.
 
 use server::framing::{Framer, FramingError, Message};
-use server::rtsp::headers::{NptRange, NptStart, Transport, TransportOffer, parse_offers};
 use server::rtsp::{ControlUrl, ReceivedResponse, Request, Response};
 
 /// The first byte chooses the chunks, the rest is the stream: chunks do not matter, memory is
 /// bounded, positions only grow, and what is cut can be parsed or refused.
-pub fn rtsp_framer(data: &[u8]) {
+pub(crate) fn check(data: &[u8]) {
     let Some((&chunk_bytes, stream)) = data.split_first() else { return };
     let whole = cut(stream, stream.len().max(1));
     assert_eq!(cut(stream, usize::from(chunk_bytes).max(1)), whole);
@@ -71,37 +70,4 @@ fn respond_to(request: &Request<'_>) {
         assert!(!control_url.title.split('/').any(|component| component == ".."));
         assert!(!control_url.title.starts_with('/'));
     }
-}
-
-/// An offer's ports are ports, and what is written of it reads back.
-pub fn transport_header(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
-    let Ok(offers) = parse_offers([text]) else { return };
-    assert!((1..=16).contains(&offers.len()));
-    for offer in offers {
-        let ssrc = offer.ssrc.unwrap_or(1);
-        if let Some(client_port) = offer.client_port {
-            assert!(client_port.0 > 0 && client_port.1 > 0);
-            let chosen =
-                Transport::Udp { client_port, server_port: (6970, 6971), ssrc }.to_string();
-            let read = TransportOffer::parse(&chosen).unwrap();
-            assert_eq!((read.client_port, read.ssrc), (Some(client_port), Some(ssrc)));
-        }
-        if let Some(channels) = offer.interleaved {
-            let chosen = Transport::Interleaved { channels, ssrc }.to_string();
-            assert_eq!(TransportOffer::parse(&chosen).unwrap().interleaved, Some(channels));
-        }
-    }
-}
-
-/// A range that exists is in order, and what is written of it is the same range to the millisecond.
-pub fn range_header(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
-    let Ok(range) = text.parse::<NptRange>() else { return };
-    if let (NptStart::At(start), Some(end)) = (range.start(), range.end()) {
-        assert!(start <= end);
-    }
-    let written = range.to_string();
-    let read: NptRange = written.parse().unwrap();
-    assert_eq!(read.to_string(), written);
 }

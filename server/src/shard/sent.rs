@@ -1,0 +1,190 @@
+//! What the kernel took of a batch moves the cursors; what it did not stays where it is.
+
+use super::Shard;
+use super::batch::{Cargo, Shipment};
+use super::operation::{ConnectionSlot, Operation, SendResult};
+use super::stream::{Cursor, Transport};
+use crate::clock::MonoTime;
+use crate::mailbox::CloseReason;
+use packetizer::rtp::HEADER_BYTES;
+use std::ops::Range;
+use std::time::Duration;
+
+/// When to offer again what a full UDP socket did not take.
+const FULL_RETRY: Duration = Duration::from_millis(1);
+
+impl Shard {
+    /// The shell has performed the batch: one result an entry.
+    pub fn sent(&mut self, now: MonoTime, results: &[SendResult], operations: &mut Vec<Operation>) {
+        assert_eq!(results.len(), self.cargo.len(), "one result an entry");
+        let mut cargo = std::mem::take(&mut self.cargo);
+        let mut touched = std::mem::take(&mut self.touched);
+        for (cargo, result) in cargo.drain(..).zip(results) {
+            match cargo {
+                Cargo::Trains(range) => {
+                    self.trains_sent(now, range, *result, &mut touched, operations)
+                }
+                Cargo::Pending(slot) => self.pending_sent(now, slot, *result, operations),
+                Cargo::Rtcp => self.counters.sends_failed += u64::from(!result.is_sent()),
+            }
+        }
+        self.cargo = cargo;
+        self.shipments.clear();
+        self.egress.clear();
+        for (stream, full) in touched.drain(..) {
+            self.forget_passed(stream);
+            if full {
+                self.schedule_stream(stream, now + FULL_RETRY);
+            } else {
+                self.plan(now, stream);
+            }
+        }
+        self.touched = touched;
+        self.settle_connections(now, operations);
+    }
+
+    fn trains_sent(
+        &mut self,
+        now: MonoTime,
+        range: Range<usize>,
+        result: SendResult,
+        touched: &mut Vec<(usize, bool)>,
+        operations: &mut Vec<Operation>,
+    ) {
+        let stream = self.shipments[range.start].stream;
+        let datagrams = matches!(self.streams[stream].transport, Transport::Udp { .. });
+        let full = datagrams && matches!(result, SendResult::Full);
+        match touched.last_mut() {
+            Some((last, was_full)) if *last == stream => *was_full |= full,
+            _ => touched.push((stream, full)),
+        }
+        match (result, self.streams[stream].transport) {
+            (SendResult::Full, Transport::Udp { .. }) => self.counters.sends_full += 1,
+            (SendResult::Sent(_), Transport::Udp { .. }) => {
+                for index in range {
+                    self.commit(now, index);
+                }
+            }
+            (SendResult::Failed(_), Transport::Udp { .. }) => {
+                // The packets are lost to this viewer: their numbers are not given again.
+                self.counters.sends_failed += 1;
+                for shipment in &self.shipments[range] {
+                    self.streams[stream].cursor = shipment.behind();
+                }
+            }
+            (SendResult::Sent(bytes), Transport::Interleaved { slot, .. }) => {
+                let slot = slot.expect("it was sent through its connection");
+                self.interleaved_sent(now, range, bytes, slot, operations);
+            }
+            (SendResult::Full, Transport::Interleaved { slot, .. }) => {
+                self.block(slot.expect("it was offered to its connection"), operations);
+            }
+            (SendResult::Failed(errno), Transport::Interleaved { slot, .. }) => {
+                let slot = slot.expect("it was offered to its connection");
+                self.closing.push((slot, CloseReason::Peer(Some(errno))));
+            }
+        }
+    }
+
+    /// So many bytes of the entry went into a connection: whole packets, then perhaps a part of
+    /// one, whose rest must follow before anything else.
+    fn interleaved_sent(
+        &mut self,
+        now: MonoTime,
+        range: Range<usize>,
+        bytes: u32,
+        slot: ConnectionSlot,
+        operations: &mut Vec<Operation>,
+    ) {
+        let mut left = bytes;
+        let stream = self.shipments[range.start].stream;
+        if left > 0 {
+            self.connections[slot.0 as usize].active = now;
+            let session = self.streams[stream].session;
+            self.sessions[session].heard = now;
+        }
+        for index in range {
+            let shipment = self.shipments[index];
+            let whole = shipment.bytes();
+            if left >= whole {
+                left -= whole;
+                self.commit(now, index);
+                continue;
+            }
+            let rest = self.commit_part(now, &shipment, left);
+            self.connections[slot.0 as usize].push_rest(&rest);
+            self.block(slot, operations);
+            return;
+        }
+    }
+
+    /// A whole shipment went.
+    fn commit(&mut self, now: MonoTime, index: usize) {
+        let shipment = self.shipments[index];
+        let packets = u32::from(shipment.train.packet_count - shipment.from.packet);
+        self.count(now, &shipment, packets, shipment.bytes());
+        self.streams[shipment.stream].cursor = shipment.behind();
+        self.counters.trains_as_they_lie += u64::from(shipment.as_it_lies);
+    }
+
+    /// Only the first `bytes` bytes of a shipment went. Gives the rest of a packet that went half.
+    fn commit_part(&mut self, now: MonoTime, shipment: &Shipment, bytes: u32) -> Vec<u8> {
+        let mut gone = 0;
+        let mut packet = shipment.from.packet;
+        while gone + shipment.train.packet_range(packet).1 <= bytes {
+            gone += shipment.train.packet_range(packet).1;
+            packet += 1;
+        }
+        let mut rest = Vec::new();
+        if gone < bytes {
+            let image = self.cache.ready(shipment.image).expect("the stream holds it");
+            let numbering = self.streams[shipment.stream].numbering(shipment.train_sequence());
+            let (offset, length) = shipment.train.packet_range(packet);
+            let header = u32::try_from(image.header_bytes()).expect("a constant");
+            image.stamp(&shipment.train, packet, &numbering, &mut rest);
+            let body = (offset + header) as usize..(offset + length) as usize;
+            rest.extend_from_slice(&image.bytes[body]);
+            rest.drain(..(bytes - gone) as usize);
+            gone += length;
+            packet += 1;
+        }
+        let count = packet - shipment.from.packet;
+        self.count(now, shipment, u32::from(count), gone);
+        let sequence = shipment.from.sequence.wrapping_add(count);
+        self.streams[shipment.stream].cursor = if packet == shipment.train.packet_count {
+            shipment.behind()
+        } else {
+            Cursor { packet, sequence, ..shipment.from }
+        };
+        rest
+    }
+
+    fn count(&mut self, now: MonoTime, shipment: &Shipment, packets: u32, bytes: u32) {
+        if packets == 0 {
+            return;
+        }
+        let stream = &mut self.streams[shipment.stream];
+        let prefix = usize::from(stream.transport.framing().prefix_bytes());
+        let overhead = u32::try_from(HEADER_BYTES + prefix).expect("a constant");
+        stream.packets_sent = stream.packets_sent.wrapping_add(packets);
+        stream.octets_sent = stream.octets_sent.wrapping_add(bytes - packets * overhead);
+        let high = stream.timestamp_high.get_or_insert(shipment.train.timestamp);
+        *high = (*high).max(shipment.train.timestamp);
+        stream.due_sent = Some(shipment.train.due);
+        let late = now.nanos_since(shipment.leaves_at).max(0).cast_unsigned() / 1000;
+        self.counters.trains += 1;
+        self.counters.packets += u64::from(packets);
+        self.counters.bytes += u64::from(bytes);
+        self.counters.lateness_micros.saturating_record(late);
+        self.counters.train_packets.saturating_record(u64::from(packets));
+    }
+
+    /// Lets go of the images the cursor has passed.
+    fn forget_passed(&mut self, stream: usize) {
+        while self.streams[stream].cursor.image > 0 {
+            let (_, image) = self.streams[stream].held.pop_front().expect("the cursor passed it");
+            self.cache.release(image);
+            self.streams[stream].cursor.image -= 1;
+        }
+    }
+}

@@ -1,0 +1,431 @@
+//! A shard turn by turn: a disk that answers at once, sockets that take as much as a test says.
+#![allow(clippy::cast_possible_truncation)]
+
+use super::operation::{BLOCK_BYTES, BlockMemory, BlockRun, ReadResult, SendResult};
+use super::*;
+use crate::framing::{Framer, Message};
+use crate::mailbox::{AdoptedConnection, Command, EndReason, StreamTransport, Token};
+use crate::title::{ByteSourceId, Generation, SharedTitle, Title};
+use bytes::Bytes;
+use egress::Destination;
+use operation::PairSocket;
+use packetizer::codec::CodecConfig;
+use packetizer::codec::h264::H264Config;
+use packetizer::image::PayloadClass;
+use packetizer::index::{Cue, IndexBuilder, TrackDescription, TrackId};
+use packetizer::time::{ClockRate, Npt};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+const MILLI: u64 = 1_000_000;
+const SECOND: u64 = 1000 * MILLI;
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A file of one video track: 25 pictures a second, a sync sample every 25.
+struct Film {
+    title: SharedTitle,
+    file: Vec<u8>,
+}
+
+/// So many pictures of `bytes` bytes, each `gap` bytes behind the one before.
+fn film(id: u64, pictures: u32, bytes: u32, gap: usize) -> Film {
+    let mut builder = IndexBuilder::new();
+    let codec = CodecConfig::H264(H264Config {
+        length_bytes: 4,
+        sequence_parameter_sets: vec![vec![0x67, 0x4d, 0x40, 0x1f]],
+        picture_parameter_sets: vec![vec![0x68, 0xee]],
+    });
+    let media_rate = ClockRate::new(25).unwrap();
+    let description = TrackDescription { container_id: 1, codec, media_rate, language: None };
+    let track = builder.add_track(description).unwrap();
+    let mut file = Vec::new();
+    for picture in 0..pictures {
+        let (time, sync) = (i64::from(picture), picture % 25 == 0);
+        builder.push(track, file.len() as u64, bytes, time, time, 1, sync).unwrap();
+        file.extend((bytes - 4).to_be_bytes());
+        file.push(if sync { 0x65 } else { 0x61 });
+        file.resize(file.len() + bytes as usize - 5 + gap, 7);
+    }
+    let title = Title {
+        name: format!("{id}.mp4"),
+        path: format!("/{id}.mp4").into(),
+        generation: Generation { inode: (0, id), modified_nanos: 0, bytes: file.len() as u64 },
+        source: ByteSourceId(id),
+        index: builder.finish(Npt::from_nanos(u64::from(pictures) * 40 * MILLI)),
+        file: None,
+    };
+    Film { title: Arc::new(title), file }
+}
+
+struct Memory(Vec<u8>);
+
+impl BlockMemory for Memory {
+    fn bytes(&self, run: BlockRun, bytes: u32) -> &[u8] {
+        &self.0[run.first as usize * BLOCK_BYTES..][..bytes as usize]
+    }
+}
+
+/// A shard and what is around it.
+struct Rig {
+    shard: Shard,
+    now: MonoTime,
+    films: Vec<Film>,
+    memory: Memory,
+    operations: Vec<Operation>,
+    /// Film of each source slot.
+    sources: HashMap<u32, usize>,
+    /// Bytes that each connection takes in a turn.
+    appetite: usize,
+    watched: Vec<ConnectionSlot>,
+    /// What went to each UDP address.
+    datagrams: HashMap<SocketAddr, Vec<Vec<u8>>>,
+    /// What went into the connections, all in one.
+    stream: Vec<u8>,
+    reports: Vec<Report>,
+}
+
+impl Rig {
+    fn new(films: Vec<Film>, read_blocks: u32) -> Self {
+        let config = ShardConfig {
+            rtp_ports: (0..8).map(|pair| 6970 + 2 * pair).collect(),
+            sessions_max: 100,
+            streams_max: 200,
+            image_bytes_max: 64 << 20,
+            read_blocks,
+            session_timeout: TIMEOUT,
+            cname: "rig".to_owned(),
+            seed: 1,
+        };
+        Self {
+            shard: Shard::new(config, Wallclock::new(0)),
+            now: MonoTime(SECOND),
+            films,
+            memory: Memory(vec![0; read_blocks as usize * BLOCK_BYTES]),
+            operations: Vec::new(),
+            sources: HashMap::new(),
+            appetite: usize::MAX,
+            watched: Vec::new(),
+            datagrams: HashMap::new(),
+            stream: Vec::new(),
+            reports: Vec::new(),
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        self.shard.command(self.now, command, &mut self.operations);
+        self.perform();
+    }
+
+    fn perform(&mut self) {
+        while !self.operations.is_empty() {
+            for operation in std::mem::take(&mut self.operations) {
+                match operation {
+                    Operation::OpenSource { source, title } => {
+                        let is_it = |film: &Film| film.title.source == title.source;
+                        let film = self.films.iter().position(is_it).unwrap();
+                        self.sources.insert(source.0, film);
+                    }
+                    Operation::Read { read, source, offset, bytes, blocks } => {
+                        let file = &self.films[self.sources[&source.0]].file;
+                        let from = &file[(offset as usize).min(file.len())..];
+                        let count = from.len().min(bytes as usize);
+                        let at = blocks.first as usize * BLOCK_BYTES;
+                        self.memory.0[at..at + count].copy_from_slice(&from[..count]);
+                        let result = ReadResult::Read(count as u32);
+                        let Self { shard, now, memory, operations, .. } = self;
+                        shard.read_completed(*now, read, result, memory, operations);
+                    }
+                    Operation::WatchWritable { connection } => self.watched.push(connection),
+                    Operation::CloseSource { .. }
+                    | Operation::OpenConnection { .. }
+                    | Operation::PauseInput { .. }
+                    | Operation::ResumeInput { .. }
+                    | Operation::CloseConnection { .. } => {}
+                }
+            }
+        }
+    }
+
+    /// A turn of the shell at this time, in milliseconds since the rig was made.
+    fn turn_at(&mut self, millis: u64) {
+        self.now = MonoTime(SECOND + millis * MILLI);
+        if self.appetite > 0 {
+            for slot in std::mem::take(&mut self.watched) {
+                self.shard.connection_writable(self.now, slot);
+            }
+        }
+        self.shard.advance(self.now, &mut self.operations);
+        self.perform();
+        let mut room: HashMap<ConnectionSlot, usize> = HashMap::new();
+        let mut results = Vec::new();
+        let egress = self.shard.egress();
+        for entry in &egress.entries {
+            let pieces = &egress.pieces[entry.pieces.start as usize..entry.pieces.end as usize];
+            let mut bytes: Vec<u8> = Vec::new();
+            pieces.iter().for_each(|piece| bytes.extend_from_slice(self.shard.piece(*piece)));
+            results.push(match entry.destination {
+                Destination::Datagrams { to, socket, segment_bytes, .. } => {
+                    let packets = bytes.chunks(usize::from(segment_bytes)).map(<[u8]>::to_vec);
+                    let port = if socket == PairSocket::Rtp { to.port() } else { to.port() | 1 };
+                    let to = SocketAddr::new(to.ip(), port);
+                    self.datagrams.entry(to).or_default().extend(packets);
+                    SendResult::Sent(entry.bytes)
+                }
+                Destination::Stream { connection } => {
+                    let room = room.entry(connection).or_insert(self.appetite);
+                    let count = bytes.len().min(*room);
+                    *room = if count < bytes.len() { 0 } else { *room - count };
+                    self.stream.extend_from_slice(&bytes[..count]);
+                    if count == 0 { SendResult::Full } else { SendResult::Sent(count as u32) }
+                }
+            });
+        }
+        if !results.is_empty() {
+            self.shard.sent(self.now, &results, &mut self.operations);
+            self.perform();
+        }
+        while let Some(report) = self.shard.take_report() {
+            self.reports.push(report);
+        }
+    }
+
+    /// Turns whenever the shard wants one, until this time.
+    fn run_until(&mut self, millis: u64) {
+        let end = MonoTime(SECOND + millis * MILLI);
+        while let Some(at) = self.shard.deadline().filter(|at| *at <= end) {
+            let at = at.max(self.now).0 - SECOND;
+            self.turn_at(at.div_ceil(MILLI));
+        }
+        self.turn_at(millis);
+    }
+
+    fn set_up(&mut self, session: u64, film: usize, transport: StreamTransport) {
+        let title = Arc::clone(&self.films[film].title);
+        self.command(Command::SetUp {
+            token: Token(session),
+            session: SessionKey(session),
+            title,
+            track: TrackId(0),
+            transport,
+            payload_class: PayloadClass { packet_bytes_max: 1400 },
+        });
+    }
+
+    fn cue(&mut self, session: u64, cue: Option<Cue>) {
+        self.command(Command::Cue { token: Token(session), session: SessionKey(session), cue });
+    }
+
+    fn play_udp(&mut self, session: u64, film: usize) {
+        self.set_up(session, film, udp(session));
+        self.cue(session, None);
+        self.command(Command::Start { session: SessionKey(session) });
+    }
+
+    /// One session in a connection of its own, started by the reply to its PLAY.
+    fn play_interleaved(&mut self, session: u64, film: usize) {
+        let connection = ConnectionId(session);
+        let (rtp_channel, rtcp_channel) = (0, 1);
+        self.set_up(
+            session,
+            film,
+            StreamTransport::Interleaved { connection, rtp_channel, rtcp_channel },
+        );
+        let peer = viewer(session);
+        let unparsed = Bytes::new();
+        self.command(Command::Adopt(AdoptedConnection {
+            id: connection,
+            socket: None,
+            peer,
+            unparsed,
+        }));
+        self.cue(session, None);
+        self.reply(session);
+    }
+
+    fn reply(&mut self, session: u64) {
+        let connection = ConnectionId(session);
+        let bytes = Bytes::from_static(b"RTSP/1.0 200 OK\r\nCSeq: 9\r\n\r\n");
+        let start = Some(SessionKey(session));
+        self.command(Command::Reply { connection, bytes, start, close: false });
+    }
+
+    /// Sessions that the shard has ended.
+    fn ends(&self) -> Vec<(SessionKey, EndReason)> {
+        let ended = |report: &Report| {
+            let Report::Ended { session, reason } = report else { return None };
+            Some((*session, *reason))
+        };
+        self.reports.iter().filter_map(ended).collect()
+    }
+
+    fn packets_of(&self, session: u64) -> &[Vec<u8>] {
+        self.datagrams.get(&viewer(session)).map_or(&[], Vec::as_slice)
+    }
+}
+
+fn viewer(session: u64) -> SocketAddr {
+    SocketAddr::new(Ipv4Addr::new(10, 0, 1, session as u8).into(), 5000)
+}
+
+fn udp(session: u64) -> StreamTransport {
+    let rtp = viewer(session);
+    let rtcp = SocketAddr::new(rtp.ip(), 5001);
+    StreamTransport::Udp { rtp, rtcp, local: IpAddr::V4(Ipv4Addr::LOCALHOST) }
+}
+
+fn sequence(packet: &[u8]) -> u16 {
+    u16::from_be_bytes([packet[2], packet[3]])
+}
+
+fn timestamp(packet: &[u8]) -> u32 {
+    u32::from_be_bytes(packet[4..8].try_into().unwrap())
+}
+
+#[test]
+fn a_session_may_time_out_in_a_turn_in_which_it_would_send() {
+    let mut rig = Rig::new(vec![film(1, 1000, 1000, 0)], 64);
+    rig.play_udp(1, 0);
+    rig.run_until(20);
+    rig.command(Command::Touch { session: SessionKey(1) });
+    // A turn that comes late: a picture was due at 20.00 s, the time-out at 20.02 s.
+    rig.run_until(19_990);
+    rig.turn_at(20_030);
+    assert_eq!(rig.ends(), [(SessionKey(1), EndReason::TimedOut)]);
+    rig.run_until(20_100);
+    assert_eq!(rig.shard.check_empty(), Ok(()));
+}
+
+#[test]
+fn a_half_sent_packet_is_finished_before_rtcp() {
+    let mut rig = Rig::new(vec![film(1, 500, 3000, 0)], 64);
+    rig.play_interleaved(1, 0);
+    let mut random = fastrand::Rng::with_seed(3);
+    for turn in 1..150 {
+        rig.appetite = random.usize(1..20_000);
+        rig.turn_at(turn * 100);
+    }
+    let mut framer = Framer::new();
+    framer.push(&rig.stream);
+    let (mut reports, mut last) = (0, None);
+    while let Some(message) = framer.next().expect("nothing but replies and frames") {
+        let Message::Interleaved { channel, payload } = message else { continue };
+        assert_eq!(payload[0] >> 6, 2, "version of a packet on channel {channel}");
+        reports += u32::from(channel == 1);
+        if channel == 0 {
+            let number = sequence(payload);
+            assert!(last.is_none_or(|last: u16| last.wrapping_add(1) == number));
+            last = Some(number);
+        }
+    }
+    assert!(reports >= 2 && last.is_some());
+}
+
+#[test]
+fn a_seek_in_an_overloaded_turn_sends_nothing_twice() {
+    let mut rig = Rig::new(vec![film(1, 1000, 3000, 0)], 64);
+    for session in 0..80 {
+        rig.play_udp(session, 0);
+    }
+    rig.run_until(100);
+    // More is due than a turn may send, so that streams are left over for the next one.
+    rig.turn_at(1050);
+    for session in 0..80 {
+        rig.cue(session, None);
+        rig.command(Command::Pause { token: Token(0), session: SessionKey(session) });
+        rig.cue(session, None);
+        rig.command(Command::Start { session: SessionKey(session) });
+    }
+    rig.turn_at(1060);
+    rig.run_until(3000);
+    for session in 0..80 {
+        let packets = rig.packets_of(session);
+        for pair in packets.windows(2) {
+            let (before, after) = (sequence(&pair[0]), sequence(&pair[1]));
+            assert_eq!(before.wrapping_add(1), after, "viewer {session}");
+        }
+    }
+}
+
+#[test]
+fn a_turn_has_its_fill_of_interleaved_trains_too() {
+    let mut rig = Rig::new(vec![film(1, 1000, 1000, 0)], 64);
+    for session in 0..90 {
+        rig.play_interleaved(session, 0);
+    }
+    rig.run_until(100);
+    let before = rig.shard.counters().trains;
+    // Over 20 pictures are due for each of 90 viewers.
+    rig.turn_at(1000);
+    let turn = rig.shard.counters().trains - before;
+    assert!((1024..1100).contains(&turn), "{turn} trains in one turn");
+    rig.turn_at(1000);
+    assert!(rig.shard.counters().trains - before >= 90 * 21);
+}
+
+#[test]
+fn a_segment_scattered_over_more_than_the_read_pool_ends_its_viewer_alone() {
+    // 50 pictures in a segment, each a read of its own, and 16 blocks.
+    let mut rig = Rig::new(vec![film(1, 100, 1000, 64 << 10), film(2, 100, 1000, 0)], 16);
+    rig.play_udp(1, 0);
+    rig.play_udp(2, 1);
+    rig.run_until(1000);
+    assert_eq!(rig.ends(), [(SessionKey(1), EndReason::MediaInvalid)]);
+    assert!(rig.packets_of(2).len() >= 25);
+}
+
+#[test]
+fn a_viewer_who_stops_reading_holds_no_images() {
+    let mut rig = Rig::new(vec![film(1, 1000, 20_000, 0)], 64);
+    rig.play_interleaved(1, 0);
+    rig.run_until(3000);
+    rig.appetite = 0;
+    rig.run_until(4000);
+    assert_eq!(rig.shard.cache.holds(), 0);
+    rig.appetite = usize::MAX;
+    rig.run_until(12_000);
+    let numbers = rtp_of(&rig.stream).map(|packet| sequence(&packet));
+    let numbers: Vec<u16> = numbers.collect();
+    assert!(numbers.len() > 200 * 14, "it went on");
+    assert!(numbers.windows(2).all(|pair| pair[0].wrapping_add(1) == pair[1]));
+}
+
+#[test]
+fn a_reader_who_stopped_is_paused_where_it_stopped() {
+    let mut rig = Rig::new(vec![film(1, 1000, 1000, 0)], 64);
+    rig.play_interleaved(1, 0);
+    rig.run_until(3000);
+    rig.appetite = 0;
+    rig.run_until(10_000);
+    rig.command(Command::Pause { token: Token(7), session: SessionKey(1) });
+    rig.turn_at(10_000);
+    let Some(Report::Paused { position: Some(position), .. }) = rig.reports.pop() else { panic!() };
+    assert!((2_900..=3_100).contains(&(position.nanos() / MILLI)), "{position:?}");
+    rig.appetite = usize::MAX;
+    rig.run_until(11_000);
+    let sent = rtp_of(&rig.stream).count();
+    rig.cue(1, None);
+    rig.reply(1);
+    rig.run_until(12_000);
+    let info = rig.reports.iter().rev().find_map(|report| {
+        if let Report::Cued { cued, .. } = report { cued.clone() } else { None }
+    });
+    let info = info.unwrap();
+    let first = rtp_of(&rig.stream).nth(sent).unwrap();
+    assert_eq!((info.start, info.streams[0].sequence), (position, sequence(&first)));
+    let behind = timestamp(&first).wrapping_sub(info.streams[0].rtptime);
+    assert!(behind <= 3600, "the first packet is {behind} ticks behind the start");
+}
+
+/// The RTP packets of a connection.
+fn rtp_of(stream: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    let mut framer = Framer::new();
+    framer.push(stream);
+    std::iter::from_fn(move || {
+        while let Some(message) = framer.next().expect("nothing but replies and frames") {
+            if let Message::Interleaved { channel: 0, payload } = message {
+                return Some(payload.to_vec());
+            }
+        }
+        None
+    })
+}

@@ -1,0 +1,140 @@
+//! Shards that do what control may rely on, and nothing else.
+
+use packetizer::index::TrackId;
+use packetizer::rtp::Ssrc;
+use packetizer::time::Npt;
+use server::limits::SESSION_STREAMS_MAX;
+use server::mailbox::{
+    Command, ConnectionId, Cued, EndReason, Report, SessionKey, SetUpRefused, StreamInfo,
+    StreamSetUp, StreamTransport,
+};
+use std::collections::{BTreeMap, VecDeque};
+
+pub(super) const SHARD_COUNT: usize = 2;
+
+/// The streams of a session, in the order of their SETUP.
+type Streams = Vec<(TrackId, StreamTransport)>;
+
+/// All shards.
+#[derive(Default)]
+pub(super) struct Shards {
+    pub(super) sessions: [BTreeMap<SessionKey, Streams>; SHARD_COUNT],
+    /// What control has not heard yet.
+    pub(super) reports: [VecDeque<Report>; SHARD_COUNT],
+    /// What the next SETUPs are answered instead of a stream.
+    pub(super) refusals: VecDeque<SetUpRefused>,
+    streams_made: u16,
+}
+
+impl Shards {
+    /// Obeys what concerns sessions. Connections are the world's.
+    pub(super) fn obey(&mut self, shard: usize, command: Command) {
+        let report = match command {
+            Command::SetUp { token, session, track, transport, .. } => {
+                let result = match self.refusals.pop_front() {
+                    Some(refused) => Err(refused),
+                    None => Ok(self.set_up(shard, session, track, transport)),
+                };
+                Report::SetUp { token, result }
+            }
+            Command::Cue { token, session, cue } => {
+                let streams = self.sessions[shard].get(&session);
+                if let (Some(streams), Some(cue)) = (streams, &cue) {
+                    let of_streams = |track| streams.iter().any(|(other, _)| *other == track);
+                    assert!(cue.tracks.iter().all(|track| of_streams(track.track)));
+                }
+                let cued = streams.map(|streams| Cued {
+                    start: cue.as_ref().map_or(Npt::ZERO, |cue| cue.start),
+                    end: cue.as_ref().map_or(Npt::from_nanos(100_000_000), |cue| cue.end),
+                    streams: streams.iter().map(|(track, _)| info(*track)).collect(),
+                });
+                Report::Cued { token, cued }
+            }
+            Command::Pause { token, session } => {
+                let known = self.sessions[shard].contains_key(&session);
+                Report::Paused { token, position: known.then_some(Npt::from_nanos(40_000_000)) }
+            }
+            Command::TearDown { session, track } => {
+                return self.tear_down(shard, session, track);
+            }
+            Command::Drain => {
+                while let Some(session) = self.sessions[shard].keys().next().copied() {
+                    self.end(shard, session, EndReason::Drained);
+                }
+                Report::Drained
+            }
+            Command::Snapshot => Report::Counters(Box::default()),
+            Command::Start { .. } | Command::Touch { .. } => return,
+            Command::Adopt(_) | Command::Reply { .. } => unreachable!("the world's"),
+        };
+        self.reports[shard].push_back(report);
+    }
+
+    fn set_up(
+        &mut self,
+        shard: usize,
+        session: SessionKey,
+        track: TrackId,
+        transport: StreamTransport,
+    ) -> StreamSetUp {
+        let elsewhere = (0..SHARD_COUNT).filter(|other| *other != shard);
+        for other in elsewhere {
+            assert!(!self.sessions[other].contains_key(&session), "a session in two shards");
+        }
+        self.streams_made = self.streams_made.wrapping_add(1);
+        let streams = self.sessions[shard].entry(session).or_default();
+        streams.push((track, transport));
+        // One more while it replaces another.
+        assert!(streams.len() <= SESSION_STREAMS_MAX + 1);
+        let server_port = match transport {
+            StreamTransport::Udp { .. } => Some(6970),
+            StreamTransport::Interleaved { .. } => None,
+        };
+        StreamSetUp { server_port, ssrc: Ssrc(self.streams_made.into()) }
+    }
+
+    fn tear_down(&mut self, shard: usize, session: SessionKey, track: Option<TrackId>) {
+        let Some(streams) = self.sessions[shard].get_mut(&session) else { return };
+        let position = track.map(|track| streams.iter().position(|(other, _)| *other == track));
+        match position {
+            Some(None) => {}
+            Some(Some(position)) if streams.len() > 1 => drop(streams.remove(position)),
+            Some(Some(_)) | None => drop(self.sessions[shard].remove(&session)),
+        }
+    }
+
+    /// Ends a session of the shard's own accord.
+    pub(super) fn end(&mut self, shard: usize, session: SessionKey, reason: EndReason) {
+        self.sessions[shard].remove(&session);
+        self.reports[shard].push_back(Report::Ended { session, reason });
+    }
+
+    /// The nth session of all, counted round and round, and its shard.
+    pub(super) fn nth_session(&self, nth: u8) -> Option<(usize, SessionKey)> {
+        let all = (0..SHARD_COUNT)
+            .flat_map(|shard| self.sessions[shard].keys().map(move |key| (shard, *key)));
+        let all: Vec<_> = all.collect();
+        (!all.is_empty()).then(|| all[usize::from(nth) % all.len()])
+    }
+
+    pub(super) fn session_count(&self) -> usize {
+        self.sessions.iter().map(BTreeMap::len).sum()
+    }
+
+    /// The sessions interleaved in a connection, and their shards.
+    pub(super) fn carried_by(&self, connection: ConnectionId) -> Vec<(usize, SessionKey)> {
+        let is_in = |(_, transport): &(TrackId, StreamTransport)| match transport {
+            StreamTransport::Interleaved { connection: other, .. } => *other == connection,
+            StreamTransport::Udp { .. } => false,
+        };
+        (0..SHARD_COUNT)
+            .flat_map(|shard| self.sessions[shard].iter().map(move |entry| (shard, entry)))
+            .filter(|(_, (_, streams))| streams.iter().any(is_in))
+            .map(|(shard, (key, _))| (shard, *key))
+            .collect()
+    }
+}
+
+fn info(track: TrackId) -> StreamInfo {
+    StreamInfo { track, sequence: 100 + u16::from(track.0), rtptime: 9000 }
+}

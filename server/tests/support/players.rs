@@ -1,0 +1,49 @@
+//! Other people's programs, as child processes that end.
+
+use std::process::{Command, Output};
+
+/// Seconds after which a player is ended.
+const TIMEOUT_SECONDS: &str = "60";
+
+/// Runs a program that must succeed and returns what it wrote to standard output.
+pub(crate) fn output_of(program: &str, arguments: &[&str]) -> String {
+    let output = run(program, arguments);
+    assert!(
+        output.status.success(),
+        "{program} {} ended with {}:\n{}",
+        arguments.join(" "),
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Runs a program until it ends, or for a minute at most.
+pub(crate) fn run(program: &str, arguments: &[&str]) -> Output {
+    require(program);
+    let mut command = Command::new("timeout");
+    command.args(["-k", "5", TIMEOUT_SECONDS, program]).args(arguments);
+    command.output().unwrap_or_else(|error| panic!("timeout {program}: {error}"))
+}
+
+/// Whether a player is there. One that is missing fails the test by its name, unless
+/// `REELRING_SKIP_PLAYERS=1` says that it may be.
+pub(crate) fn player(program: &str) -> bool {
+    let skip = std::env::var("REELRING_SKIP_PLAYERS").is_ok_and(|value| value == "1");
+    if skip && !is_installed(program) {
+        println!("skipped: {program} is not installed");
+        return false;
+    }
+    require(program);
+    true
+}
+
+fn require(program: &str) {
+    assert!(is_installed(program), "{program} is not installed (tools/test installs it)");
+}
+
+fn is_installed(program: &str) -> bool {
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let direct = program.starts_with('/') && std::path::Path::new(program).is_file();
+    direct || std::env::split_paths(&paths).any(|path| path.join(program).is_file())
+}

@@ -1,0 +1,109 @@
+//! Titles for the tests, made by ffmpeg once and kept in the target directory.
+
+use super::players::output_of;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+/// A title and what ffmpeg is told to make it.
+pub(crate) struct Title {
+    /// Its file name, which is its URL's path.
+    pub(crate) name: &'static str,
+    recipe: &'static str,
+}
+
+/// What players must be able to play from start to end: B-frames, moov in front and at the end,
+/// 29.97 frames a second, open GOPs, several slices a picture, no audio, no video.
+///
+/// Audio has no perceptual noise substitution: a decoder makes that noise up anew each time.
+pub(crate) const PLAYABLE: [Title; 6] = [
+    Title {
+        name: "bframes.mp4",
+        recipe: "-f lavfi -i testsrc2=s=640x360:r=25:d=6 -f lavfi -i sine=300:b=4:d=6:r=48000 \
+            -c:v libx264 -preset veryfast -bf 3 -g 50 -b:v 800k \
+            -c:a aac -aac_pns 0 -ac 2 -movflags +faststart",
+    },
+    Title {
+        name: "ntsc_moov_last.mp4",
+        recipe: "-f lavfi -i testsrc2=s=320x240:r=30000/1001:d=6 -f lavfi -i sine=500:d=6:r=44100 \
+            -c:v libx264 -preset veryfast -profile:v main -g 60 -c:a aac -aac_pns 0 -ac 2",
+    },
+    Title {
+        name: "open_gop_silent.mp4",
+        recipe: "-f lavfi -i testsrc2=s=320x240:r=24:d=5 -c:v libx264 -preset veryfast \
+            -x264-params open-gop=1:bframes=3:b-adapt=0:keyint=24:min-keyint=24 -an",
+    },
+    Title {
+        name: "slices_baseline.mp4",
+        recipe: "-f lavfi -i testsrc2=s=640x360:r=15:d=5 -f lavfi -i sine=700:d=5:r=44100 \
+            -c:v libx264 -profile:v baseline -x264-params slices=4 -b:v 1500k -g 15 \
+            -c:a aac -aac_pns 0 -ac 1 -movflags +faststart",
+    },
+    Title {
+        name: "big_pictures.mp4",
+        recipe: "-f lavfi -i testsrc2=s=1280x720:r=25:d=4 -f lavfi -i sine=900:d=4:r=48000 \
+            -c:v libx264 -preset veryfast -b:v 3M -maxrate 3M -bufsize 600k -g 25 \
+            -c:a aac -aac_pns 0 -ac 2 -movflags +faststart",
+    },
+    Title {
+        name: "audio_only.mp4",
+        recipe: "-f lavfi -i sine=440:b=4:d=5:r=48000 -c:a aac -aac_pns 0 -ac 2",
+    },
+];
+
+/// A minute with a sync sample about every second, irregular where the scene changes.
+pub(crate) const LONG: Title = Title {
+    name: "long.mp4",
+    recipe: "-f lavfi -i testsrc2=s=320x240:r=25:d=60 -f lavfi -i sine=300:b=2:d=60:r=48000 \
+        -c:v libx264 -preset veryfast -bf 2 -g 31 -b:v 300k -c:a aac -aac_pns 0 -ac 2 \
+        -movflags +faststart",
+};
+
+/// Half a minute of about 1 Mbit/s, for many viewers. Without B-frames, so that what is shown at
+/// a time is also decoded then, and lateness says nothing but what the server did.
+pub(crate) const BUSY: Title = Title {
+    name: "busy.mp4",
+    recipe: "-f lavfi -i testsrc2=s=640x360:r=25:d=30 -f lavfi -i sine=300:b=2:d=30:r=48000 \
+        -vf noise=alls=12:allf=t -c:v libx264 -preset veryfast -bf 0 -g 50 \
+        -b:v 900k -maxrate 1M -bufsize 1M -c:a aac -ac 2 -movflags +faststart",
+};
+
+/// Where the titles are; serve this directory.
+pub(crate) fn directory() -> PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("titles");
+    fs::create_dir_all(&directory).unwrap();
+    directory
+}
+
+impl Title {
+    /// The title's file, made if it is not there yet.
+    pub(crate) fn make(&self) -> PathBuf {
+        let path = directory().join(self.name);
+        // Tests are several processes; the recipe is kept beside the file, so that a changed one
+        // makes a new file.
+        let recipe_path = directory().join(format!(".{}.recipe", self.name));
+        let lock = File::create(directory().join(format!(".{}.lock", self.name))).unwrap();
+        lock.lock().unwrap();
+        if fs::read_to_string(&recipe_path).is_ok_and(|made| made == self.recipe) {
+            return path;
+        }
+        let mut arguments = vec!["-v", "error", "-y"];
+        arguments.extend(self.recipe.split_whitespace());
+        let path_text = path.to_str().unwrap();
+        arguments.push(path_text);
+        output_of("ffmpeg", &arguments);
+        fs::write(recipe_path, self.recipe).unwrap();
+        path
+    }
+}
+
+/// `../shared/media`, if it is there; where it must be (`REELRING_REQUIRE_MEDIA=1`) and is not, the
+/// test fails.
+pub(crate) fn shared_media() -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/media");
+    if path.is_dir() {
+        return Some(path);
+    }
+    let required = std::env::var("REELRING_REQUIRE_MEDIA").is_ok_and(|value| value == "1");
+    assert!(!required, "{} is required and not there", path.display());
+    None
+}
