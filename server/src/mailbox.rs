@@ -180,8 +180,7 @@ pub enum Report {
         /// The message, head and body.
         bytes: Bytes,
     },
-    /// A reply with a start was written, or nobody is left to read it, and the session to start is
-    /// not this shard's.
+    /// A reply with a start was written, and the session to start is not this shard's.
     ReplyWritten {
         /// The session.
         session: SessionKey,

@@ -55,20 +55,6 @@ pub(super) enum Underway {
     Closing,
 }
 
-impl Underway {
-    /// The session whose packets may go when what is under way is over.
-    pub(super) const fn starts(&self) -> Option<SessionKey> {
-        match self {
-            Self::Writing(AfterReply::Start(session)) => Some(*session),
-            Self::Writing(AfterReply::NextRequest | AfterReply::Adopt(_) | AfterReply::Close)
-            | Self::Reading
-            | Self::Title(_)
-            | Self::Shard(_)
-            | Self::Closing => None,
-        }
-    }
-}
-
 /// What follows when a reply has been written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum AfterReply {

@@ -175,14 +175,10 @@ impl Control {
     /// A connection is gone: the client closed it, it failed, or [`Effect::Close`] was performed.
     pub fn closed(&mut self, now: MonoTime, id: ConnectionId, effects: &mut Vec<Effect>) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        let unread = connection.underway.starts();
         for session in mem::take(&mut connection.carries) {
             self.tear_down_session(now, session, "connection closed", effects);
         }
         self.forget_connection(id);
-        if let Some(session) = unread {
-            self.start(session, effects);
-        }
     }
 
     /// A shard reports.
@@ -437,12 +433,10 @@ impl Control {
     }
 
     fn close(&mut self, id: ConnectionId, effects: &mut Vec<Effect>) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        let unread = mem::replace(&mut connection.underway, Underway::Closing).starts();
-        self.deadlines.set(id, None);
-        effects.push(Effect::Close { connection: id });
-        if let Some(session) = unread {
-            self.start(session, effects);
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.underway = Underway::Closing;
+            self.deadlines.set(id, None);
+            effects.push(Effect::Close { connection: id });
         }
     }
 

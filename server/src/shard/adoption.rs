@@ -61,9 +61,7 @@ impl Shard {
         close: bool,
         operations: &mut Vec<Operation>,
     ) {
-        let Some(&slot) = self.connection_slots.get(&id) else {
-            return self.reply_written(now, start);
-        };
+        let Some(&slot) = self.connection_slots.get(&id) else { return };
         let connection = &mut self.connections[slot.0 as usize];
         connection.push(bytes);
         if let Some(session) = start {
@@ -184,7 +182,7 @@ impl Shard {
                 for mark in reached {
                     match mark {
                         Mark::Answered => self.answered.push(slot),
-                        Mark::Start(session) => self.reply_written(now, Some(session)),
+                        Mark::Start(session) => self.reply_written(now, session),
                         Mark::Close => self.closing.push((slot, CloseReason::Server)),
                     }
                 }
@@ -196,12 +194,12 @@ impl Shard {
         }
     }
 
-    /// A reply to PLAY is written, or nobody is left to read it: the session's packets may go.
-    fn reply_written(&mut self, now: MonoTime, session: Option<SessionKey>) {
-        match session {
-            Some(session) if self.session_slots.contains_key(&session) => self.start(now, session),
-            Some(session) => self.reports.push_back(Report::ReplyWritten { session }),
-            None => {}
+    /// A reply to PLAY is written: the session's packets may go.
+    fn reply_written(&mut self, now: MonoTime, session: SessionKey) {
+        if self.session_slots.contains_key(&session) {
+            self.start(now, session);
+        } else {
+            self.reports.push_back(Report::ReplyWritten { session });
         }
     }
 
@@ -266,12 +264,6 @@ impl Shard {
         for key in self.carried.get(&connection.id).cloned().unwrap_or_default() {
             if let Some(&session) = self.session_slots.get(&key) {
                 self.end_session(now, session, Some(EndReason::ConnectionClosed));
-            }
-        }
-        for (_, mark) in connection.marks {
-            match mark {
-                Mark::Start(session) => self.reply_written(now, Some(session)),
-                Mark::Answered | Mark::Close => {}
             }
         }
         operations.push(Operation::CloseConnection { connection: slot });

@@ -14,6 +14,7 @@ use packetizer::image::PayloadClass;
 use packetizer::index::TrackId;
 use packetizer::rtp::Ssrc;
 use std::collections::VecDeque;
+use std::mem;
 use std::time::Duration;
 
 impl Shard {
@@ -220,8 +221,7 @@ impl Shard {
 
     /// Ends a session with BYE and frees everything it has; with a reason, control hears of it.
     pub(super) fn end_session(&mut self, now: MonoTime, session: usize, reason: Option<EndReason>) {
-        for position in 0..self.sessions[session].streams.len() {
-            let stream = self.sessions[session].streams[position];
+        for stream in mem::take(&mut self.sessions[session].streams) {
             self.say_bye(now, stream);
             self.close_stream(stream);
         }
@@ -241,24 +241,21 @@ impl Shard {
         let stream = self.streams.remove(stream);
         match stream.transport {
             Transport::Udp { pair, rtp, .. } => self.pairs.give_back(rtp.ip(), pair),
-            Transport::Interleaved { connection, .. } => self.put_down(connection, stream.session),
+            Transport::Interleaved { connection, .. } => self.uncarry(connection, stream.session),
         }
     }
 
-    /// Forgets that a connection carries a session, unless another stream of it is interleaved
-    /// there: a session that goes on over UDP must outlive the connection.
-    fn put_down(&mut self, connection: ConnectionId, session: usize) {
-        let session = &self.sessions[session];
-        let is_carried = |stream: &usize| {
-            self.streams.get(*stream).is_some_and(|stream| stream.is_carried_by(connection))
-        };
-        if session.streams.iter().any(is_carried) {
+    /// Forgets that a connection carries a session that has no stream left there.
+    fn uncarry(&mut self, id: ConnectionId, session: usize) {
+        let Session { key, streams, .. } = &self.sessions[session];
+        let is_there = |stream: &usize| self.streams[*stream].is_carried_by(id);
+        if streams.iter().any(is_there) {
             return;
         }
-        if let Some(carried) = self.carried.get_mut(&connection) {
-            carried.retain(|key| *key != session.key);
+        if let Some(carried) = self.carried.get_mut(&id) {
+            carried.retain(|carried| carried != key);
             if carried.is_empty() {
-                self.carried.remove(&connection);
+                self.carried.remove(&id);
             }
         }
     }

@@ -23,9 +23,9 @@ impl Shard {
         self.sessions[session].heard = now;
         match (cue, self.sessions[session].state) {
             (Some(cue), _) => self.seek(now, session, &cue),
-            (None, State::Paused { due }) => match self.join(session, due) {
+            (None, State::Paused(position)) => match self.join(session, position) {
                 Some(cue) => self.seek(now, session, &cue),
-                None => self.resume(now, session, due),
+                None => self.resume(now, session, position),
             },
             (None, State::Init | State::Finished) => {
                 let cue = self.whole(session)?;
@@ -69,16 +69,15 @@ impl Shard {
         let &slot = self.session_slots.get(&key)?;
         self.sessions[slot].heard = now;
         let session = &self.sessions[slot];
-        let due = match session.state {
+        let position = match session.state {
             State::Init => return Some(Npt::ZERO),
             State::Finished => return Some(session.timeline().end),
-            State::Paused { due } => due,
-            State::Playing => self.due_sent(now, slot),
-            State::Cued => session.timeline().due_zero,
+            State::Paused(position) => position,
+            State::Playing => self.sent_until(now, slot),
+            State::Cued => session.timeline().start,
         };
-        let position = session.timeline().within(due);
         if matches!(session.state, State::Playing | State::Cued) {
-            self.sessions[slot].state = State::Paused { due };
+            self.sessions[slot].state = State::Paused(position);
             self.sessions[slot].report_at = None;
             for index in 0..self.sessions[slot].streams.len() {
                 let stream = self.sessions[slot].streams[index];
@@ -89,17 +88,17 @@ impl Shard {
         Some(position)
     }
 
-    /// The presentation time until which everything has left: that of now, unless a reader has
-    /// stopped or an image is still to come.
-    fn due_sent(&self, now: MonoTime, slot: usize) -> i64 {
+    /// The position until which everything has left: that of now, unless a reader has stopped or an
+    /// image is still to come.
+    fn sent_until(&self, now: MonoTime, slot: usize) -> Npt {
         let session = &self.sessions[slot];
         let timeline = session.timeline();
         let streams = session.streams.iter().map(|stream| &self.streams[*stream]);
         let held_up = streams.filter(|stream| {
             matches!(stream.delivery, Delivery::Blocked | Delivery::AwaitingImage)
         });
-        let sent = held_up.map(|stream| stream.due_sent.unwrap_or(timeline.due_zero)).min();
-        sent.map_or(i64::MAX, |due| due.max(timeline.due_zero)).min(timeline.due_at(now))
+        let sent = held_up.map(|stream| stream.due_sent.unwrap_or(i64::MIN)).min();
+        timeline.within(sent.unwrap_or(i64::MAX).min(timeline.due_at(now)))
     }
 
     /// A stream's range is over and shown: says BYE, and when it was the last, tells control.
@@ -130,15 +129,14 @@ impl Shard {
 
     /// The cue by which streams that were set up since the pause join the others; `None` when there
     /// are none.
-    fn join(&self, session: usize, due: i64) -> Option<Cue> {
+    fn join(&self, session: usize, position: Npt) -> Option<Cue> {
         let session = &self.sessions[session];
         let is_new = |stream: &usize| self.streams[*stream].extract == Extract::default();
         if !session.streams.iter().any(is_new) {
             return None;
         }
         let index = &self.sources.title(session.source).index;
-        let timeline = session.timeline();
-        index.cue(self.tracks(session), timeline.within(due), Some(timeline.end))
+        index.cue(self.tracks(session), position, Some(session.timeline().end))
     }
 
     fn tracks(&self, session: &Session) -> TrackSet {
@@ -157,21 +155,20 @@ impl Shard {
             let extract = self.extract(stream, cue);
             self.move_stream(stream, extract);
         }
-        let due_zero = self.due_zero(slot);
         self.sessions[slot].timeline =
-            Some(Timeline { start: cue.start, end: cue.end, media_start, due_zero, started: now });
+            Some(Timeline { start: cue.start, end: cue.end, media_start, started: now });
         self.renumber(slot, cue.start, media_start);
         self.sessions[slot].state = State::Cued;
     }
 
-    /// Goes on at the first unit that was not sent, on the media clock of now. The range starts at
-    /// that unit's decode time, so that none of it is composed before its start.
-    fn resume(&mut self, now: MonoTime, slot: usize, due: i64) {
+    /// Goes on at the first unit that was not sent, on the media clock of now. The position is that
+    /// unit's decode time, so none of it is composed before the start of the range.
+    fn resume(&mut self, now: MonoTime, slot: usize, position: Npt) {
         let timeline = *self.sessions[slot].timeline();
-        let (start, media_start) = (timeline.within(due), timeline.media_now(now));
+        let media_start = timeline.media_now(now);
         self.sessions[slot].timeline =
-            Some(Timeline { start, media_start, due_zero: due, started: now, ..timeline });
-        self.renumber(slot, start, media_start);
+            Some(Timeline { start: position, media_start, started: now, ..timeline });
+        self.renumber(slot, position, media_start);
         self.sessions[slot].state = State::Cued;
     }
 
@@ -188,19 +185,6 @@ impl Shard {
             end_unit: track.end_unit,
             timestamp_min: rate.convert_nearest(track.composition_min, stream.rtp_rate),
         }
-    }
-
-    /// The presentation time of the first unit that any stream has to send.
-    fn due_zero(&self, slot: usize) -> i64 {
-        let session = &self.sessions[slot];
-        let index = &self.sources.title(session.source).index;
-        let first_due = |stream: &usize| {
-            let stream = &self.streams[*stream];
-            let unit = index.unit(stream.track, stream.extract.first_unit)?;
-            let rate = index.tracks[usize::from(stream.track.0)].media_rate;
-            Some(rate.nanos_floor(unit.decode))
-        };
-        session.streams.iter().filter_map(first_due).min().unwrap_or(0)
     }
 
     /// Maps `start` to the media clock's `media_start` for every stream of the session.
@@ -242,7 +226,7 @@ impl Shard {
         let timeline = session.timeline();
         let start = match session.state {
             State::Playing => timeline.position(now),
-            State::Init | State::Cued | State::Paused { .. } | State::Finished => timeline.start,
+            State::Init | State::Cued | State::Paused(_) | State::Finished => timeline.start,
         };
         let info = |stream: &usize| {
             let stream = &self.streams[*stream];

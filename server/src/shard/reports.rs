@@ -87,7 +87,7 @@ impl Shard {
         let at = match session.state {
             // A session that does not play stands still; its media clock is where it stopped.
             State::Playing | State::Finished => now,
-            State::Init | State::Cued | State::Paused { .. } => session.timeline().started,
+            State::Init | State::Cued | State::Paused(_) => session.timeline().started,
         };
         SenderReport {
             ssrc: stream.ssrc,

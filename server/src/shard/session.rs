@@ -3,6 +3,7 @@
 use super::timeline::Timeline;
 use crate::clock::MonoTime;
 use crate::mailbox::SessionKey;
+use packetizer::time::Npt;
 
 /// Where a session stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,8 +14,8 @@ pub(super) enum State {
     Cued,
     /// Packets go.
     Playing,
-    /// Stopped: what was due by this presentation time (nanoseconds) has left, nothing behind it.
-    Paused { due: i64 },
+    /// Stopped: what was due before this position has left, nothing behind it.
+    Paused(Npt),
     /// Its range is over on every stream.
     Finished,
 }

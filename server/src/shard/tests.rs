@@ -4,6 +4,7 @@
 use super::operation::{BLOCK_BYTES, BlockMemory, BlockRun, ReadResult, SendResult};
 use super::*;
 use crate::framing::{Framer, Message};
+use crate::limits::IDLE_CONNECTION_DEADLINE;
 use crate::mailbox::{AdoptedConnection, Command, EndReason, StreamTransport, Token};
 use crate::title::{ByteSourceId, Generation, SharedTitle, Title};
 use bytes::Bytes;
@@ -230,16 +231,15 @@ impl Rig {
             film,
             StreamTransport::Interleaved { connection, rtp_channel, rtcp_channel },
         );
-        let peer = viewer(session);
-        let unparsed = Bytes::new();
-        self.command(Command::Adopt(AdoptedConnection {
-            id: connection,
-            socket: None,
-            peer,
-            unparsed,
-        }));
+        self.adopt(session);
         self.cue(session, None);
         self.reply(session);
+    }
+
+    fn adopt(&mut self, connection: u64) {
+        let (id, peer) = (ConnectionId(connection), viewer(connection));
+        let unparsed = Bytes::new();
+        self.command(Command::Adopt(AdoptedConnection { id, socket: None, peer, unparsed }));
     }
 
     fn reply(&mut self, session: u64) {
@@ -428,4 +428,28 @@ fn rtp_of(stream: &[u8]) -> impl Iterator<Item = Vec<u8>> {
         }
         None
     })
+}
+
+#[test]
+fn a_connection_that_a_session_has_left_does_not_stay() {
+    let mut rig = Rig::new(vec![film(1, 25, 1000, 0)], 16);
+    let session = SessionKey(1);
+    for connection in [1, 2].map(ConnectionId) {
+        let (rtp_channel, rtcp_channel) = (0, 1);
+        rig.set_up(
+            session.0,
+            0,
+            StreamTransport::Interleaved { connection, rtp_channel, rtcp_channel },
+        );
+        rig.adopt(connection.0);
+    }
+    // The stream has moved to the second connection, where the session times out later.
+    rig.command(Command::TearDown { session, track: Some(TrackId(0)) });
+    rig.run_until(3 * IDLE_CONNECTION_DEADLINE.as_millis() as u64);
+    let closed = rig.reports.iter().filter_map(|report| {
+        let Report::ConnectionClosed { connection, .. } = report else { return None };
+        Some(connection.0)
+    });
+    assert_eq!(closed.collect::<Vec<_>>(), [1, 2]);
+    rig.shard.check_empty().unwrap();
 }

@@ -31,27 +31,25 @@ pub(super) struct Timeline {
     pub(super) end: Npt,
     /// The media clock's time of `start`, in nanoseconds.
     pub(super) media_start: i64,
-    /// The presentation time (a train's `due`) that goes at the moment of the start.
-    pub(super) due_zero: i64,
     /// When packets began to leave.
     pub(super) started: MonoTime,
 }
 
 impl Timeline {
-    /// When a train leaves whose presentation time is `due`.
-    pub(super) const fn leaves_at(&self, due: i64) -> MonoTime {
-        self.started.offset_by(due.saturating_sub(self.due_zero))
+    /// When a train leaves whose presentation time is `due`: what is due before the start of the
+    /// range (a first picture is decoded before it is shown) leaves at once.
+    pub(super) fn leaves_at(&self, due: i64) -> MonoTime {
+        self.started.offset_by(due.saturating_sub(self.start_nanos()).max(0))
     }
 
     /// The presentation time whose trains leave at `now`: the reverse of [`Self::leaves_at`].
-    pub(super) const fn due_at(&self, now: MonoTime) -> i64 {
-        now.nanos_since(self.started).saturating_add(self.due_zero)
+    pub(super) fn due_at(&self, now: MonoTime) -> i64 {
+        now.nanos_since(self.started).saturating_add(self.start_nanos())
     }
 
     /// Where play stands at `now`: from the start to the end of the range.
     pub(super) fn position(&self, now: MonoTime) -> Npt {
-        let start = i64::try_from(self.start.nanos()).unwrap_or(i64::MAX);
-        self.within(start.saturating_add(now.nanos_since(self.started)))
+        self.within(self.due_at(now))
     }
 
     /// A presentation time as normal play time, no further than the range goes.
@@ -63,13 +61,16 @@ impl Timeline {
     /// The RTP timestamp at `now` of a stream whose composition time 0 has `timestamp_zero`, for
     /// sender reports (RFC 3550 §6.4.1). It runs on behind the end of the range.
     pub(super) fn rtp_now(&self, now: MonoTime, rate: ClockRate, timestamp_zero: u32) -> u32 {
-        let nanos = self.start.nanos().cast_signed() + now.nanos_since(self.started);
-        timestamp_zero.wrapping_add(wrap(rtp_ticks(rate, nanos)))
+        timestamp_zero.wrapping_add(wrap(rtp_ticks(rate, self.due_at(now))))
     }
 
     /// The media clock at `now`.
     pub(super) const fn media_now(&self, now: MonoTime) -> i64 {
         now.nanos_since(self.started).saturating_add(self.media_start)
+    }
+
+    fn start_nanos(&self) -> i64 {
+        i64::try_from(self.start.nanos()).unwrap_or(i64::MAX)
     }
 
     /// Moves everything that has not left yet `nanos` later.
@@ -93,7 +94,6 @@ mod tests {
             start: Npt::from_nanos(10_000_000_000),
             end: Npt::from_nanos(20_000_000_000),
             media_start: 3 * SECOND,
-            due_zero: 10 * SECOND - 80_000_000,
             started: at(100),
         }
     }
@@ -101,9 +101,10 @@ mod tests {
     #[test]
     fn the_first_train_leaves_at_the_start() {
         let timeline = timeline();
-        assert_eq!(timeline.leaves_at(timeline.due_zero), at(100));
-        assert_eq!(timeline.leaves_at(timeline.due_zero + SECOND), at(101));
-        assert_eq!(timeline.due_at(at(101)), timeline.due_zero + SECOND);
+        assert_eq!(timeline.leaves_at(10 * SECOND - 80_000_000), at(100));
+        assert_eq!(timeline.leaves_at(10 * SECOND), at(100));
+        assert_eq!(timeline.leaves_at(11 * SECOND), at(101));
+        assert_eq!(timeline.due_at(at(101)), 11 * SECOND);
     }
 
     #[test]

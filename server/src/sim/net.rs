@@ -10,10 +10,10 @@ use fastrand::Rng;
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 
-/// Bytes a connection's socket buffer holds.
-const SOCKET_BUFFER_BYTES: usize = 64 * 1024;
 /// `ECONNRESET`.
 const CONNECTION_RESET: i32 = 104;
+/// Bytes a connection's socket buffer holds.
+const SOCKET_BUFFER_BYTES: usize = 128 * 1024;
 /// `EHOSTUNREACH`.
 const HOST_UNREACHABLE: i32 = 113;
 

@@ -82,6 +82,10 @@ pub(super) struct Facts {
     pub(super) cue: Option<Cue>,
     /// The last one went on where the session stood.
     pub(super) has_resumed: bool,
+    /// It played, and the last cue changed nothing.
+    pub(super) goes_on: bool,
+    /// Its packets go.
+    pub(super) is_running: bool,
     /// Its range was over when the last cue came.
     pub(super) was_finished: bool,
     pub(super) is_finished: bool,

@@ -42,13 +42,10 @@ pub(super) struct Viewer {
     pub(super) title: SharedTitle,
     pub(super) streams: Vec<Watched>,
     pub(super) phase: Phase,
-    /// The range's start in nanoseconds, and the presentation time that leaves at the start.
+    /// The range's start in nanoseconds.
     start_nanos: i64,
-    due_zero: i64,
     /// How well it knows the start of a range, in nanoseconds.
     precision: i64,
-    /// The presentation time at which it was paused.
-    paused_due: Option<i64>,
     /// Largest lateness seen.
     pub(super) late_max: i64,
     /// The checks on time hold for it: it never stopped reading.
@@ -62,9 +59,7 @@ impl Viewer {
             streams: Vec::new(),
             phase: Phase::Silent,
             start_nanos: 0,
-            due_zero: 0,
             precision,
-            paused_due: None,
             late_max: 0,
             is_prompt: true,
         }
@@ -94,20 +89,12 @@ impl Viewer {
         }
     }
 
-    /// The viewer pauses.
-    pub(super) fn pauses(&mut self, now: MonoTime) {
-        if let Phase::Playing { started } = self.phase {
-            self.paused_due = Some(self.due_zero + now.nanos_since(started));
-        }
-    }
-
     /// The reply to PLAY: numbering goes on where it was, up to `lost_max` packets that were lost
     /// before; timestamps never go back.
     pub(super) fn cued(&mut self, cued: &Cued, cue: Option<&Cue>, lost_max: u64) {
         self.phase = Phase::Silent;
         let resumed = cue.is_none();
-        let moved = i64::try_from(cued.start.nanos()).expect("small") - self.start_nanos;
-        self.start_nanos += moved;
+        self.start_nanos = i64::try_from(cued.start.nanos()).expect("small");
         for (stream, info) in self.streams.iter_mut().zip(&cued.streams) {
             assert_eq!(stream.track, info.track, "RTP-Info comes in SETUP order");
             if let Some(next) = stream.next_sequence {
@@ -128,15 +115,35 @@ impl Viewer {
             }
             stream.ended = false;
         }
-        if let Some(due) = self.paused_due.take().filter(|_| resumed) {
-            self.due_zero = due;
-        } else if !resumed {
-            let index = &self.title.index;
-            let first = |stream: &Watched| {
-                let unit = index.unit(stream.track, stream.first_unit)?;
-                Some(index.tracks[usize::from(stream.track.0)].media_rate.nanos_floor(unit.decode))
-            };
-            self.due_zero = self.streams.iter().filter_map(first).min().unwrap_or(0);
+    }
+
+    /// The reply to a PLAY that changed nothing: it says where the session stood when it was asked,
+    /// at most `nanos` ago.
+    pub(super) fn goes_on(&self, now: MonoTime, cued: &Cued, nanos: i64, lost_max: u64) {
+        let Phase::Playing { started } = self.phase else {
+            panic!("{:?} does not play", self.streams)
+        };
+        let start = i64::try_from(cued.start.nanos()).expect("small");
+        let end = i64::try_from(cued.end.nanos()).expect("small");
+        let position = (self.start_nanos + now.nanos_since(started)).min(end);
+        let slack = self.precision;
+        if self.is_prompt {
+            assert!(
+                (position - nanos - slack..=position + slack).contains(&start),
+                "{start} of {position}"
+            );
+        }
+        for (stream, info) in self.streams.iter().zip(&cued.streams) {
+            assert_eq!(stream.track, info.track, "RTP-Info comes in SETUP order");
+            let next = stream.next_sequence.expect("it plays");
+            let ahead = i64::from(info.sequence.wrapping_sub(next).cast_signed());
+            assert!(ahead <= lost_max.cast_signed(), "{ahead} packets ahead of {next}");
+            let since = i64::from(info.rtptime.wrapping_sub(stream.rtptime).cast_signed());
+            let error = since - nanos_to_ticks(stream.rate, start - self.start_nanos);
+            assert!(
+                error.abs() <= 1 + nanos_to_ticks(stream.rate, slack),
+                "rtptime is {error} ticks off"
+            );
         }
     }
 
@@ -172,7 +179,8 @@ impl Viewer {
         if stream.highest.is_none_or(is_higher) {
             stream.highest = Some(timestamp);
         }
-        let late = now.nanos_since(started) - (decode - self.due_zero);
+        // What is decoded before the start of the range leaves at once.
+        let late = now.nanos_since(started) - (decode - self.start_nanos).max(0);
         // A viewer who stops reading learns late when its range started.
         if self.is_prompt {
             assert!(

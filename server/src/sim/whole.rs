@@ -350,6 +350,7 @@ impl Whole {
                 let Some(facts) = self.facts(*session) else { return };
                 facts.cues += 1;
                 facts.was_finished = facts.is_finished;
+                facts.goes_on = cue.is_none() && facts.is_running;
                 facts.has_resumed = cue.is_none() && !facts.is_finished;
                 if !facts.has_resumed {
                     facts.cue.clone_from(cue);
@@ -389,16 +390,16 @@ impl Whole {
                 let key = self.tokens.remove(token).expect("asked for");
                 let Some(facts) = self.facts(key) else { return };
                 (facts.is_finished, facts.is_finish_known) = (false, false);
-                self.silence(key);
+                if !facts.goes_on {
+                    facts.is_running = false;
+                    self.silence(key);
+                }
             }
             Report::Paused { token, position } => {
                 let key = self.tokens.remove(token).expect("asked for");
                 let Some(facts) = self.facts(key) else { return };
                 facts.paused = *position;
-                let now = self.around.now;
-                if let Some(&(client, session)) = self.known.get(&key) {
-                    self.clients[client].sessions[session].viewer.pauses(now);
-                }
+                facts.is_running = false;
                 self.silence(key);
             }
             Report::Finished { session } => {
@@ -637,11 +638,15 @@ impl Whole {
         let line = self.clients[client].line.as_ref();
         let is_lost = line.is_none_or(|line| self.around.net.pipes[&line.id].is_closed);
         let session = &mut self.clients[client].sessions[session];
+        if session.facts.is_running {
+            return;
+        }
         assert!(
             session.is_answered || session.is_blind || is_lost,
             "{key:?} starts before its reply"
         );
         session.is_blind |= !session.is_answered;
+        session.facts.is_running = true;
         session.viewer.phase = Phase::Playing { started: now };
     }
 
@@ -657,7 +662,7 @@ impl Whole {
 
     fn finished(&mut self, key: SessionKey) {
         if let Some(facts) = self.facts(key) {
-            facts.is_finished = true;
+            (facts.is_finished, facts.is_running) = (true, false);
         }
         let faults = &self.around.faults;
         let is_calm = faults.slow_read_one_in == 0 && faults.failed_send_one_in == 0;

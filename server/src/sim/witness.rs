@@ -19,6 +19,8 @@ use std::collections::VecDeque;
 
 /// How long packets may follow a TEARDOWN's reply, which its shard may hear of later.
 const TEARDOWN_NANOS_MAX: u64 = 2 * MAIL_NANOS_MAX;
+/// How long a reply is on its way from a shard to a client that reads.
+const REPLY_NANOS_MAX: i64 = 2_000_000_000;
 /// How soon after PLAY something must have come, with nothing in the way.
 const FLOW_NANOS_MAX: u64 = 2_000_000_000;
 /// How exactly a Range says where it starts.
@@ -294,16 +296,11 @@ impl Whole {
         let session = &mut self.clients[index].sessions[at];
         assert_eq!(reply.session(), Some((session.id.as_str(), None)));
         (session.arrived, session.played_at) = (0, Some(self.around.now));
-        let Some((start, end)) = reply.range() else {
-            let state = asked.state(session);
-            assert!(!matches!(state, State::Ready(_)), "a PLAY that starts something says where");
-            session.state = State::Playing;
-            return;
-        };
+        let (start, end) = reply.range().expect("where it plays");
         (session.is_answered, session.cues) = (true, session.facts.cues);
-        if session.life == Life::Doubtful || session.facts.has_ended {
-            // Which streams it has is not known, or it was over before it began.
-            session.state = State::Playing;
+        session.state = State::Playing;
+        if session.is_blind || session.facts.has_ended {
+            // A reply was lost that said where it was, or it was over before it began.
             return;
         }
         let cue = session.check_cue(asked, start, end);
@@ -319,12 +316,13 @@ impl Whole {
             rtptime: info.rtptime,
         });
         let cued = Cued { start, end, streams: streams.collect() };
-        if !session.is_blind {
-            session.viewer.cued(&cued, cue.as_ref(), lost);
+        if session.facts.goes_on {
+            return session.viewer.goes_on(self.around.now, &cued, REPLY_NANOS_MAX, lost);
         }
+        session.viewer.cued(&cued, cue.as_ref(), lost);
         session.streams.iter_mut().for_each(|stream| stream.has_joined = true);
-        session.state = State::Playing;
         if slot.is_some_and(|(shard, _)| shard == session.facts.shard) {
+            session.facts.is_running = true;
             session.viewer.phase = Phase::Playing { started: self.around.now };
         }
     }

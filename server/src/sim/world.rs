@@ -418,7 +418,6 @@ impl World {
                 self.tokens_made += 1;
                 let token = Token(self.tokens_made * 10);
                 self.tokens.insert(token, index);
-                self.clients[index].viewer.pauses(self.around.now);
                 let session = self.clients[index].key;
                 self.command(Command::Pause { token, session });
                 self.hear();

@@ -18,18 +18,25 @@ fn replay(target: &str, check: fn(&[u8])) {
     let mut seed_count = 0;
     for entry in std::fs::read_dir(&directory).unwrap() {
         let seed = std::fs::read(entry.unwrap().path()).unwrap();
-        check(&seed);
+        check_named(target, check, &seed);
         for at in 0..seed.len() {
-            check(&seed[..at]);
+            check_named(target, check, &seed[..at]);
             for flip in [0x01, 0x11] {
                 let mut bent = seed.clone();
                 bent[at] ^= flip;
-                check(&bent);
+                check_named(target, check, &bent);
             }
         }
         seed_count += 1;
     }
     assert!(seed_count >= SEEDS_MIN, "{seed_count} seeds in {}", directory.display());
+}
+
+/// Names the input that fails, so that it can become a seed.
+fn check_named(target: &str, check: fn(&[u8]), input: &[u8]) {
+    if std::panic::catch_unwind(|| check(input)).is_err() {
+        panic!("{target} fails with {input:02x?}");
+    }
 }
 
 #[test]

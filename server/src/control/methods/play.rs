@@ -57,10 +57,6 @@ impl Control {
             let (start, end) = (cued.start, cued.end);
             info!(session = ?session.id, title = session.title.name, %start, %end, "playing");
         }
-        if !self.connections.contains_key(&connection) {
-            // Nobody is left to read the reply; a session over UDP plays on without.
-            return self.start(key, effects);
-        }
         self.resume(now, connection, effects, |control, request, _| {
             let cued = cued.ok_or(StatusCode::SESSION_NOT_FOUND)?;
             let response = play_response(control.session(key)?, request, &cued);
