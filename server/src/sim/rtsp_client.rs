@@ -1,7 +1,8 @@
 //! A client that speaks RTSP in text: what it asks next, rightly or wrongly.
 
 use super::catalog::{MISSING, NOT_PLAYABLE, UNREADABLE};
-use super::rtsp_model::{Aim, Asked, Life, Offer, Session, Span, State};
+use super::rtsp_model::{Aim, Asked, Offer, Span};
+use super::rtsp_session::{Life, Session, State};
 use super::surroundings::Surroundings;
 use super::title::titles;
 use crate::clock::MonoTime;

@@ -1,10 +1,10 @@
 //! What a client expects of the server: the states of RFC 2326 App. A and the status of each
 //! request, written down a second time.
 
-use super::viewer::Viewer;
-use crate::clock::MonoTime;
-use crate::mailbox::{ConnectionId, SessionKey};
-use packetizer::index::{Cue, TrackId, TrackSet};
+use super::reply::ChosenTransport;
+use super::rtsp_session::{Facts, Life, Session, State, Stopped, Way};
+use crate::mailbox::ConnectionId;
+use packetizer::index::{Cue, TrackId};
 use packetizer::time::Npt;
 
 /// A request that waits for its reply.
@@ -73,95 +73,6 @@ pub(super) enum Span {
     Until(u64),
 }
 
-/// What was seen, between control and its shard, of a session.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Facts {
-    pub(super) shard: usize,
-    /// Cues that the shard took, and the last one.
-    pub(super) cues: u32,
-    pub(super) cue: Option<Cue>,
-    /// The last one went on where the session stood.
-    pub(super) has_resumed: bool,
-    /// It played, and the last cue changed nothing.
-    pub(super) goes_on: bool,
-    /// Its packets go.
-    pub(super) is_running: bool,
-    /// Its range was over when the last cue came.
-    pub(super) was_finished: bool,
-    pub(super) is_finished: bool,
-    pub(super) is_finish_known: bool,
-    pub(super) has_ended: bool,
-    pub(super) is_end_known: bool,
-    /// The server drained.
-    pub(super) is_drained: bool,
-    /// Where the last pause stopped it.
-    pub(super) paused: Option<Npt>,
-}
-
-/// Where a session stands, as its client knows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
-    Ready(Stopped),
-    Playing,
-    /// A reply was lost.
-    Unsure,
-}
-
-/// Where a session goes on without a range.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stopped {
-    AtStart,
-    Paused,
-    Unsure,
-}
-
-/// Whether a session exists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Life {
-    Alive,
-    /// What carried it is gone, or a reply that would tell was lost.
-    Doubtful,
-    Over,
-}
-
-/// How a stream travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
-    Udp { port: u16, server_port: u16 },
-    Interleaved { connection: ConnectionId, channel: u8 },
-}
-
-#[derive(Debug)]
-pub(super) struct Stream {
-    pub(super) track: TrackId,
-    pub(super) way: Way,
-    /// It was there at the last PLAY.
-    pub(super) has_joined: bool,
-}
-
-/// A session as its client knows it.
-#[derive(Debug)]
-pub(super) struct Session {
-    pub(super) id: String,
-    pub(super) key: SessionKey,
-    pub(super) title: usize,
-    pub(super) streams: Vec<Stream>,
-    pub(super) state: State,
-    pub(super) life: Life,
-    pub(super) facts: Facts,
-    pub(super) viewer: Viewer,
-    /// The viewer missed a reply and cannot follow.
-    pub(super) is_blind: bool,
-    /// Cues up to the last reply to PLAY.
-    pub(super) cues: u32,
-    /// The reply to its last PLAY was written.
-    pub(super) is_answered: bool,
-    /// Packets since the last PLAY, and when that was.
-    pub(super) arrived: u64,
-    pub(super) played_at: Option<MonoTime>,
-    pub(super) heard_at: MonoTime,
-}
-
 /// What else decides a status.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Circumstances {
@@ -188,26 +99,27 @@ pub(super) enum Channels {
     Same,
 }
 
-impl Session {
-    pub(super) fn tracks(&self) -> TrackSet {
-        self.streams.iter().fold(TrackSet::EMPTY, |tracks, stream| tracks.with(stream.track))
-    }
-
-    pub(super) fn is_udp_only(&self) -> bool {
-        self.streams.iter().all(|stream| matches!(stream.way, Way::Udp { .. }))
-    }
-
-    pub(super) fn is_carried_by(&self, id: ConnectionId) -> bool {
-        let is_in = |stream: &Stream| matches!(stream.way, Way::Interleaved { connection, .. } if connection == id);
-        self.streams.iter().any(is_in)
-    }
-}
-
 impl Asked {
     /// A request whose CSeq cannot be read.
     pub(super) const fn unreadable() -> Self {
         let aim = Aim::Always(400);
         Self { cseq: None, session: None, title: 0, aim, facts: None }
+    }
+
+    /// The channel that a SETUP offers.
+    pub(super) fn channel(&self) -> Option<u8> {
+        match self.aim {
+            Aim::SetUp { offer: Offer::Interleaved { channel }, .. } => channel,
+            Aim::SetUp { offer: Offer::UdpOrInterleaved { channel, .. }, .. } => Some(channel),
+            Aim::Always(_)
+            | Aim::OfSession(_)
+            | Aim::Describe
+            | Aim::SetUp { .. }
+            | Aim::Play(_)
+            | Aim::PlayTrack(_)
+            | Aim::Pause
+            | Aim::TearDown { .. } => None,
+        }
     }
 
     /// The state that decides: a range may have come to its end unnoticed.
@@ -329,10 +241,7 @@ impl Asked {
     pub(super) fn expected_cue(&self, session: &Session) -> Result<Option<Cue>, ()> {
         let index = &session.viewer.title.index;
         let cue = |start, end| index.cue(session.tracks(), start, end);
-        let span = match self.aim {
-            Aim::Play(span) => span,
-            _ => Span::None,
-        };
+        let span = if let Aim::Play(span) = self.aim { span } else { Span::None };
         let end = match span {
             Span::From(start, end) => return Ok(cue(millis(start), end.map(millis))),
             Span::Until(end) => Some(millis(end)),
@@ -354,4 +263,38 @@ impl Asked {
 /// So many milliseconds.
 pub(super) const fn millis(millis: u64) -> Npt {
     Npt::from_nanos(millis * 1_000_000)
+}
+
+/// How the stream travels, which must be as it was offered.
+pub(super) fn chosen_way(
+    connection: ConnectionId,
+    offer: Offer,
+    transport: &ChosenTransport,
+) -> Way {
+    if transport.protocol == "RTP/AVP" {
+        let (server_port, _) = transport.pair("server_port").expect("server ports");
+        let (port, rtcp_port) = transport.pair("client_port").expect("client ports");
+        let (Offer::Udp { port: offered }
+        | Offer::UdpOrInterleaved { port: offered, .. }
+        | Offer::MulticastOrUdp { port: offered }) = offer
+        else {
+            panic!("UDP was not offered: {offer:?}")
+        };
+        assert_eq!((port, rtcp_port), (offered, offered + 1));
+        return Way::Udp { port, server_port };
+    }
+    assert_eq!(transport.protocol, "RTP/AVP/TCP");
+    let (channel, rtcp_channel) = transport.pair("interleaved").expect("channels");
+    let channel = u8::try_from(channel).expect("8 bits");
+    assert_eq!(rtcp_channel, u16::from(channel) + 1);
+    match offer {
+        Offer::Interleaved { channel: None } => {}
+        Offer::Interleaved { channel: Some(offered) }
+        | Offer::UdpOrInterleaved { channel: offered, .. } => assert_eq!(channel, offered),
+        Offer::Udp { .. }
+        | Offer::MulticastOrUdp { .. }
+        | Offer::Unusable(_)
+        | Offer::Malformed(_) => panic!("interleaving was not offered: {offer:?}"),
+    }
+    Way::Interleaved { connection, channel }
 }

@@ -1,5 +1,6 @@
 //! What happened: a hash over all of it, and the last lines for whoever looks for a cause.
 
+use super::surroundings::Surroundings;
 use crate::clock::MonoTime;
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -46,17 +47,39 @@ impl Trace {
     }
 }
 
-/// A world that has a trace.
-pub(super) trait Traced {
-    fn trace(&self) -> &Trace;
+/// A world that plays to its end.
+pub(super) trait Played {
+    fn surroundings(&mut self) -> &mut Surroundings;
 
-    /// Plays the world; when a checker panics, says the seed, the event and the last events.
-    fn guard(&mut self, play: impl FnOnce(&mut Self)) {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| play(self))) {
-            let Trace { seed, events, tail, .. } = self.trace();
+    /// When something happens next; `None` once all is over.
+    fn next_event(&self) -> Option<MonoTime>;
+
+    /// Everything that happens now.
+    fn turn(&mut self);
+
+    /// Panics if something is left at the end.
+    fn check_end(&self);
+
+    /// Plays to the end. When a checker panics, says the seed, the event and the last events.
+    fn play_out(&mut self) {
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            while let Some(at) = self.next_event() {
+                let around = self.surroundings();
+                around.now = around.now.max(at);
+                assert!(around.now < END, "the world comes to an end");
+                self.turn();
+            }
+            self.check_end();
+            assert!(self.surroundings().net.slots.is_empty(), "open connections at the end");
+        }));
+        if let Err(panic) = result {
+            let Trace { seed, events, tail, .. } = &self.surroundings().trace;
             eprintln!("seed {seed}, event {events}; the last events:");
             tail.iter().for_each(|line| eprintln!("  {line}"));
             resume_unwind(panic);
         }
     }
 }
+
+/// When a world is over that does not come to its end.
+const END: MonoTime = MonoTime(600_000_000_000);

@@ -3,18 +3,15 @@
 use super::mail::MAIL_NANOS_MAX;
 use super::reply::Reply;
 use super::rtsp_client::{Line, url};
-use super::rtsp_model::{
-    Aim, Asked, Channels, Circumstances, Facts, Life, Offer, Session, State, Stopped, Stream, Way,
-};
+use super::rtsp_model::{Aim, Asked, Channels, Circumstances, Offer, chosen_way};
+use super::rtsp_session::{Life, RANGE_NANOS, Session, State, Stopped, Stream, Way};
 use super::shard::PAIRS;
-use super::title::titles;
-use super::viewer::{Phase, Viewer, Watched};
+use super::viewer::{Phase, Watched};
 use super::whole::{Route, Routed, TIMEOUT, Whole};
 use crate::framing::Message;
 use crate::mailbox::{ConnectionId, Cued, StreamInfo};
-use packetizer::index::{Cue, TrackId};
+use packetizer::index::TrackId;
 use packetizer::rtp::Ssrc;
-use packetizer::time::Npt;
 use std::collections::VecDeque;
 
 /// How long packets may follow a TEARDOWN's reply, which its shard may hear of later.
@@ -23,8 +20,6 @@ const TEARDOWN_NANOS_MAX: u64 = 2 * MAIL_NANOS_MAX;
 const REPLY_NANOS_MAX: i64 = 2_000_000_000;
 /// How soon after PLAY something must have come, with nothing in the way.
 const FLOW_NANOS_MAX: u64 = 2_000_000_000;
-/// How exactly a Range says where it starts.
-const RANGE_NANOS: i64 = 1_000_000;
 
 enum Seen {
     Frame(u8, Vec<u8>),
@@ -144,11 +139,7 @@ impl Whole {
                 session.streams.iter().map(move |stream| (at, session, stream))
             });
         let udp = streams.clone().filter(|(.., stream)| matches!(stream.way, Way::Udp { .. }));
-        let offered = match asked.aim {
-            Aim::SetUp { offer: Offer::Interleaved { channel }, .. } => channel,
-            Aim::SetUp { offer: Offer::UdpOrInterleaved { channel, .. }, .. } => Some(channel),
-            _ => None,
-        };
+        let offered = asked.channel();
         let holder = streams.clone().find(|(.., stream)| {
             matches!(stream.way, Way::Interleaved { connection, channel }
                 if connection == id && Some(channel) == offered)
@@ -156,9 +147,13 @@ impl Whole {
         let channels = holder.map_or(Channels::Free, |(at, session, stream)| {
             let is_same = matches!(asked.aim, Aim::SetUp { track, .. } if track == stream.track.0);
             match session.life {
-                _ if asked.session == Some(at) && is_same => Channels::Same,
+                Life::Alive | Life::Doubtful | Life::Over
+                    if asked.session == Some(at) && is_same =>
+                {
+                    Channels::Same
+                }
                 Life::Alive if !session.facts.has_ended => Channels::Taken,
-                _ => Channels::Doubtful,
+                Life::Alive | Life::Doubtful | Life::Over => Channels::Doubtful,
             }
         });
         let home = self.around.net.slot_of(id).map(|(shard, _)| shard);
@@ -242,7 +237,7 @@ impl Whole {
         let transport = reply.transport();
         let ssrc = transport.ssrc();
         let key = self.keys[&ssrc];
-        let way = chosen_way(id, offer, reply);
+        let way = chosen_way(id, offer, &transport);
         let (session_id, timeout) = reply.session().expect("a session");
         assert_eq!(timeout.map(u64::from), Some(TIMEOUT.as_secs()));
         let at = match asked.session {
@@ -396,94 +391,4 @@ impl Whole {
             assert!(!should_flow || session.arrived > 0, "{:?} plays and is silent", session.key);
         }
     }
-}
-
-impl Session {
-    fn new(id: &str, key: crate::mailbox::SessionKey, title: usize, facts: Facts) -> Self {
-        Self {
-            id: id.to_owned(),
-            key,
-            title,
-            streams: Vec::new(),
-            state: State::Ready(Stopped::AtStart),
-            life: Life::Alive,
-            facts,
-            viewer: Viewer::new(&titles()[title].title, RANGE_NANOS),
-            is_blind: false,
-            cues: 0,
-            is_answered: false,
-            arrived: 0,
-            played_at: None,
-            heard_at: crate::clock::MonoTime::default(),
-        }
-    }
-
-    fn doubt(&mut self) {
-        self.is_blind = true;
-        if self.life == Life::Alive {
-            self.life = Life::Doubtful;
-        }
-    }
-
-    /// What makes streams that were set up in the pause play with the others.
-    fn joining_cue(&self) -> Option<Cue> {
-        let has_new = self.streams.iter().any(|stream| !stream.has_joined);
-        let paused = self.facts.paused.filter(|_| has_new)?;
-        let end = self.facts.cue.as_ref().map(|cue| cue.end);
-        self.viewer.title.index.cue(self.tracks(), paused, end)
-    }
-
-    /// Compares what control asked of the shard with what the client asked of control. Gives the
-    /// cue, if the session moved.
-    fn check_cue(&self, asked: &Asked, start: Npt, end: Npt) -> Option<Cue> {
-        let facts = &self.facts;
-        let whole = || self.viewer.title.index.cue(self.tracks(), Npt::ZERO, None);
-        let cue = match asked.expected_cue(self) {
-            Ok(Some(cue)) => {
-                assert_eq!(facts.cue.as_ref(), Some(&cue), "what the client asked for");
-                Some(cue)
-            }
-            Ok(None) => {
-                assert!(facts.has_resumed, "it goes on where it was");
-                let paused = facts.paused.expect("it was paused");
-                assert_eq!(start.to_string(), paused.to_string(), "where it was paused");
-                None
-            }
-            Err(()) if facts.has_resumed => self.joining_cue(),
-            Err(()) => facts.cue.clone().or_else(whole),
-        };
-        if let Some(cue) = &cue {
-            let says = [start, end].map(|time| time.to_string());
-            assert_eq!(says, [cue.start, cue.end].map(|time| time.to_string()), "the Range");
-        }
-        cue
-    }
-}
-
-/// How the stream travels, which must be as it was offered.
-fn chosen_way(connection: ConnectionId, offer: Offer, reply: &Reply) -> Way {
-    let transport = reply.transport();
-    if transport.protocol == "RTP/AVP" {
-        let (server_port, _) = transport.pair("server_port").expect("server ports");
-        let (port, rtcp_port) = transport.pair("client_port").expect("client ports");
-        let (Offer::Udp { port: offered }
-        | Offer::UdpOrInterleaved { port: offered, .. }
-        | Offer::MulticastOrUdp { port: offered }) = offer
-        else {
-            panic!("UDP was not offered: {offer:?}")
-        };
-        assert_eq!((port, rtcp_port), (offered, offered + 1));
-        return Way::Udp { port, server_port };
-    }
-    assert_eq!(transport.protocol, "RTP/AVP/TCP");
-    let (channel, rtcp_channel) = transport.pair("interleaved").expect("channels");
-    let channel = u8::try_from(channel).expect("8 bits");
-    assert_eq!(rtcp_channel, u16::from(channel) + 1);
-    match offer {
-        Offer::Interleaved { channel: None } => {}
-        Offer::Interleaved { channel: Some(offered) }
-        | Offer::UdpOrInterleaved { channel: offered, .. } => assert_eq!(channel, offered),
-        _ => panic!("interleaving was not offered: {offer:?}"),
-    }
-    Way::Interleaved { connection, channel }
 }

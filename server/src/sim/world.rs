@@ -5,7 +5,7 @@ use super::faults::Faults;
 use super::shard::{PORT_MIN, SimShard};
 use super::surroundings::Surroundings;
 use super::title::titles;
-use super::trace::{Trace, Traced};
+use super::trace::Played;
 use super::viewer::{Phase, Viewer};
 use crate::clock::MonoTime;
 use crate::framing::{Framer, Message};
@@ -102,9 +102,34 @@ pub struct World {
     outcome: Outcome,
 }
 
-impl Traced for World {
-    fn trace(&self) -> &Trace {
-        &self.around.trace
+impl Played for World {
+    fn surroundings(&mut self) -> &mut Surroundings {
+        &mut self.around
+    }
+
+    fn next_event(&self) -> Option<MonoTime> {
+        if self.steps.is_empty() && self.shard.check_empty().is_ok() {
+            return None;
+        }
+        [self.steps.next(), self.shard.deadline()].into_iter().flatten().min()
+    }
+
+    fn turn(&mut self) {
+        self.shard.complete_reads(&mut self.around);
+        while let Some((client, step)) = self.steps.pop_due(self.around.now) {
+            self.around.note(&format!("viewer {client} {step:?}"));
+            self.step(client, step);
+        }
+        while self.shard.advance(&mut self.around) {
+            self.deliver();
+        }
+        self.hear();
+    }
+
+    fn check_end(&self) {
+        if let Err(left) = self.shard.check_empty() {
+            panic!("at the end: {left}");
+        }
     }
 }
 
@@ -139,17 +164,7 @@ impl World {
     /// When a checker finds something, with the seed and the last events.
     #[must_use]
     pub fn run(mut self) -> Outcome {
-        self.guard(|world| {
-            while let Some(at) = world.next_event() {
-                world.around.now = world.around.now.max(at);
-                assert!(world.around.now < MonoTime(600_000_000_000), "the world comes to an end");
-                world.turn();
-            }
-            if let Err(left) = world.shard.check_empty() {
-                panic!("at the end: {left}");
-            }
-            assert!(world.around.net.slots.is_empty(), "open connections at the end");
-        });
+        self.play_out();
         self.outcome.events = self.around.trace.events;
         self.outcome.trace = self.around.trace.finish();
         self.outcome
@@ -172,26 +187,6 @@ impl World {
             awaits_reply: false,
             replied: None,
         }
-    }
-
-    /// When something happens next; `None` once all is over.
-    fn next_event(&self) -> Option<MonoTime> {
-        if self.steps.is_empty() && self.shard.check_empty().is_ok() {
-            return None;
-        }
-        [self.steps.next(), self.shard.deadline()].into_iter().flatten().min()
-    }
-
-    fn turn(&mut self) {
-        self.shard.complete_reads(&mut self.around);
-        while let Some((client, step)) = self.steps.pop_due(self.around.now) {
-            self.around.note(&format!("viewer {client} {step:?}"));
-            self.step(client, step);
-        }
-        while self.shard.advance(&mut self.around) {
-            self.deliver();
-        }
-        self.hear();
     }
 
     fn command(&mut self, command: Command) {
