@@ -125,7 +125,8 @@ pub enum Command {
         connection: ConnectionId,
         /// The response as it goes on the wire.
         bytes: Bytes,
-        /// A session whose packets may go once these bytes are in the socket.
+        /// A session whose packets may go once these bytes are in the socket. If it is not this
+        /// shard's, [`Report::ReplyWritten`] says when that is.
         start: Option<SessionKey>,
         /// Close the connection when they are.
         close: bool,
@@ -178,6 +179,11 @@ pub enum Report {
         connection: ConnectionId,
         /// The message, head and body.
         bytes: Bytes,
+    },
+    /// A reply with a start was written, and the session to start is not this shard's.
+    ReplyWritten {
+        /// The session.
+        session: SessionKey,
     },
     /// An adopted connection is gone; its interleaved sessions end with it, each with its own
     /// [`Report::Ended`].

@@ -111,7 +111,6 @@ impl Admission {
     }
 
     /// Whether nothing is admitted or reserved.
-    #[cfg(test)]
     pub(super) fn is_idle(&self) -> bool {
         self.connections.total == 0
             && self.sessions.total == 0

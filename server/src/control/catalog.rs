@@ -161,6 +161,11 @@ impl Catalog {
         (opening.waiting, result)
     }
 
+    /// How many titles are being opened.
+    pub(super) fn opening_count(&self) -> usize {
+        self.opening.len()
+    }
+
     /// Bytes of all indexes that are alive because of this catalog.
     pub(super) fn bytes(&self) -> u64 {
         let titles = self.titles.values().map(|cached| &cached.title).chain(&self.replaced);

@@ -200,6 +200,7 @@ impl Control {
                     self.handle(now, connection, bytes, effects);
                 }
             }
+            Report::ReplyWritten { session } => self.start(session, effects),
             Report::ConnectionClosed { connection, reason } => {
                 log_adopted_closed(connection, reason);
                 self.forget_connection(connection);
@@ -285,6 +286,26 @@ impl Control {
             (0..self.shard_count)
                 .map(|shard| Effect::Command { shard, command: Command::Snapshot }),
         );
+    }
+
+    /// Whether everything that connections and sessions took has been given back: what a churn
+    /// test asks at its end. Says what has not.
+    ///
+    /// # Errors
+    /// Names what is still taken.
+    pub fn check_empty(&self) -> Result<(), String> {
+        let counts = [
+            ("connections", self.connections.len()),
+            ("sessions", self.sessions.len()),
+            ("requests under way", self.pending.len()),
+            ("titles being opened", self.catalog.opening_count()),
+        ];
+        match counts.iter().find(|(_, count)| *count > 0) {
+            Some((what, count)) => Err(format!("{count} {what} left")),
+            None if self.deadlines.next().is_some() => Err("deadlines left".to_owned()),
+            None if !self.admission.is_idle() => Err("reservations left".to_owned()),
+            None => Ok(()),
+        }
     }
 
     /// Handles the requests that have arrived whole, as long as each is answered at once.
@@ -395,22 +416,13 @@ impl Control {
             Home::Shard(shard) => shard,
         };
         connection.underway = Underway::Reading;
-        let session = match then {
+        let start = match then {
             AfterReply::Start(session) => Some(session),
             AfterReply::NextRequest | AfterReply::Adopt(_) | AfterReply::Close => None,
         };
-        let is_here = |key: &SessionKey| {
-            self.sessions.get(*key).is_some_and(|session| session.shard == shard)
-        };
-        let start = session.filter(is_here);
         let close = then == AfterReply::Close;
         let command = Command::Reply { connection: id, bytes, start, close };
         effects.push(Effect::Command { shard, command });
-        // A session of another shard, set up by another connection: the shards do not know each
-        // other, so the reply may be overtaken by the first packets.
-        if let (Some(session), None) = (session, start) {
-            self.start(session, effects);
-        }
     }
 
     fn start(&self, key: SessionKey, effects: &mut Vec<Effect>) {

@@ -442,10 +442,7 @@ pub(super) const TCP: &str = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1";
 impl Control {
     /// Whether nothing is open, pending, admitted or reserved.
     pub(super) fn is_idle(&self) -> bool {
-        self.connections.is_empty()
-            && self.pending.is_empty()
-            && self.sessions.len() == 0
-            && self.admission.is_idle()
+        self.check_empty().is_ok()
     }
 
     /// Everything of the sessions and reservations that a refused request must not change.

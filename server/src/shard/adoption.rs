@@ -6,7 +6,7 @@
 use super::Shard;
 use super::connection::{Connection, Mark};
 use super::operation::{ConnectionSlot, Operation, SendResult};
-use super::stream::{Delivery, Stream, Transport};
+use super::stream::{Delivery, Transport};
 use crate::clock::MonoTime;
 use crate::framing::{Framer, Message};
 use crate::limits::{CONNECTION_PENDING_BYTES_MAX, IDLE_CONNECTION_DEADLINE, REQUEST_DEADLINE};
@@ -67,22 +67,12 @@ impl Shard {
         if let Some(session) = start {
             connection.mark(Mark::Start(session));
         }
-        if close {
-            connection.mark(Mark::Close);
-        }
-        let was_full = connection.framer.unparsed_bytes() >= UNPARSED_BYTES_MAX;
-        connection.awaits_reply = false;
+        connection.mark(if close { Mark::Close } else { Mark::Answered });
         if connection.pending.len() > CONNECTION_PENDING_BYTES_MAX {
             self.close_connection(now, slot, CloseReason::Overflow, operations);
             return;
         }
         self.dirty.push(slot);
-        if was_full {
-            operations.push(Operation::ResumeInput { connection: slot });
-        }
-        if !close {
-            self.take_input(now, slot, operations);
-        }
     }
 
     /// Bytes arrived on a connection.
@@ -191,7 +181,8 @@ impl Shard {
                 }
                 for mark in reached {
                     match mark {
-                        Mark::Start(session) => self.start(now, session),
+                        Mark::Answered => self.answered.push(slot),
+                        Mark::Start(session) => self.reply_written(now, session),
                         Mark::Close => self.closing.push((slot, CloseReason::Server)),
                     }
                 }
@@ -200,6 +191,15 @@ impl Shard {
             SendResult::Failed(errno) => {
                 self.closing.push((slot, CloseReason::Peer(Some(errno))));
             }
+        }
+    }
+
+    /// A reply to PLAY is written: the session's packets may go.
+    fn reply_written(&mut self, now: MonoTime, session: SessionKey) {
+        if self.session_slots.contains_key(&session) {
+            self.start(now, session);
+        } else {
+            self.reports.push_back(Report::ReplyWritten { session });
         }
     }
 
@@ -213,12 +213,21 @@ impl Shard {
         }
     }
 
-    /// Closes what the last batch showed to be broken or done.
+    /// Closes what the last batch showed to be broken or done, and takes the next request where it
+    /// completed a reply.
     pub(super) fn settle_connections(&mut self, now: MonoTime, operations: &mut Vec<Operation>) {
         while let Some((slot, reason)) = self.closing.pop() {
             if self.connections.contains(slot.0 as usize) {
                 self.close_connection(now, slot, reason, operations);
             }
+        }
+        while let Some(slot) = self.answered.pop() {
+            let Some(connection) = self.connections.get_mut(slot.0 as usize) else { continue };
+            connection.awaits_reply = false;
+            if connection.framer.unparsed_bytes() >= UNPARSED_BYTES_MAX {
+                operations.push(Operation::ResumeInput { connection: slot });
+            }
+            self.take_input(now, slot, operations);
         }
     }
 
@@ -226,7 +235,7 @@ impl Shard {
     pub(super) fn sweep_connections(&mut self, now: MonoTime, operations: &mut Vec<Operation>) {
         let is_stale = |connection: &Connection| {
             let silent = now - connection.active;
-            let idle = !self.carried.contains_key(&connection.id) && !connection.awaits_reply;
+            let idle = !self.carried.contains_key(&connection.id);
             let half = !connection.framer.is_empty() && !connection.awaits_reply;
             (idle && silent >= IDLE_CONNECTION_DEADLINE) || (half && silent >= REQUEST_DEADLINE)
         };
@@ -266,11 +275,7 @@ impl Shard {
     fn carried_streams(&self, id: ConnectionId) -> impl Iterator<Item = usize> + '_ {
         let sessions = self.carried.get(&id).into_iter().flatten();
         let slots = sessions.filter_map(|key| self.session_slots.get(key));
-        let is_carried = move |stream: &usize| {
-            let stream: &Stream = &self.streams[*stream];
-            let transport = &stream.transport;
-            matches!(transport, Transport::Interleaved { connection, .. } if *connection == id)
-        };
+        let is_carried = move |stream: &usize| self.streams[*stream].is_carried_by(id);
         slots.flat_map(|slot| &self.sessions[*slot].streams).copied().filter(is_carried)
     }
 }

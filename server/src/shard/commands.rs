@@ -248,10 +248,7 @@ impl Shard {
     /// Forgets that a connection carries a session that has no stream left there.
     fn uncarry(&mut self, id: ConnectionId, session: usize) {
         let Session { key, streams, .. } = &self.sessions[session];
-        let is_there = |stream: &usize| {
-            let transport = &self.streams[*stream].transport;
-            matches!(transport, Transport::Interleaved { connection, .. } if *connection == id)
-        };
+        let is_there = |stream: &usize| self.streams[*stream].is_carried_by(id);
         if streams.iter().any(is_there) {
             return;
         }

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 pub(super) struct Connection {
     pub(super) id: ConnectionId,
     pub(super) framer: Framer,
-    /// Control has a request of it and has not replied.
+    /// A request of it is under way, from its last byte read until its reply is written.
     pub(super) awaits_reply: bool,
     /// Bytes that go before any media: replies, RTCP, the rest of a packet that went half.
     pub(super) pending: Vec<u8>,
@@ -28,6 +28,8 @@ pub(super) struct Connection {
 /// What a reply asked for once it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mark {
+    /// Take the next request.
+    Answered,
     /// Let the session's packets go.
     Start(SessionKey),
     /// Close the connection.

@@ -88,6 +88,8 @@ pub struct Shard {
     carried: HashMap<ConnectionId, Vec<SessionKey>>,
     /// Connections with bytes to send.
     dirty: Vec<ConnectionSlot>,
+    /// Connections whose reply has gone, to be read on once the batch is accounted for.
+    answered: Vec<ConnectionSlot>,
     /// Connections to close once the batch is accounted for.
     closing: Vec<(ConnectionSlot, CloseReason)>,
     wheel: Wheel,
@@ -128,6 +130,7 @@ impl Shard {
             connection_slots: HashMap::new(),
             carried: HashMap::new(),
             dirty: Vec::new(),
+            answered: Vec::new(),
             closing: Vec::new(),
             wheel: Wheel::new(config.sessions_max + config.streams_max),
             due: VecDeque::new(),

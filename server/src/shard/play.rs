@@ -23,7 +23,10 @@ impl Shard {
         self.sessions[session].heard = now;
         match (cue, self.sessions[session].state) {
             (Some(cue), _) => self.seek(now, session, &cue),
-            (None, State::Paused(position)) => self.resume(now, session, position),
+            (None, State::Paused(position)) => match self.join(session, position) {
+                Some(cue) => self.seek(now, session, &cue),
+                None => self.resume(now, session, position),
+            },
             (None, State::Init | State::Finished) => {
                 let cue = self.whole(session)?;
                 self.seek(now, session, &cue);
@@ -121,11 +124,24 @@ impl Shard {
     /// The cue of all streams from the start of the title.
     fn whole(&self, session: usize) -> Option<Cue> {
         let session = &self.sessions[session];
-        let tracks = session
-            .streams
-            .iter()
-            .fold(TrackSet::EMPTY, |set, stream| set.with(self.streams[*stream].track));
-        self.sources.title(session.source).index.cue(tracks, Npt::ZERO, None)
+        self.sources.title(session.source).index.cue(self.tracks(session), Npt::ZERO, None)
+    }
+
+    /// The cue by which streams that were set up since the pause join the others; `None` when there
+    /// are none.
+    fn join(&self, session: usize, position: Npt) -> Option<Cue> {
+        let session = &self.sessions[session];
+        let is_new = |stream: &usize| self.streams[*stream].extract == Extract::default();
+        if !session.streams.iter().any(is_new) {
+            return None;
+        }
+        let index = &self.sources.title(session.source).index;
+        index.cue(self.tracks(session), position, Some(session.timeline().end))
+    }
+
+    fn tracks(&self, session: &Session) -> TrackSet {
+        let streams = session.streams.iter();
+        streams.fold(TrackSet::EMPTY, |set, stream| set.with(self.streams[*stream].track))
     }
 
     fn seek(&mut self, now: MonoTime, slot: usize, cue: &Cue) {

@@ -101,7 +101,7 @@ pub(super) struct Stream {
     pub(super) timestamp_base: u32,
     /// The RTP timestamp of composition time 0 in the current range.
     pub(super) timestamp_zero: u32,
-    /// What is still to be sent of the range.
+    /// What is still to be sent of the range; the default before the first cue.
     pub(super) extract: Extract,
     pub(super) cursor: Cursor,
     /// Images of consecutive segments, the cursor's in front, ready or not.
@@ -129,6 +129,11 @@ impl Stream {
             timestamp_zero: self.timestamp_zero,
             channel: self.transport.channel(),
         }
+    }
+
+    /// Whether it is interleaved in that connection.
+    pub(super) fn is_carried_by(&self, id: ConnectionId) -> bool {
+        matches!(self.transport, Transport::Interleaved { connection, .. } if connection == id)
     }
 
     /// Whether the stream sends nothing until an image is ready.

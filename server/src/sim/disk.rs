@@ -1,13 +1,14 @@
 //! A disk with a latency of its own, that is slow, short or failing now and then, and the read pool
 //! it fills.
 
+use super::agenda::Agenda;
 use super::faults::Faults;
-use super::title::SimTitle;
+use super::surroundings::Surroundings;
+use super::title::file_of;
 use crate::clock::MonoTime;
 use crate::shard::operation::{BLOCK_BYTES, BlockMemory, BlockRun, ReadId, ReadResult, SourceSlot};
-use fastrand::Rng;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use crate::title::ByteSourceId;
+use std::collections::HashMap;
 
 /// `EIO`.
 const INPUT_OUTPUT_ERROR: i32 = 5;
@@ -27,9 +28,8 @@ pub(super) struct SimDisk {
     memory: Vec<u8>,
     /// Which blocks the kernel has.
     in_kernel: Vec<bool>,
-    sources: HashMap<SourceSlot, Arc<Vec<u8>>>,
-    pending: BTreeMap<(MonoTime, u64), Pending>,
-    count: u64,
+    sources: HashMap<SourceSlot, &'static [u8]>,
+    pending: Agenda<Pending>,
 }
 
 /// A read that has ended.
@@ -45,32 +45,27 @@ impl SimDisk {
             memory: vec![0; blocks as usize * BLOCK_BYTES],
             in_kernel: vec![false; blocks as usize],
             sources: HashMap::new(),
-            pending: BTreeMap::new(),
-            count: 0,
+            pending: Agenda::default(),
         }
     }
 
-    pub(super) fn open(&mut self, slot: SourceSlot, titles: &[SimTitle], source: u64) {
-        let title = titles.iter().find(|title| title.title.source.0 == source).expect("it exists");
-        let before = self.sources.insert(slot, Arc::clone(&title.file));
+    pub(super) fn open(&mut self, slot: SourceSlot, source: ByteSourceId) {
+        let before = self.sources.insert(slot, file_of(source));
         assert!(before.is_none(), "{slot:?} was open");
     }
 
     pub(super) fn close(&mut self, slot: SourceSlot) {
         self.sources.remove(&slot).expect("it was open");
         assert!(
-            self.pending.values().all(|pending| pending.source != slot),
+            self.pending.events().all(|pending| pending.source != slot),
             "{slot:?} is closed with a read under way"
         );
     }
 
     /// Takes a read; it ends some time later.
-    #[allow(clippy::too_many_arguments, reason = "the fields of the operation")]
     pub(super) fn read(
         &mut self,
-        now: MonoTime,
-        faults: &Faults,
-        random: &mut Rng,
+        around: &mut Surroundings,
         read: ReadId,
         source: SourceSlot,
         offset: u64,
@@ -82,40 +77,31 @@ impl SimDisk {
             let taken = std::mem::replace(&mut self.in_kernel[block as usize], true);
             assert!(!taken, "block {block} is read into twice");
         }
+        let Surroundings { faults, random, .. } = around;
         let micros = if Faults::hits(random, faults.slow_read_one_in) {
             faults.slow_read_micros
         } else {
             random.u64(20..=faults.read_micros_max.max(20))
         };
-        self.count += 1;
-        let at = MonoTime(now.0 + micros * 1000);
         let pending = Pending { read, source, offset, bytes, blocks };
-        self.pending.insert((at, self.count), pending);
+        self.pending.push(around.after(micros * 1000), pending);
     }
 
     pub(super) fn deadline(&self) -> Option<MonoTime> {
-        self.pending.keys().next().map(|(at, _)| *at)
+        self.pending.next()
     }
 
-    /// The next read that has ended by `now`.
-    pub(super) fn complete(
-        &mut self,
-        now: MonoTime,
-        faults: &Faults,
-        random: &mut Rng,
-    ) -> Option<Done> {
-        let (&(at, _), _) = self.pending.first_key_value()?;
-        if at > now {
-            return None;
-        }
-        let (_, pending) = self.pending.pop_first()?;
+    /// The next read that has ended.
+    pub(super) fn complete(&mut self, around: &mut Surroundings) -> Option<Done> {
+        let Surroundings { now, faults, random, .. } = around;
+        let pending = self.pending.pop_due(*now)?;
         let run = pending.blocks;
         self.in_kernel[run.first as usize..(run.first + run.count) as usize].fill(false);
         let read = pending.read;
         if Faults::hits(random, faults.failed_read_one_in) {
             return Some(Done { read, result: ReadResult::Failed(INPUT_OUTPUT_ERROR) });
         }
-        let file = &self.sources[&pending.source];
+        let file = self.sources[&pending.source];
         let start = usize::try_from(pending.offset).expect("small files").min(file.len());
         let mut bytes = (pending.bytes as usize).min(file.len() - start);
         if Faults::hits(random, faults.short_read_one_in) {

@@ -19,6 +19,8 @@ pub struct Faults {
     pub full_one_in: u32,
     /// One in so many datagram sends fails; 0 for none.
     pub failed_send_one_in: u32,
+    /// One in so many openings of a title fails; 0 for none.
+    pub failed_open_one_in: u32,
     /// Whether viewers vanish, stall and seek at any time.
     pub rude_viewers: bool,
 }
@@ -34,10 +36,17 @@ impl Faults {
             failed_read_one_in: one_in(6),
             full_one_in: one_in(3),
             failed_send_one_in: one_in(4),
+            failed_open_one_in: one_in(3),
             read_micros_max: random.u64(50..20_000),
             slow_read_micros: random.u64(20_000..3_000_000),
             rude_viewers: random.bool(),
         }
+    }
+
+    /// Whether reads may take so long that the timeline of an interleaved viewer moves, which it
+    /// cannot know.
+    pub(super) const fn moves_timelines(&self) -> bool {
+        self.slow_read_one_in != 0 && self.slow_read_micros > 500_000
     }
 
     /// Whether one in `count` falls on this draw.

@@ -1,17 +1,35 @@
-//! The deterministic simulator: the shard unchanged under a seeded clock, disk and network.
+//! The deterministic simulator: the shards, alone ([`World`]) or with the core of control and
+//! clients that speak RTSP ([`Whole`]), unchanged under a seeded clock, disk and network.
 //!
 //! A world runs from one seed; the same seed gives the same trace. Checkers look after every event,
 //! and a failure says the seed, the event's number and the last events, so that
-//! `REELRING_SEED=… cargo test -p server sim` plays it again.
+//! `REELRING_SEED=… cargo test -p server sim` plays it again; `REELRING_TAIL` shows more events,
+//! `REELRING_WORLDS` runs more worlds.
 
+mod agenda;
+mod between;
+mod catalog;
+mod control_shell;
 mod disk;
 mod faults;
+mod mail;
 mod net;
+mod reply;
+mod rtsp_client;
+mod rtsp_model;
+mod rtsp_session;
+mod shard;
+mod steps;
+mod surroundings;
 mod title;
+mod trace;
 mod viewer;
+mod whole;
+mod witness;
 mod world;
 
 pub use faults::Faults;
+pub use whole::Whole;
 pub use world::{Outcome, World};
 
 #[cfg(test)]

@@ -1,43 +1,78 @@
 use super::*;
 
-/// The worlds of a test: so many, or the one that `REELRING_SEED` names.
-fn seeds(count: u64) -> Vec<u64> {
-    match std::env::var("REELRING_SEED") {
-        Ok(seed) => vec![seed.parse().expect("REELRING_SEED is a number")],
-        Err(_) => (0..count).collect(),
-    }
+/// Runs the worlds of a test on two threads and gives what they came to, in order: as many as
+/// `REELRING_WORLDS` or the test says, or the one that `REELRING_SEED` names.
+fn outcomes(count: u64, run: impl Fn(u64) -> Outcome + Sync) -> Vec<Outcome> {
+    let number = |name| std::env::var(name).ok().map(|text| text.parse().expect("a number"));
+    let seeds = match number("REELRING_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("REELRING_WORLDS").unwrap_or(count),
+    };
+    let run_half = |half| seeds.clone().skip(half).step_by(2).map(&run).collect::<Vec<_>>();
+    std::thread::scope(|scope| {
+        let odd = scope.spawn(|| run_half(1));
+        let even = run_half(0);
+        let mut odd = odd.join().expect("a world of the other half").into_iter();
+        even.into_iter().flat_map(|outcome| [Some(outcome), odd.next()]).flatten().collect()
+    })
+}
+
+fn calm(_: &mut fastrand::Rng) -> Faults {
+    Faults { read_micros_max: 2_000, ..Faults::default() }
+}
+
+fn sum(outcomes: &[Outcome], what: impl Fn(&Outcome) -> u64) -> u64 {
+    outcomes.iter().map(what).sum()
 }
 
 #[test]
 fn calm_worlds_lose_nothing_and_keep_time() {
-    let mut packets = 0;
-    for seed in seeds(50) {
-        let calm = |_: &mut fastrand::Rng| Faults { read_micros_max: 2_000, ..Faults::default() };
-        let outcome = World::new(seed, 6, calm).run();
-        assert!(outcome.late_max <= 10_000_000, "seed {seed}: {} ns late", outcome.late_max);
-        packets += outcome.packets;
-    }
-    assert!(packets > 1000, "only {packets} packets: the worlds are asleep");
+    let outcomes = outcomes(50, |seed| World::new(seed, 6, calm).run());
+    let late = outcomes.iter().map(|outcome| outcome.late_max).max();
+    assert!(late.is_some_and(|late| late <= 10_000_000), "{late:?} ns late");
+    assert!(sum(&outcomes, |outcome| outcome.packets) > 1000, "the worlds are asleep");
 }
 
 #[test]
 fn faulty_worlds_hold_the_invariants() {
-    let (mut finished, mut ended) = (0, 0);
-    let seeds = seeds(200);
-    for &seed in &seeds {
-        let outcome = World::new(seed, 10, Faults::draw).run();
-        finished += outcome.finished;
-        ended += outcome.ended;
+    let outcomes = outcomes(200, |seed| World::new(seed, 10, Faults::draw).run());
+    if outcomes.len() > 1 {
+        assert!(sum(&outcomes, |outcome| outcome.finished) > 0, "no range finished");
+        assert!(sum(&outcomes, |outcome| outcome.ended) > 0, "the shard ended no session");
     }
-    if seeds.len() > 1 {
-        assert!(finished > 0 && ended > 0, "{finished} ranges finished, {ended} sessions ended");
+}
+
+#[test]
+fn calm_whole_worlds_answer_rightly_and_lose_nothing() {
+    let outcomes = outcomes(60, |seed| Whole::new(seed, 6, false, calm).run());
+    assert!(sum(&outcomes, |outcome| outcome.packets) > 1000, "the worlds are asleep");
+    assert!(sum(&outcomes, |outcome| outcome.replies) > 300, "nobody asks");
+}
+
+#[test]
+fn faulty_whole_worlds_hold_the_contract() {
+    let outcomes = outcomes(120, |seed| Whole::new(seed, 8, false, Faults::draw).run());
+    if outcomes.len() > 1 {
+        assert!(sum(&outcomes, |outcome| outcome.finished) > 0, "no range finished");
+        assert!(sum(&outcomes, |outcome| outcome.ended) > 0, "no shard ended a session");
     }
+}
+
+#[test]
+fn a_drain_ends_a_whole_world() {
+    let draw = |random: &mut fastrand::Rng| {
+        if random.bool() { Faults::draw(random) } else { calm(random) }
+    };
+    let outcomes = outcomes(40, |seed| Whole::new(seed, 6, true, draw).run());
+    assert!(outcomes.iter().all(|outcome| outcome.is_drained));
 }
 
 #[test]
 fn the_same_seed_gives_the_same_trace() {
     for seed in 0..5 {
         let run = || World::new(seed, 8, Faults::draw).run();
+        assert_eq!(run(), run(), "seed {seed}");
+        let run = || Whole::new(seed, 8, seed % 2 == 1, Faults::draw).run();
         assert_eq!(run(), run(), "seed {seed}");
     }
 }

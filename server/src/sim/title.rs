@@ -5,10 +5,11 @@ use fastrand::Rng;
 use packetizer::codec::CodecConfig;
 use packetizer::codec::aac::AacConfig;
 use packetizer::codec::h264::H264Config;
-use packetizer::index::{IndexBuilder, TrackDescription, TrackId};
+use packetizer::index::{IndexBuilder, MediaIndex, TrackDescription, TrackId};
 use packetizer::time::{ClockRate, Npt};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Decode ticks of a picture: 25 a second at 12,800 ticks.
 const PICTURE_TICKS: i64 = 512;
@@ -17,15 +18,42 @@ const GROUP: i64 = 12;
 /// Pictures a P picture is shown behind its decode time.
 const REORDER: i64 = 1;
 
+/// The units of a track: composition time in RTP ticks → unit, decode time in nanoseconds.
+pub(super) type Units = Arc<BTreeMap<i64, (u32, i64)>>;
+
 /// A title and the file behind it.
 #[derive(Clone, Debug)]
 pub(super) struct SimTitle {
     pub(super) title: SharedTitle,
-    pub(super) file: Arc<Vec<u8>>,
+    file: Vec<u8>,
+    units: Vec<Units>,
+}
+
+/// The titles of all worlds of the process. Their sources count from 0.
+pub(super) fn titles() -> &'static [SimTitle] {
+    static TITLES: OnceLock<Vec<SimTitle>> = OnceLock::new();
+    TITLES.get_or_init(|| {
+        let mut random = Rng::with_seed(0);
+        [8, 11, 14].into_iter().zip(0..).map(|(s, id)| synthesize(&mut random, id, s)).collect()
+    })
+}
+
+fn title_of(source: ByteSourceId) -> &'static SimTitle {
+    &titles()[usize::try_from(source.0).expect("small")]
+}
+
+/// The bytes of a title.
+pub(super) fn file_of(source: ByteSourceId) -> &'static [u8] {
+    &title_of(source).file
+}
+
+/// The units of a title's track.
+pub(super) fn units_of(source: ByteSourceId, track: TrackId) -> Units {
+    Arc::clone(&title_of(source).units[usize::from(track.0)])
 }
 
 /// A title of so many seconds: H.264 with B-frames and AAC, interleaved by the half second.
-pub(super) fn synthesize(random: &mut Rng, id: u64, seconds: i64) -> SimTitle {
+fn synthesize(random: &mut Rng, id: u64, seconds: i64) -> SimTitle {
     let mut builder = IndexBuilder::new();
     let video = builder.add_track(video_track()).expect("the first track");
     let audio = builder.add_track(audio_track()).expect("the second track");
@@ -54,7 +82,20 @@ pub(super) fn synthesize(random: &mut Rng, id: u64, seconds: i64) -> SimTitle {
         index: builder.finish(duration),
         file: None,
     };
-    SimTitle { title: Arc::new(title), file: Arc::new(file) }
+    let units = [video, audio].map(|track| Arc::new(units(&title.index, track))).to_vec();
+    SimTitle { title: Arc::new(title), file, units }
+}
+
+fn units(index: &MediaIndex, track: TrackId) -> BTreeMap<i64, (u32, i64)> {
+    let description = &index.tracks[usize::from(track.0)];
+    let (media, rate) = (description.media_rate, description.codec.rtp_rate());
+    (0..description.unit_count)
+        .filter_map(|unit| index.unit(track, unit))
+        .map(|unit| {
+            let ticks = media.convert_nearest(unit.composition, rate);
+            (ticks, (unit.index, media.nanos_floor(unit.decode)))
+        })
+        .collect()
 }
 
 fn push_picture(

@@ -1,14 +1,15 @@
 //! A viewer who checks what arrives: numbering, order, time.
 
-use crate::clock::{MonoTime, Wallclock};
-use crate::mailbox::{Cued, SessionKey};
+use super::surroundings::WALLCLOCK;
+use super::title::{Units, units_of};
+use crate::clock::MonoTime;
+use crate::mailbox::Cued;
 use crate::title::SharedTitle;
 use packetizer::image::SPREAD_NANOS_MAX;
 use packetizer::index::{Cue, TrackId};
 use packetizer::rtcp::{self, Packet as Rtcp};
 use packetizer::rtp::{Packet, Ssrc};
 use packetizer::time::ClockRate;
-use std::collections::BTreeMap;
 
 /// What a viewer knows of one of its streams.
 #[derive(Debug)]
@@ -16,8 +17,7 @@ pub(super) struct Watched {
     pub(super) track: TrackId,
     pub(super) ssrc: Ssrc,
     rate: ClockRate,
-    /// Composition time in RTP ticks → unit, decode time in nanoseconds.
-    units: BTreeMap<i64, (u32, i64)>,
+    units: Units,
     next_sequence: Option<u16>,
     rtptime: u32,
     highest: Option<u32>,
@@ -39,12 +39,13 @@ pub(super) enum Phase {
 /// A viewer.
 #[derive(Debug)]
 pub(super) struct Viewer {
-    pub(super) key: SessionKey,
     pub(super) title: SharedTitle,
     pub(super) streams: Vec<Watched>,
     pub(super) phase: Phase,
     /// The range's start in nanoseconds.
     start_nanos: i64,
+    /// How well it knows the start of a range, in nanoseconds.
+    precision: i64,
     /// Largest lateness seen.
     pub(super) late_max: i64,
     /// The checks on time hold for it: it never stopped reading.
@@ -52,29 +53,23 @@ pub(super) struct Viewer {
 }
 
 impl Viewer {
-    pub(super) fn new(key: SessionKey, title: &SharedTitle) -> Self {
+    pub(super) fn new(title: &SharedTitle, precision: i64) -> Self {
         Self {
-            key,
             title: SharedTitle::clone(title),
             streams: Vec::new(),
             phase: Phase::Silent,
             start_nanos: 0,
+            precision,
             late_max: 0,
             is_prompt: true,
         }
     }
 
+    /// A stream was set up, or set up again.
     pub(super) fn watch(&mut self, track: TrackId, ssrc: Ssrc) {
-        let description = &self.title.index.tracks[usize::from(track.0)];
-        let (media, rate) = (description.media_rate, description.codec.rtp_rate());
-        let units = (0..description.unit_count)
-            .filter_map(|unit| self.title.index.unit(track, unit))
-            .map(|unit| {
-                let ticks = media.convert_nearest(unit.composition, rate);
-                (ticks, (unit.index, media.nanos_floor(unit.decode)))
-            })
-            .collect();
-        self.streams.push(Watched {
+        let rate = self.title.index.tracks[usize::from(track.0)].codec.rtp_rate();
+        let units = units_of(self.title.source, track);
+        let stream = Watched {
             track,
             ssrc,
             rate,
@@ -87,7 +82,11 @@ impl Viewer {
             last_unit: None,
             packets: 0,
             ended: false,
-        });
+        };
+        match self.streams.iter_mut().find(|stream| stream.track == track) {
+            Some(old) => *old = stream,
+            None => self.streams.push(stream),
+        }
     }
 
     /// The reply to PLAY: numbering goes on where it was, up to `lost_max` packets that were lost
@@ -118,11 +117,41 @@ impl Viewer {
         }
     }
 
+    /// The reply to a PLAY that changed nothing: it says where the session stood when it was asked,
+    /// at most `nanos` ago.
+    pub(super) fn goes_on(&self, now: MonoTime, cued: &Cued, nanos: i64, lost_max: u64) {
+        let Phase::Playing { started } = self.phase else {
+            panic!("{:?} does not play", self.streams)
+        };
+        let start = i64::try_from(cued.start.nanos()).expect("small");
+        let end = i64::try_from(cued.end.nanos()).expect("small");
+        let position = (self.start_nanos + now.nanos_since(started)).min(end);
+        let slack = self.precision;
+        if self.is_prompt {
+            assert!(
+                (position - nanos - slack..=position + slack).contains(&start),
+                "{start} of {position}"
+            );
+        }
+        for (stream, info) in self.streams.iter().zip(&cued.streams) {
+            assert_eq!(stream.track, info.track, "RTP-Info comes in SETUP order");
+            let next = stream.next_sequence.expect("it plays");
+            let ahead = i64::from(info.sequence.wrapping_sub(next).cast_signed());
+            assert!(ahead <= lost_max.cast_signed(), "{ahead} packets ahead of {next}");
+            let since = i64::from(info.rtptime.wrapping_sub(stream.rtptime).cast_signed());
+            let error = since - nanos_to_ticks(stream.rate, start - self.start_nanos);
+            assert!(
+                error.abs() <= 1 + nanos_to_ticks(stream.rate, slack),
+                "rtptime is {error} ticks off"
+            );
+        }
+    }
+
     /// An RTP packet arrived; `lost_max` packets may be missing in front of it.
     pub(super) fn rtp(&mut self, now: MonoTime, stream: usize, bytes: &[u8], lost_max: u64) {
         let packet = Packet::parse(bytes).expect("a valid RTP packet");
         let Phase::Playing { started } = self.phase else {
-            panic!("a packet of {:?} before the start of its range", self.key)
+            panic!("a packet of {:?} before the start of its range", self.streams[stream].ssrc)
         };
         let stream = &mut self.streams[stream];
         assert_eq!(packet.header.ssrc, stream.ssrc);
@@ -136,8 +165,11 @@ impl Viewer {
         // Where the start of the range falls between two ticks, either may be its timestamp.
         let start = nanos_to_ticks(stream.rate, self.start_nanos);
         let ticks = start + i64::from(from_start);
-        let (unit, decode) = (-1..=1)
-            .find_map(|slack| stream.units.get(&(ticks + slack)))
+        let slack = 1 + nanos_to_ticks(stream.rate, self.precision);
+        let (_, (unit, decode)) = stream
+            .units
+            .range(ticks - slack..=ticks + slack)
+            .next()
             .unwrap_or_else(|| panic!("no unit of track {:?} at tick {ticks}", stream.track));
         assert!((stream.first_unit..stream.end_unit).contains(unit), "unit {unit} of the range");
         assert!(stream.last_unit.is_none_or(|last| last <= *unit), "decode order");
@@ -151,19 +183,22 @@ impl Viewer {
         let late = now.nanos_since(started) - (decode - self.start_nanos).max(0);
         // A viewer who stops reading learns late when its range started.
         if self.is_prompt {
-            assert!(late >= -SPREAD_NANOS_MAX, "unit {unit} leaves {late} ns early");
+            assert!(
+                late >= -SPREAD_NANOS_MAX - self.precision,
+                "unit {unit} leaves {late} ns early"
+            );
             self.late_max = self.late_max.max(late);
         }
     }
 
-    /// RTCP arrived; `slack_millis` is how well the viewer knows when its range started.
+    /// RTCP arrived; `slack_millis` is how well the viewer knows when its range started, if it
+    /// does.
     pub(super) fn rtcp(
         &mut self,
-        wallclock: Wallclock,
         stream: usize,
         bytes: &[u8],
         lost: u64,
-        slack_millis: i64,
+        slack_millis: Option<i64>,
     ) {
         let stream = &mut self.streams[stream];
         for packet in rtcp::packets(bytes) {
@@ -176,9 +211,11 @@ impl Viewer {
                         "the sender counts {count}, {} arrived, {lost} lost",
                         stream.packets
                     );
-                    if let (Phase::Playing { started }, true) = (self.phase, self.is_prompt) {
+                    if let (Phase::Playing { started }, true, Some(slack_millis)) =
+                        (self.phase, self.is_prompt, slack_millis)
+                    {
                         // The report speaks of when it was made, not of when it is read.
-                        let since = report.ntp.0.wrapping_sub(wallclock.ntp(started).0);
+                        let since = report.ntp.0.wrapping_sub(WALLCLOCK.ntp(started).0);
                         let nanos = (i128::from(since.cast_signed()) * 1_000_000_000) >> 32;
                         let nanos = i64::try_from(nanos).expect("a short range");
                         let elapsed = nanos_to_ticks(stream.rate, nanos);

@@ -1,0 +1,189 @@
+//! What is seen of a whole world's sessions between control and the shards.
+
+use super::rtsp_session::{Facts, Life};
+use super::viewer::Phase;
+use super::whole::{TIMEOUT, Whole};
+use crate::mailbox::{Command, EndReason, Report, SessionKey};
+
+impl Whole {
+    /// What is seen between control and a shard: a command arrives.
+    pub(super) fn witness_command(&mut self, shard: usize, command: &Command) {
+        match command {
+            Command::SetUp { token, session, .. } => {
+                self.tokens.insert(*token, *session);
+                if !self.known.contains_key(session) {
+                    self.unknown.entry(*session).or_default().shard = shard;
+                }
+            }
+            Command::Cue { token, session, cue } => {
+                self.tokens.insert(*token, *session);
+                let Some(facts) = self.facts(*session) else { return };
+                facts.cues += 1;
+                facts.was_finished = facts.is_finished;
+                facts.goes_on = cue.is_none() && facts.is_running;
+                facts.has_resumed = cue.is_none() && !facts.is_finished;
+                if !facts.has_resumed {
+                    facts.cue.clone_from(cue);
+                }
+            }
+            Command::Pause { token, session } => {
+                self.tokens.insert(*token, *session);
+            }
+            Command::Start { session } => {
+                self.around.note(&format!("start {session:?}"));
+                self.start(*session);
+            }
+            Command::TearDown { session, track: None } => {
+                if let Some(facts) = self.facts(*session) {
+                    (facts.has_ended, facts.is_end_known) = (true, true);
+                }
+            }
+            Command::TearDown { .. }
+            | Command::Touch { .. }
+            | Command::Adopt(_)
+            | Command::Reply { .. }
+            | Command::Drain
+            | Command::Snapshot => {}
+        }
+    }
+
+    /// What is seen between control and a shard: a report is made.
+    pub(super) fn witness_report(&mut self, index: usize, report: &Report) {
+        match report {
+            Report::SetUp { token, result } => {
+                let key = self.tokens.remove(token).expect("asked for");
+                if let Ok(set_up) = result {
+                    self.keys.insert(set_up.ssrc.0, key);
+                }
+            }
+            Report::Cued { token, cued: Some(_) } => {
+                let key = self.tokens.remove(token).expect("asked for");
+                let Some(facts) = self.facts(key) else { return };
+                (facts.is_finished, facts.is_finish_known) = (false, false);
+                if !facts.goes_on {
+                    facts.is_running = false;
+                    self.silence(key);
+                }
+            }
+            Report::Paused { token, position } => {
+                let key = self.tokens.remove(token).expect("asked for");
+                let Some(facts) = self.facts(key) else { return };
+                facts.paused = *position;
+                facts.is_running = false;
+                self.silence(key);
+            }
+            Report::Finished { session } => {
+                self.outcome.finished += 1;
+                self.finished(*session);
+            }
+            Report::Ended { session, reason } => {
+                self.outcome.ended += 1;
+                self.ended(*session, *reason);
+            }
+            Report::Drained => self.around.note(&format!("shard {index} has drained")),
+            Report::Cued { cued: None, .. }
+            | Report::Request { .. }
+            | Report::ReplyWritten { .. }
+            | Report::ConnectionClosed { .. }
+            | Report::Counters(_) => {}
+        }
+    }
+
+    /// Control hears a report.
+    pub(super) fn witness_known(&mut self, report: &Report) {
+        match report {
+            Report::Finished { session } => {
+                if let Some(facts) = self.facts(*session) {
+                    facts.is_finish_known = facts.is_finished;
+                }
+            }
+            Report::Ended { session, .. } => {
+                if let Some(facts) = self.facts(*session) {
+                    facts.is_end_known = true;
+                }
+            }
+            Report::SetUp { .. }
+            | Report::Cued { .. }
+            | Report::Paused { .. }
+            | Report::Request { .. }
+            | Report::ReplyWritten { .. }
+            | Report::ConnectionClosed { .. }
+            | Report::Drained
+            | Report::Counters(_) => {}
+        }
+    }
+
+    pub(super) fn facts(&mut self, key: SessionKey) -> Option<&mut Facts> {
+        match self.known.get(&key) {
+            Some(&(client, session)) => Some(&mut self.clients[client].sessions[session].facts),
+            None => self.unknown.get_mut(&key),
+        }
+    }
+
+    /// The session's packets may go, says control.
+    fn start(&mut self, key: SessionKey) {
+        let now = self.around.now;
+        let Some(&(client, session)) = self.known.get(&key) else { return };
+        let line = self.clients[client].line.as_ref();
+        let is_lost = line.is_none_or(|line| self.around.net.pipes[&line.id].is_closed);
+        let session = &mut self.clients[client].sessions[session];
+        if session.facts.is_running {
+            return;
+        }
+        assert!(
+            session.is_answered || session.is_blind || is_lost,
+            "{key:?} starts before its reply"
+        );
+        session.is_blind |= !session.is_answered;
+        session.facts.is_running = true;
+        session.viewer.phase = Phase::Playing { started: now };
+    }
+
+    /// A session moves or pauses: over UDP, nothing more comes from now on.
+    fn silence(&mut self, key: SessionKey) {
+        let Some(&(client, session)) = self.known.get(&key) else { return };
+        let session = &mut self.clients[client].sessions[session];
+        session.is_answered = false;
+        if session.is_udp_only() {
+            session.viewer.phase = Phase::Silent;
+        }
+    }
+
+    fn finished(&mut self, key: SessionKey) {
+        if let Some(facts) = self.facts(key) {
+            (facts.is_finished, facts.is_running) = (true, false);
+        }
+        let faults = &self.around.faults;
+        let is_calm = faults.slow_read_one_in == 0 && faults.failed_send_one_in == 0;
+        let Some(&(client, session)) = self.known.get(&key) else { return };
+        let session = &self.clients[client].sessions[session];
+        assert!(
+            !is_calm
+                || session.is_blind
+                || !session.viewer.is_prompt
+                || session.life != Life::Alive
+                || session.viewer.saw_everything(),
+            "{key:?} is finished before its end"
+        );
+    }
+
+    fn ended(&mut self, key: SessionKey, reason: EndReason) {
+        let now = self.around.now;
+        if let Some(facts) = self.facts(key) {
+            facts.has_ended = true;
+            facts.is_drained = reason == EndReason::Drained;
+        }
+        let Some(&(client, session)) = self.known.get(&key) else { return };
+        let session = &self.clients[client].sessions[session];
+        let silent = now - session.heard_at;
+        let must_live = session.life == Life::Alive && session.is_udp_only();
+        assert!(
+            reason != EndReason::TimedOut || !must_live || silent >= TIMEOUT,
+            "{key:?} timed out after {silent:?}"
+        );
+        assert!(
+            reason != EndReason::ConnectionClosed || !must_live,
+            "{key:?} ended with a connection that carries nothing of it"
+        );
+    }
+}

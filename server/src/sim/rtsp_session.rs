@@ -1,0 +1,177 @@
+//! A session as its client knows it, and what was seen of it between control and its shard.
+
+use super::rtsp_model::Asked;
+use super::title::titles;
+use super::viewer::Viewer;
+use crate::clock::MonoTime;
+use crate::mailbox::{ConnectionId, SessionKey};
+use packetizer::index::{Cue, TrackId, TrackSet};
+use packetizer::time::Npt;
+
+/// How exactly a Range says where it starts, in nanoseconds.
+pub(super) const RANGE_NANOS: i64 = 1_000_000;
+
+/// What was seen, between control and its shard, of a session.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts {
+    pub(super) shard: usize,
+    /// Cues that the shard took, and the last one.
+    pub(super) cues: u32,
+    pub(super) cue: Option<Cue>,
+    /// The last one went on where the session stood.
+    pub(super) has_resumed: bool,
+    /// It played, and the last cue changed nothing.
+    pub(super) goes_on: bool,
+    /// Its packets go.
+    pub(super) is_running: bool,
+    /// Its range was over when the last cue came.
+    pub(super) was_finished: bool,
+    pub(super) is_finished: bool,
+    pub(super) is_finish_known: bool,
+    pub(super) has_ended: bool,
+    pub(super) is_end_known: bool,
+    /// The server drained.
+    pub(super) is_drained: bool,
+    /// Where the last pause stopped it.
+    pub(super) paused: Option<Npt>,
+}
+
+/// Where a session stands, as its client knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Ready(Stopped),
+    Playing,
+    /// A reply was lost.
+    Unsure,
+}
+
+/// Where a session goes on without a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stopped {
+    AtStart,
+    Paused,
+    Unsure,
+}
+
+/// Whether a session exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    Alive,
+    /// What carried it is gone, or a reply that would tell was lost.
+    Doubtful,
+    Over,
+}
+
+/// How a stream travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    Udp { port: u16, server_port: u16 },
+    Interleaved { connection: ConnectionId, channel: u8 },
+}
+
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) track: TrackId,
+    pub(super) way: Way,
+    /// It was there at the last PLAY.
+    pub(super) has_joined: bool,
+}
+
+/// A session as its client knows it.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) id: String,
+    pub(super) key: SessionKey,
+    pub(super) title: usize,
+    pub(super) streams: Vec<Stream>,
+    pub(super) state: State,
+    pub(super) life: Life,
+    pub(super) facts: Facts,
+    pub(super) viewer: Viewer,
+    /// The viewer missed a reply and cannot follow.
+    pub(super) is_blind: bool,
+    /// Cues up to the last reply to PLAY.
+    pub(super) cues: u32,
+    /// The reply to its last PLAY was written.
+    pub(super) is_answered: bool,
+    /// Packets since the last PLAY, and when that was.
+    pub(super) arrived: u64,
+    pub(super) played_at: Option<MonoTime>,
+    pub(super) heard_at: MonoTime,
+}
+
+impl Session {
+    pub(super) fn new(id: &str, key: SessionKey, title: usize, facts: Facts) -> Self {
+        Self {
+            id: id.to_owned(),
+            key,
+            title,
+            streams: Vec::new(),
+            state: State::Ready(Stopped::AtStart),
+            life: Life::Alive,
+            facts,
+            viewer: Viewer::new(&titles()[title].title, RANGE_NANOS),
+            is_blind: false,
+            cues: 0,
+            is_answered: false,
+            arrived: 0,
+            played_at: None,
+            heard_at: MonoTime::default(),
+        }
+    }
+
+    /// What carried it is gone, or a reply that would tell was lost.
+    pub(super) fn doubt(&mut self) {
+        self.is_blind = true;
+        if self.life == Life::Alive {
+            self.life = Life::Doubtful;
+        }
+    }
+
+    /// What makes streams that were set up in the pause play with the others.
+    fn joining_cue(&self) -> Option<Cue> {
+        let has_new = self.streams.iter().any(|stream| !stream.has_joined);
+        let paused = self.facts.paused.filter(|_| has_new)?;
+        let end = self.facts.cue.as_ref().map(|cue| cue.end);
+        self.viewer.title.index.cue(self.tracks(), paused, end)
+    }
+
+    /// Compares what control asked of the shard with what the client asked of control. Gives the
+    /// cue, if the session moved.
+    pub(super) fn check_cue(&self, asked: &Asked, start: Npt, end: Npt) -> Option<Cue> {
+        let facts = &self.facts;
+        let whole = || self.viewer.title.index.cue(self.tracks(), Npt::ZERO, None);
+        let cue = match asked.expected_cue(self) {
+            Ok(Some(cue)) => {
+                assert_eq!(facts.cue.as_ref(), Some(&cue), "what the client asked for");
+                Some(cue)
+            }
+            Ok(None) => {
+                assert!(facts.has_resumed, "it goes on where it was");
+                let paused = facts.paused.expect("it was paused");
+                assert_eq!(start.to_string(), paused.to_string(), "where it was paused");
+                None
+            }
+            Err(()) if facts.has_resumed => self.joining_cue(),
+            Err(()) => facts.cue.clone().or_else(whole),
+        };
+        if let Some(cue) = &cue {
+            let says = [start, end].map(|time| time.to_string());
+            assert_eq!(says, [cue.start, cue.end].map(|time| time.to_string()), "the Range");
+        }
+        cue
+    }
+
+    pub(super) fn tracks(&self) -> TrackSet {
+        self.streams.iter().fold(TrackSet::EMPTY, |tracks, stream| tracks.with(stream.track))
+    }
+
+    pub(super) fn is_udp_only(&self) -> bool {
+        self.streams.iter().all(|stream| matches!(stream.way, Way::Udp { .. }))
+    }
+
+    pub(super) fn is_carried_by(&self, id: ConnectionId) -> bool {
+        let is_in = |stream: &Stream| matches!(stream.way, Way::Interleaved { connection, .. } if connection == id);
+        self.streams.iter().any(is_in)
+    }
+}

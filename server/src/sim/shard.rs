@@ -1,0 +1,139 @@
+//! A shard with its disk, as its shell runs it.
+
+use super::disk::{Done, SimDisk};
+use super::surroundings::{Surroundings, WALLCLOCK};
+use crate::clock::MonoTime;
+use crate::mailbox::{Command, Report};
+use crate::shard::operation::{ConnectionSlot, Datagram, Operation};
+use crate::shard::{Shard, ShardConfig};
+use std::time::Duration;
+
+const READ_BLOCKS: u32 = 512;
+/// Pairs of a shard.
+pub(super) const PAIRS: u16 = 4;
+/// The RTP port of the first pair of the first shard.
+pub(super) const PORT_MIN: u16 = 6970;
+/// Ports from one shard to the next.
+pub(super) const PORTS_A_SHARD: u16 = 2 * PAIRS;
+
+/// A shard under simulation.
+#[derive(Debug)]
+pub(super) struct SimShard {
+    index: usize,
+    shard: Shard,
+    disk: SimDisk,
+    operations: Vec<Operation>,
+}
+
+impl SimShard {
+    pub(super) fn new(index: usize, seed: u64, session_timeout: Duration) -> Self {
+        let port = PORT_MIN + PORTS_A_SHARD * u16::try_from(index).expect("few");
+        let config = ShardConfig {
+            rtp_ports: (0..PAIRS).map(|pair| port + 2 * pair).collect(),
+            sessions_max: 64,
+            streams_max: 128,
+            image_bytes_max: 24 << 20,
+            read_blocks: READ_BLOCKS,
+            session_timeout,
+            cname: "sim".to_owned(),
+            seed: seed ^ index as u64,
+        };
+        let shard = Shard::new(config, WALLCLOCK);
+        Self { index, shard, disk: SimDisk::new(READ_BLOCKS), operations: Vec::new() }
+    }
+
+    /// When it has something to do by itself.
+    pub(super) fn deadline(&self) -> Option<MonoTime> {
+        [self.disk.deadline(), self.shard.deadline()].into_iter().flatten().min()
+    }
+
+    /// Whether everything was given back; says what was not.
+    pub(super) fn check_empty(&self) -> Result<(), String> {
+        if !self.disk.is_idle() {
+            return Err("reads under way".to_owned());
+        }
+        self.shard.check_empty()
+    }
+
+    /// Tells the shard of the reads that have ended.
+    pub(super) fn complete_reads(&mut self, around: &mut Surroundings) {
+        let now = around.now;
+        while let Some(Done { read, result }) = self.disk.complete(around) {
+            around.note(&format!("{read:?} {result:?}"));
+            self.shard.read_completed(now, read, result, &self.disk, &mut self.operations);
+            self.perform(around);
+        }
+    }
+
+    pub(super) fn command(&mut self, around: &mut Surroundings, command: Command) {
+        self.shard.command(around.now, command, &mut self.operations);
+        self.perform(around);
+    }
+
+    pub(super) fn received(
+        &mut self,
+        around: &mut Surroundings,
+        connection: ConnectionSlot,
+        bytes: &[u8],
+    ) {
+        self.shard.connection_received(around.now, connection, bytes, &mut self.operations);
+        self.perform(around);
+    }
+
+    pub(super) fn closed(&mut self, around: &mut Surroundings, connection: ConnectionSlot) {
+        self.shard.connection_closed(around.now, connection, None, &mut self.operations);
+        self.perform(around);
+    }
+
+    pub(super) fn writable(&mut self, around: &Surroundings, connection: ConnectionSlot) {
+        self.shard.connection_writable(around.now, connection);
+    }
+
+    pub(super) fn datagram(&mut self, around: &Surroundings, datagram: Datagram<'_>) {
+        self.shard.datagram(around.now, datagram);
+    }
+
+    /// Does what is due and sends one batch. Whether there was one.
+    pub(super) fn advance(&mut self, around: &mut Surroundings) -> bool {
+        self.shard.advance(around.now, &mut self.operations);
+        self.perform(around);
+        if self.shard.egress().entries.is_empty() {
+            return false;
+        }
+        let results = around.net.send(self.index, &self.shard, &around.faults, &mut around.random);
+        self.shard.sent(around.now, &results, &mut self.operations);
+        self.perform(around);
+        true
+    }
+
+    pub(super) fn take_report(&mut self) -> Option<Report> {
+        self.shard.take_report()
+    }
+
+    fn perform(&mut self, around: &mut Surroundings) {
+        for operation in self.operations.drain(..) {
+            match operation {
+                Operation::OpenSource { source, title } => self.disk.open(source, title.source),
+                Operation::CloseSource { source } => self.disk.close(source),
+                Operation::Read { read, source, offset, bytes, blocks } => {
+                    self.disk.read(around, read, source, offset, bytes, blocks);
+                }
+                Operation::OpenConnection { connection, id, .. } => {
+                    around.net.open((self.index, connection), id);
+                }
+                Operation::PauseInput { connection } => {
+                    around.net.pipe_of((self.index, connection)).is_paused = true;
+                }
+                Operation::ResumeInput { connection } => {
+                    around.net.pipe_of((self.index, connection)).is_paused = false;
+                }
+                Operation::WatchWritable { connection } => {
+                    around.net.pipe_of((self.index, connection)).is_watched = true;
+                }
+                Operation::CloseConnection { connection } => {
+                    around.net.close((self.index, connection));
+                }
+            }
+        }
+    }
+}
