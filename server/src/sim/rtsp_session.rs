@@ -171,7 +171,8 @@ impl Session {
     }
 
     pub(super) fn is_carried_by(&self, id: ConnectionId) -> bool {
-        let is_in = |stream: &Stream| matches!(stream.way, Way::Interleaved { connection, .. } if connection == id);
-        self.streams.iter().any(is_in)
+        let is_in =
+            |way: &Way| matches!(way, Way::Interleaved { connection, .. } if *connection == id);
+        self.streams.iter().any(|stream| is_in(&stream.way))
     }
 }
