@@ -3,6 +3,7 @@
 use super::catalog_worker::CatalogWorker;
 use super::connection_task::{ConnectionSlot, serve};
 use super::mailbox_queue::ControlEnd;
+use super::tide::Tide;
 use crate::clock::{Clock, MonoTime};
 use crate::config::Config;
 use crate::control::{Control, Effect};
@@ -377,8 +378,11 @@ async fn read_signals(shell: Rc<Shell>, signals: UnixStream) {
 
 /// Has control look at its deadlines. They are seconds long, so looking now and then is enough.
 async fn tick(shell: Rc<Shell>) {
+    let mut tide = Tide::default();
     while !shell.is_finished() {
         tokio::time::sleep(TICK_INTERVAL).await;
+        let sessions = shell.control.borrow().session_count();
+        tide.watch(shell.connections.borrow().len() + sessions);
         shell.drive(|control, now, effects| control.advance(now, effects));
         for shard in 0..shell.shards.len() {
             shell.flush(shard);

@@ -225,6 +225,12 @@ impl Shard {
         }
     }
 
+    /// Sessions and connections that it serves.
+    #[must_use]
+    pub fn viewer_count(&self) -> usize {
+        self.sessions.len() + self.connections.len()
+    }
+
     /// Whether everything that sessions and connections took has been given back: what a churn
     /// test asks at its end. Says what has not.
     ///
