@@ -97,8 +97,7 @@ impl Admission {
 
     /// Reserves a stream's bit rate on the shard.
     pub(super) fn reserve(&mut self, shard: usize, bits_per_second: u64) -> Result<(), Refusal> {
-        let reserved: u64 = self.reserved_bits_per_second.iter().sum();
-        if reserved.saturating_add(bits_per_second) > self.egress_bits_per_second_max {
+        if self.reserved_bits_per_second().saturating_add(bits_per_second) > self.egress_bits_per_second_max {
             return Err(Refusal::BandwidthExceeded);
         }
         self.reserved_bits_per_second[shard] += bits_per_second;
@@ -108,6 +107,11 @@ impl Admission {
     pub(super) fn release(&mut self, shard: usize, bits_per_second: u64) {
         let reserved = &mut self.reserved_bits_per_second[shard];
         *reserved = reserved.saturating_sub(bits_per_second);
+    }
+
+    /// What is reserved on all shards.
+    pub(super) fn reserved_bits_per_second(&self) -> u64 {
+        self.reserved_bits_per_second.iter().sum()
     }
 
     /// Whether nothing is admitted or reserved.

@@ -280,8 +280,15 @@ impl Control {
         self.draining.as_ref().is_some_and(|remaining| !remaining.contains(&shard))
     }
 
-    /// Asks every shard for its counters; [`Effect::ShowCounters`] follows for each.
+    /// Logs what control keeps and asks every shard for its counters; [`Effect::ShowCounters`] follows for each.
     pub fn snapshot(&self, effects: &mut Vec<Effect>) {
+        info!(
+            connections = self.connections.len(),
+            sessions = self.sessions.len(),
+            reserved_bits_per_second = self.admission.reserved_bits_per_second(),
+            titles = self.catalog.len(),
+            "control"
+        );
         effects.extend(
             (0..self.shard_count)
                 .map(|shard| Effect::Command { shard, command: Command::Snapshot }),

@@ -2,6 +2,7 @@
 
 use super::catalog_worker::CatalogWorker;
 use super::connection_task::{ConnectionSlot, serve};
+use super::logs::show_counters;
 use super::mailbox_queue::ControlEnd;
 use super::tide::Tide;
 use crate::clock::{Clock, MonoTime};
@@ -23,7 +24,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_uring::net::TcpStream;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 /// What the operator asks for, as a byte on the stream that [`run`] reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,7 +168,7 @@ impl Shell {
             }
             Effect::Command { shard, command } => self.send(shard, command),
             Effect::OpenTitle(request) => self.worker.ask(request),
-            Effect::ShowCounters { shard, counters } => info!("shard {shard}:\n{counters}"),
+            Effect::ShowCounters { shard, counters } => show_counters(shard, &counters),
             Effect::Drained => self.finish(Stage::Finished),
         }
     }

@@ -1,5 +1,6 @@
 //! The server put together: start-up checks, sockets, threads, and their end.
 
+use super::logs::show_counters;
 use super::mailbox_queue::{ControlEnd, ShardEnd, mailbox};
 use super::probe::{self, Finding, Needs};
 use super::signals::SignalThread;
@@ -235,7 +236,10 @@ fn join(threads: Vec<JoinHandle<io::Result<Counters>>>) -> io::Result<()> {
     let mut result = Ok(());
     for (index, thread) in threads.into_iter().enumerate() {
         match thread.join() {
-            Ok(Ok(counters)) => info!("shard {index} has ended\n{counters}"),
+            Ok(Ok(counters)) => {
+                info!(shard = index, "shard has ended");
+                show_counters(index, &counters);
+            }
             Ok(Err(error)) => result = Err(error),
             Err(_) => result = Err(io::Error::other(format!("shard {index} has panicked"))),
         }

@@ -75,7 +75,12 @@ impl Loads {
     pub(super) fn is_idle(&self) -> bool {
         self.loads.is_empty()
             && self.reads.is_empty()
-            && self.pool.free_count() == self.pool.block_count()
+            && self.blocks_taken() == 0
+    }
+
+    /// Blocks that reads have, or what came of them.
+    pub(super) const fn blocks_taken(&self) -> u32 {
+        self.pool.block_count() - self.pool.free_count()
     }
 
     /// Starts queued loads as far as blocks and queue depth go.

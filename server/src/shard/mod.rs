@@ -221,6 +221,8 @@ impl Shard {
             streams: self.streams.len() as u64,
             connections: self.connections.len() as u64,
             image_bytes: self.cache.bytes() as u64,
+            image_holds: u64::from(self.cache.holds()),
+            blocks_taken: u64::from(self.loads.blocks_taken()),
             ..self.counters.clone()
         }
     }
