@@ -121,7 +121,7 @@ impl RawConfig {
     pub fn check(&self, host: &Host) -> Result<Config, ConfigError> {
         let shard_cpus = self.check_shards(host)?;
         let sessions_max = count("max-sessions", self.max_sessions, 10_000)?;
-        let connections_max = count("max-connections", self.max_connections, 12_000)?;
+        let connections_max = count("max-connections", self.max_connections, 11_000)?;
         Ok(Config {
             media: self.check_media()?,
             listen: self.check_listen(host)?,
@@ -392,7 +392,7 @@ mod tests {
         assert_eq!(one.memory_bytes, 256 << 20);
         assert_eq!(one.listen, ["0.0.0.0:8554".parse().unwrap()]);
         assert_eq!(one.rtp_ports, 6970..=7033);
-        assert_eq!((one.sessions_max, one.connections_max), (10_000, 12_000));
+        assert_eq!((one.sessions_max, one.connections_max), (10_000, 11_000));
         assert_eq!(one.session_timeout, Duration::from_secs(60));
 
         let many = raw("").check(&host(100, BIG, true)).unwrap();

@@ -76,7 +76,7 @@ pub struct RawConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_sessions: Option<u32>,
 
-    /// Most RTSP connections at once [default: 12000]
+    /// Most RTSP connections at once [default: 11000]
     #[arg(long, value_name = "N", help_heading = "Limits")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_connections: Option<u32>,
