@@ -97,7 +97,9 @@ impl Admission {
 
     /// Reserves a stream's bit rate on the shard.
     pub(super) fn reserve(&mut self, shard: usize, bits_per_second: u64) -> Result<(), Refusal> {
-        if self.reserved_bits_per_second().saturating_add(bits_per_second) > self.egress_bits_per_second_max {
+        if self.reserved_bits_per_second().saturating_add(bits_per_second)
+            > self.egress_bits_per_second_max
+        {
             return Err(Refusal::BandwidthExceeded);
         }
         self.reserved_bits_per_second[shard] += bits_per_second;

@@ -73,9 +73,7 @@ impl Loads {
 
     /// Whether nothing is under way and every block is free.
     pub(super) fn is_idle(&self) -> bool {
-        self.loads.is_empty()
-            && self.reads.is_empty()
-            && self.blocks_taken() == 0
+        self.loads.is_empty() && self.reads.is_empty() && self.blocks_taken() == 0
     }
 
     /// Blocks that reads have, or what came of them.

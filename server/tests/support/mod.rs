@@ -11,6 +11,7 @@
 #![allow(dead_code, reason = "every test uses a part of it")]
 
 pub(crate) mod frames;
+pub(crate) mod held;
 pub(crate) mod players;
 pub(crate) mod titles;
 
