@@ -280,7 +280,8 @@ impl Control {
         self.draining.as_ref().is_some_and(|remaining| !remaining.contains(&shard))
     }
 
-    /// Logs what control keeps and asks every shard for its counters; [`Effect::ShowCounters`] follows for each.
+    /// Logs what control keeps and asks every shard for its counters; for each,
+    /// [`Effect::ShowCounters`] follows.
     pub fn snapshot(&self, effects: &mut Vec<Effect>) {
         info!(
             connections = self.connections.len(),
