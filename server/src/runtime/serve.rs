@@ -169,6 +169,7 @@ fn start_shards(
             image_bytes_max: usize::try_from(budget.shard_image_bytes).unwrap_or(usize::MAX),
             read_blocks,
             session_timeout: config.session_timeout + SESSION_TIMEOUT_MARGIN,
+            coalescing: config.coalescing,
             cname: cname.clone(),
             seed: u64::from_ne_bytes(random()),
         };

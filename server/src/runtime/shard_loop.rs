@@ -59,7 +59,7 @@ impl Turns {
             Event::Closed { connection, errno } => {
                 shard.connection_closed(now, connection, errno, operations);
             }
-            Event::Writable { connection } => shard.connection_writable(now, connection),
+            Event::Writable { connection } => shard.connection_writable(connection),
             Event::Datagram(datagram) => shard.datagram(now, datagram),
         });
     }

@@ -105,14 +105,14 @@ impl Shard {
     }
 
     /// A connection that was full takes bytes again.
-    pub fn connection_writable(&mut self, now: MonoTime, slot: ConnectionSlot) {
+    pub fn connection_writable(&mut self, slot: ConnectionSlot) {
         let connection = &mut self.connections[slot.0 as usize];
         connection.blocked = false;
         self.dirty.push(slot);
         let id = connection.id;
         for stream in self.carried_streams(id).collect::<Vec<_>>() {
             if self.streams[stream].delivery == Delivery::Blocked {
-                self.schedule_stream(stream, now);
+                self.wake_stream(stream);
             }
         }
     }

@@ -285,7 +285,7 @@ impl Shard {
                     .map_err(|_| EndReason::MediaInvalid),
             };
             match built {
-                Ok(built) => self.image_ready(now, image, built),
+                Ok(built) => self.image_ready(image, built),
                 Err(reason) => failures.push((image, reason)),
             }
         }
@@ -331,11 +331,11 @@ impl Shard {
         built
     }
 
-    fn image_ready(&mut self, now: MonoTime, slot: ImageSlot, image: PacketImage) {
+    fn image_ready(&mut self, slot: ImageSlot, image: PacketImage) {
         for stream in self.cache.complete(slot, image) {
             let stream = stream as usize;
             if self.streams.get(stream).is_some_and(super::Stream::awaits_image) {
-                self.schedule_stream(stream, now);
+                self.wake_stream(stream);
             }
         }
     }

@@ -94,6 +94,7 @@ impl Rig {
             image_bytes_max: 64 << 20,
             read_blocks,
             session_timeout: TIMEOUT,
+            coalescing: Duration::from_millis(4),
             cname: "rig".to_owned(),
             seed: 1,
         };
@@ -152,7 +153,7 @@ impl Rig {
         self.now = MonoTime(SECOND + millis * MILLI);
         if self.appetite > 0 {
             for slot in std::mem::take(&mut self.watched) {
-                self.shard.connection_writable(self.now, slot);
+                self.shard.connection_writable(slot);
             }
         }
         self.shard.advance(self.now, &mut self.operations);

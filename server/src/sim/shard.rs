@@ -35,6 +35,7 @@ impl SimShard {
             image_bytes_max: 24 << 20,
             read_blocks: READ_BLOCKS,
             session_timeout,
+            coalescing: Duration::from_millis(seed % 3 * 2),
             cname: "sim".to_owned(),
             seed: seed ^ index as u64,
         };
@@ -85,8 +86,8 @@ impl SimShard {
         self.perform(around);
     }
 
-    pub(super) fn writable(&mut self, around: &Surroundings, connection: ConnectionSlot) {
-        self.shard.connection_writable(around.now, connection);
+    pub(super) fn writable(&mut self, connection: ConnectionSlot) {
+        self.shard.connection_writable(connection);
     }
 
     pub(super) fn datagram(&mut self, around: &Surroundings, datagram: Datagram<'_>) {

@@ -183,7 +183,7 @@ impl Whole {
         if was_read && let Some((shard, slot)) = self.around.net.slot_of(id) {
             let pipe = self.around.net.pipe_of((shard, slot));
             if std::mem::take(&mut pipe.is_watched) {
-                self.shards[shard].writable(&self.around, slot);
+                self.shards[shard].writable(slot);
             }
         }
         self.read_soon(index);

@@ -344,5 +344,6 @@ fn config(is_tight: bool) -> Config {
         payload_class: PayloadClass { packet_bytes_max: 1400 },
         session_timeout: TIMEOUT,
         drain_deadline: Duration::from_secs(5),
+        coalescing: Duration::from_millis(4),
     }
 }

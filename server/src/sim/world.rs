@@ -469,7 +469,7 @@ impl World {
             && let Some((_, slot)) = self.around.net.slot_of(id)
             && std::mem::take(&mut self.around.net.pipe_of((0, slot)).is_watched)
         {
-            self.shard.writable(&self.around, slot);
+            self.shard.writable(slot);
         }
         if !self.clients[index].is_gone {
             self.step_in(READ_INTERVAL, index, Step::Read);

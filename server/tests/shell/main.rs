@@ -59,6 +59,7 @@ impl Rig {
                 image_bytes_max: 64 << 20,
                 read_blocks: BLOCKS,
                 session_timeout: Duration::from_secs(30),
+                coalescing: Duration::from_millis(4),
                 cname: "test".to_owned(),
                 seed: 7,
             };
