@@ -21,7 +21,9 @@ pub use effect::{Effect, OpenToken};
 use crate::clock::MonoTime;
 use crate::config::Config;
 use crate::framing::Message;
-use crate::mailbox::{CloseReason, Command, ConnectionId, EndReason, Report, SessionKey, Token};
+use crate::mailbox::{
+    CloseReason, Command, ConnectionId, EndReason, Report, SessionKey, Start, Token,
+};
 use crate::rtsp::{Request, RequestErrorKind, Response, StatusCode};
 use crate::title::SharedTitle;
 use admission::Admission;
@@ -158,7 +160,7 @@ impl Control {
         connection.underway = Underway::Reading;
         match then {
             AfterReply::NextRequest => {}
-            AfterReply::Start(session) => self.start(session, effects),
+            AfterReply::Start(start) => self.start(start, effects),
             AfterReply::Adopt(shard) => {
                 if !connection.carries.is_empty() {
                     let framer = mem::take(&mut connection.framer);
@@ -200,7 +202,7 @@ impl Control {
                     self.handle(now, connection, bytes, effects);
                 }
             }
-            Report::ReplyWritten { session } => self.start(session, effects),
+            Report::ReplyWritten(start) => self.start(start, effects),
             Report::ConnectionClosed { connection, reason } => {
                 log_adopted_closed(connection, reason);
                 self.forget_connection(connection);
@@ -417,7 +419,7 @@ impl Control {
         };
         connection.underway = Underway::Reading;
         let start = match then {
-            AfterReply::Start(session) => Some(session),
+            AfterReply::Start(start) => Some(start),
             AfterReply::NextRequest | AfterReply::Adopt(_) | AfterReply::Close => None,
         };
         let close = then == AfterReply::Close;
@@ -425,9 +427,9 @@ impl Control {
         effects.push(Effect::Command { shard, command });
     }
 
-    fn start(&self, key: SessionKey, effects: &mut Vec<Effect>) {
-        if let Some(session) = self.sessions.get(key) {
-            let command = Command::Start { session: key };
+    fn start(&self, start: Start, effects: &mut Vec<Effect>) {
+        if let Some(session) = self.sessions.get(start.session) {
+            let command = Command::Start(start);
             effects.push(Effect::Command { shard: session.shard, command });
         }
     }

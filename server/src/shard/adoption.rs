@@ -10,7 +10,7 @@ use super::stream::{Delivery, Transport};
 use crate::clock::MonoTime;
 use crate::framing::{Framer, Message};
 use crate::limits::{CONNECTION_PENDING_BYTES_MAX, IDLE_CONNECTION_DEADLINE, REQUEST_DEADLINE};
-use crate::mailbox::{AdoptedConnection, CloseReason, ConnectionId, EndReason, Report, SessionKey};
+use crate::mailbox::{AdoptedConnection, CloseReason, ConnectionId, EndReason, Report, Start};
 use bytes::Bytes;
 
 /// Input that waits behind an unanswered request before the shard stops reading.
@@ -57,15 +57,15 @@ impl Shard {
         now: MonoTime,
         id: ConnectionId,
         bytes: &[u8],
-        start: Option<SessionKey>,
+        start: Option<Start>,
         close: bool,
         operations: &mut Vec<Operation>,
     ) {
         let Some(&slot) = self.connection_slots.get(&id) else { return };
         let connection = &mut self.connections[slot.0 as usize];
         connection.push(bytes);
-        if let Some(session) = start {
-            connection.mark(Mark::Start(session));
+        if let Some(start) = start {
+            connection.mark(Mark::Start(start));
         }
         connection.mark(if close { Mark::Close } else { Mark::Answered });
         if connection.pending.len() > CONNECTION_PENDING_BYTES_MAX {
@@ -182,7 +182,7 @@ impl Shard {
                 for mark in reached {
                     match mark {
                         Mark::Answered => self.answered.push(slot),
-                        Mark::Start(session) => self.reply_written(now, session),
+                        Mark::Start(start) => self.reply_written(now, start),
                         Mark::Close => self.closing.push((slot, CloseReason::Server)),
                     }
                 }
@@ -195,11 +195,11 @@ impl Shard {
     }
 
     /// A reply to PLAY is written: the session's packets may go.
-    fn reply_written(&mut self, now: MonoTime, session: SessionKey) {
-        if self.session_slots.contains_key(&session) {
-            self.start(now, session);
+    fn reply_written(&mut self, now: MonoTime, start: Start) {
+        if self.session_slots.contains_key(&start.session) {
+            self.start_cue(now, start);
         } else {
-            self.reports.push_back(Report::ReplyWritten { session });
+            self.reports.push_back(Report::ReplyWritten(start));
         }
     }
 

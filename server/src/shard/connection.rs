@@ -3,7 +3,7 @@
 
 use crate::clock::MonoTime;
 use crate::framing::Framer;
-use crate::mailbox::{ConnectionId, SessionKey};
+use crate::mailbox::{ConnectionId, Start};
 use std::collections::VecDeque;
 
 /// An adopted connection.
@@ -30,8 +30,8 @@ pub(super) struct Connection {
 pub(super) enum Mark {
     /// Take the next request.
     Answered,
-    /// Let the session's packets go.
-    Start(SessionKey),
+    /// Let the packets of a cue go.
+    Start(Start),
     /// Close the connection.
     Close,
 }

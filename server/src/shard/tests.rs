@@ -5,7 +5,7 @@ use super::operation::{BLOCK_BYTES, BlockMemory, BlockRun, ReadResult, SendResul
 use super::*;
 use crate::framing::{Framer, Message};
 use crate::limits::IDLE_CONNECTION_DEADLINE;
-use crate::mailbox::{AdoptedConnection, Command, EndReason, StreamTransport, Token};
+use crate::mailbox::{AdoptedConnection, Command, EndReason, Start, StreamTransport, Token};
 use crate::title::{ByteSourceId, Generation, SharedTitle, Title};
 use bytes::Bytes;
 use egress::Destination;
@@ -13,7 +13,7 @@ use operation::PairSocket;
 use packetizer::codec::CodecConfig;
 use packetizer::codec::h264::H264Config;
 use packetizer::image::PayloadClass;
-use packetizer::index::{Cue, IndexBuilder, TrackDescription, TrackId};
+use packetizer::index::{Cue, IndexBuilder, TrackDescription, TrackId, TrackSet};
 use packetizer::time::{ClockRate, Npt};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -216,10 +216,15 @@ impl Rig {
         self.command(Command::Cue { token: Token(session), session: SessionKey(session), cue });
     }
 
+    /// The reply to the cue of that token has been written.
+    fn start(&mut self, session: u64, cue: u64) {
+        self.command(Command::Start(Start { session: SessionKey(session), cue: Token(cue) }));
+    }
+
     fn play_udp(&mut self, session: u64, film: usize) {
         self.set_up(session, film, udp(session));
         self.cue(session, None);
-        self.command(Command::Start { session: SessionKey(session) });
+        self.start(session, session);
     }
 
     /// One session in a connection of its own, started by the reply to its PLAY.
@@ -245,7 +250,7 @@ impl Rig {
     fn reply(&mut self, session: u64) {
         let connection = ConnectionId(session);
         let bytes = Bytes::from_static(b"RTSP/1.0 200 OK\r\nCSeq: 9\r\n\r\n");
-        let start = Some(SessionKey(session));
+        let start = Some(Start { session: SessionKey(session), cue: Token(session) });
         self.command(Command::Reply { connection, bytes, start, close: false });
     }
 
@@ -333,7 +338,7 @@ fn a_seek_in_an_overloaded_turn_sends_nothing_twice() {
         rig.cue(session, None);
         rig.command(Command::Pause { token: Token(0), session: SessionKey(session) });
         rig.cue(session, None);
-        rig.command(Command::Start { session: SessionKey(session) });
+        rig.start(session, session);
     }
     rig.turn_at(1060);
     rig.run_until(3000);
@@ -452,4 +457,36 @@ fn a_connection_that_a_session_has_left_does_not_stay() {
     });
     assert_eq!(closed.collect::<Vec<_>>(), [1, 2]);
     rig.shard.check_empty().unwrap();
+}
+
+#[test]
+fn a_late_start_of_an_earlier_cue_does_nothing() {
+    let mut rig = Rig::new(vec![film(1, 1000, 1000, 0)], 64);
+    let session = SessionKey(1);
+    let cue_at = |rig: &mut Rig, token, start| {
+        let index = &rig.films[0].title.index;
+        let cue = index.cue(TrackSet::EMPTY.with(TrackId(0)), start, None);
+        rig.command(Command::Cue { token: Token(token), session, cue });
+    };
+    rig.set_up(1, 0, udp(1));
+    cue_at(&mut rig, 5, Npt::ZERO);
+    cue_at(&mut rig, 6, Npt::from_nanos(2 * SECOND));
+    rig.start(1, 5);
+    rig.run_until(500);
+    assert_eq!(rig.packets_of(1).len(), 0, "before the reply to the second cue");
+    // One that only asks where it stands supersedes nothing.
+    rig.command(Command::Cue { token: Token(7), session, cue: None });
+    rig.start(1, 6);
+    rig.run_until(1000);
+    assert!(rig.packets_of(1).len() > 10);
+    // Nor does a pause let an earlier reply start what follows it.
+    rig.command(Command::Pause { token: Token(8), session });
+    rig.command(Command::Cue { token: Token(9), session, cue: None });
+    rig.start(1, 7);
+    let before = rig.packets_of(1).len();
+    rig.run_until(1500);
+    assert_eq!(rig.packets_of(1).len(), before);
+    rig.start(1, 9);
+    rig.run_until(2000);
+    assert!(rig.packets_of(1).len() > before + 10);
 }

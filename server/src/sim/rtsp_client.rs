@@ -1,12 +1,12 @@
 //! A client that speaks RTSP in text: what it asks next, rightly or wrongly.
 
 use super::catalog::{MISSING, NOT_PLAYABLE, UNREADABLE};
+use super::remote::Remote;
 use super::rtsp_model::{Aim, Asked, Offer, Span};
 use super::rtsp_session::{Life, Session, State};
 use super::surroundings::Surroundings;
 use super::title::titles;
 use crate::clock::MonoTime;
-use crate::framing::Framer;
 use crate::mailbox::ConnectionId;
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -19,8 +19,6 @@ pub(super) const PORTS_A_CLIENT: u16 = 1000;
 #[derive(Debug)]
 pub(super) struct Line {
     pub(super) id: ConnectionId,
-    /// Cuts what the server writes, when it writes it.
-    pub(super) framer: Framer,
     pub(super) asked: VecDeque<Asked>,
     /// It gave the server a reason to close it.
     pub(super) is_faulty: bool,
@@ -40,6 +38,8 @@ pub(super) struct RtspClient {
     /// The last connection it opened.
     pub(super) line: Option<Line>,
     pub(super) sessions: Vec<Session>,
+    /// Who else controls them.
+    pub(super) remote: Option<Remote>,
     pub(super) is_rude: bool,
     pub(super) is_reading: bool,
     pub(super) is_reporting: bool,
@@ -62,7 +62,6 @@ impl Line {
     pub(super) fn new(id: ConnectionId) -> Self {
         Self {
             id,
-            framer: Framer::new(),
             asked: VecDeque::new(),
             is_faulty: false,
             is_mute: false,
@@ -74,11 +73,12 @@ impl Line {
 }
 
 impl RtspClient {
-    pub(super) fn new(index: u16, address: IpAddr, is_rude: bool) -> Self {
+    pub(super) fn new(index: u16, address: IpAddr, is_rude: bool, remote: Option<Remote>) -> Self {
         Self {
             address,
             line: None,
             sessions: Vec::new(),
+            remote,
             is_rude,
             is_reading: true,
             is_reporting: true,

@@ -35,6 +35,7 @@ impl Whole {
             Step::Act if !client.is_gone => {
                 self.check_line(index);
                 self.check_flow(index);
+                self.remote_soon(index);
                 self.act(index);
                 let step =
                     if self.clients[index].line.is_some() { Step::Act } else { Step::Connect };
@@ -117,6 +118,8 @@ impl Whole {
     fn leave(&mut self, index: usize) {
         let client = &mut self.clients[index];
         client.is_gone = true;
+        self.remote_soon(index);
+        let client = &mut self.clients[index];
         match self.around.random.u8(..4) {
             0 => self.hang_up(index),
             // Without a word: the server must find out.

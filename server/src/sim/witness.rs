@@ -2,7 +2,7 @@
 
 use super::mail::MAIL_NANOS_MAX;
 use super::reply::Reply;
-use super::rtsp_client::{Line, url};
+use super::rtsp_client::{Line, RtspClient, url};
 use super::rtsp_model::{Aim, Asked, Channels, Circumstances, Offer, chosen_way};
 use super::rtsp_session::{Life, RANGE_NANOS, Session, State, Stopped, Stream, Way};
 use super::shard::PAIRS;
@@ -29,16 +29,13 @@ enum Seen {
 impl Whole {
     /// Looks at what was written to the clients' connections.
     pub(super) fn look(&mut self) {
-        for index in 0..self.clients.len() {
-            let Some(line) = &mut self.clients[index].line else { continue };
-            let id = line.id;
+        let ids: Vec<ConnectionId> = self.around.net.unseen().collect();
+        for id in ids {
             let bytes = self.around.net.pipes.get_mut(&id).expect("opened").look();
-            if bytes.is_empty() {
-                continue;
-            }
-            line.framer.push(&bytes);
+            let framer = self.framers.entry(id).or_default();
+            framer.push(&bytes);
             let mut seen = Vec::new();
-            while let Some(message) = line.framer.next().expect("replies and frames") {
+            while let Some(message) = framer.next().expect("replies and frames") {
                 seen.push(match message {
                     Message::Interleaved { channel, payload } => {
                         Seen::Frame(channel, payload.to_vec())
@@ -47,15 +44,22 @@ impl Whole {
                     Message::Request(_) => panic!("the server asks nothing"),
                 });
             }
+            let has_it = |client: &RtspClient| client.line.as_ref().is_some_and(|it| it.id == id);
+            let index = self.clients.iter().position(has_it);
             for message in seen {
-                match message {
-                    Seen::Frame(channel, bytes) => {
+                match (message, index) {
+                    (Seen::Frame(channel, bytes), Some(index)) => {
                         self.arrived(index, Route::Channel(id, channel), &bytes)
                     }
-                    Seen::Reply(bytes) => self.replied(index, &bytes),
+                    (Seen::Reply(bytes), index) => self.replied(index, &bytes),
+                    (Seen::Frame(..), None) => {}
                 }
             }
-            self.read_soon(index);
+            match index {
+                Some(index) => self.read_soon(index),
+                // Nobody listens, or a remote, which reads at once.
+                None => drop(self.around.net.pipes.get_mut(&id).expect("opened").read(usize::MAX)),
+            }
         }
     }
 
@@ -77,6 +81,10 @@ impl Whole {
         let session = &mut self.clients[routed.client].sessions[routed.session];
         session.arrived += u64::from(!routed.is_rtcp);
         self.outcome.packets += u64::from(!routed.is_rtcp);
+        if !routed.is_rtcp {
+            let sequence = u16::from_be_bytes([bytes[2], bytes[3]]);
+            self.cues.check(session.key, routed.track, sequence);
+        }
         if session.is_blind {
             return;
         }
@@ -101,8 +109,15 @@ impl Whole {
     }
 
     /// A reply was written: to the request whose turn it is, with a status that is right.
-    fn replied(&mut self, index: usize, bytes: &[u8]) {
+    fn replied(&mut self, index: Option<usize>, bytes: &[u8]) {
         let reply = Reply::parse(bytes);
+        if reply.status == 200 && reply.header("RTP-Info").is_some() {
+            let (id, _) = reply.session().expect("a session that plays");
+            let mut sessions = self.clients.iter().flat_map(|client| &client.sessions);
+            let session = sessions.find(|session| session.id == id).expect("a known session");
+            self.cues.told(session.key, &reply);
+        }
+        let Some(index) = index else { return };
         let client = &mut self.clients[index];
         let line = client.line.as_mut().expect("it was written to it");
         let (id, asked) = (line.id, line.asked.pop_front().expect("a request for each reply"));
@@ -247,7 +262,9 @@ impl Whole {
                 let moves = self.around.faults.moves_timelines();
                 let mut session = Session::new(session_id, key, asked.title, facts);
                 session.heard_at = self.around.now;
-                session.viewer.is_prompt = !moves;
+                session.is_shared = self.clients[index].remote.is_some();
+                session.is_blind = session.is_shared;
+                session.viewer.is_prompt = !moves && !session.is_shared;
                 let sessions = &mut self.clients[index].sessions;
                 sessions.push(session);
                 self.known.insert(key, (index, sessions.len() - 1));

@@ -322,7 +322,7 @@ impl World {
             }
             Command::SetUp { .. }
             | Command::Cue { .. }
-            | Command::Start { .. }
+            | Command::Start(_)
             | Command::Pause { .. }
             | Command::TearDown { .. }
             | Command::Touch { .. }
