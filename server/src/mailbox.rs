@@ -4,6 +4,7 @@
 //! connection limits, and so does the room for it: a full queue of reports is a broken invariant,
 //! not a load. Commands that find no room wait with control, in their order.
 
+use crate::framing::FramingError;
 pub use crate::shard::counters::Counters;
 use crate::title::SharedTitle;
 use bytes::Bytes;
@@ -186,6 +187,15 @@ pub enum Report {
         /// The message, head and body.
         bytes: Bytes,
     },
+    /// What arrived on an adopted connection cannot be cut into messages. The reply must close it.
+    Unreadable {
+        /// Which connection.
+        connection: ConnectionId,
+        /// Why not.
+        error: FramingError,
+        /// The lines before the error of the message that has it.
+        rejected: Bytes,
+    },
     /// A reply with a start was written, and the session to start is not this shard's.
     ReplyWritten(Start),
     /// An adopted connection is gone; its interleaved sessions end with it, each with its own
@@ -267,8 +277,6 @@ pub enum EndReason {
 pub enum CloseReason {
     /// The peer closed it, or it failed with this error number.
     Peer(Option<i32>),
-    /// What it sent is neither RTSP nor an interleaved frame.
-    NotRtsp,
     /// It sent faster than it read: more than the pending limit waited.
     Overflow,
     /// A request or a reply exceeded its deadline.

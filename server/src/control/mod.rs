@@ -20,11 +20,11 @@ pub use effect::{Effect, OpenToken};
 
 use crate::clock::MonoTime;
 use crate::config::Config;
-use crate::framing::Message;
+use crate::framing::{FramingError, Message};
 use crate::mailbox::{
     CloseReason, Command, ConnectionId, EndReason, Report, SessionKey, Start, Token,
 };
-use crate::rtsp::{Request, RequestErrorKind, Response, StatusCode};
+use crate::rtsp::{Request, RequestErrorKind, Response, StatusCode, find_cseq};
 use crate::title::SharedTitle;
 use admission::Admission;
 use bytes::Bytes;
@@ -202,6 +202,9 @@ impl Control {
                     self.handle(now, connection, bytes, effects);
                 }
             }
+            Report::Unreadable { connection, error, rejected } => {
+                self.refuse_stream(connection, error, &rejected, effects);
+            }
             Report::ReplyWritten(start) => self.start(start, effects),
             Report::ConnectionClosed { connection, reason } => {
                 log_adopted_closed(connection, reason);
@@ -325,10 +328,8 @@ impl Control {
                 Ok(Some(Message::Response(_) | Message::Interleaved { .. })) => continue,
                 Ok(Some(Message::Request(bytes))) => Bytes::copy_from_slice(bytes),
                 Err(error) => {
-                    debug!(connection = id.0, %error, "connection cannot be cut into requests");
-                    let status = StatusCode::of_framing_error(error.kind);
-                    let reply = Reply::of(Response::new(status, None)).then(AfterReply::Close);
-                    self.reply(id, reply, effects);
+                    let rejected = Bytes::copy_from_slice(connection.framer.rejected());
+                    self.refuse_stream(id, error, &rejected, effects);
                     break;
                 }
             };
@@ -336,6 +337,20 @@ impl Control {
             self.handle(now, id, message, effects);
         }
         self.refresh_deadline(now, id);
+    }
+
+    /// Tells a client that what it sends cannot be cut into requests, which ends the connection.
+    fn refuse_stream(
+        &mut self,
+        id: ConnectionId,
+        error: FramingError,
+        rejected: &[u8],
+        effects: &mut Vec<Effect>,
+    ) {
+        debug!(connection = id.0, %error, "connection cannot be cut into requests");
+        let status = StatusCode::of_framing_error(error.kind);
+        let response = Response::new(status, find_cseq(rejected));
+        self.reply(id, Reply::of(response).then(AfterReply::Close), effects);
     }
 
     /// Handles one request; the connection is reading, here or in its shard.
@@ -531,7 +546,7 @@ fn log_adopted_closed(connection: ConnectionId, reason: CloseReason) {
         CloseReason::Peer(_) | CloseReason::Server => {
             debug!(connection = connection.0, ?reason, "adopted connection closed");
         }
-        CloseReason::NotRtsp | CloseReason::Overflow | CloseReason::Deadline => {
+        CloseReason::Overflow | CloseReason::Deadline => {
             info!(connection = connection.0, ?reason, "adopted connection closed");
         }
     }

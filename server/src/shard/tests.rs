@@ -4,7 +4,7 @@
 use super::operation::{BLOCK_BYTES, BlockMemory, BlockRun, ReadResult, SendResult};
 use super::*;
 use crate::framing::{Framer, Message};
-use crate::limits::IDLE_CONNECTION_DEADLINE;
+use crate::limits::{IDLE_CONNECTION_DEADLINE, REPLY_DEADLINE, REQUEST_DEADLINE};
 use crate::mailbox::{AdoptedConnection, Command, EndReason, Start, StreamTransport, Token};
 use crate::title::{ByteSourceId, Generation, SharedTitle, Title};
 use bytes::Bytes;
@@ -254,6 +254,22 @@ impl Rig {
         self.command(Command::Reply { connection, bytes, start, close: false });
     }
 
+    /// Bytes arrive on the only connection.
+    fn receive(&mut self, bytes: &[u8]) {
+        let slot = ConnectionSlot(0);
+        self.shard.connection_received(self.now, slot, bytes, &mut self.operations);
+        self.perform();
+    }
+
+    /// Connections that the shard has closed.
+    fn closed(&self) -> Vec<(u64, CloseReason)> {
+        let closed = |report: &Report| {
+            let Report::ConnectionClosed { connection, reason } = report else { return None };
+            Some((connection.0, *reason))
+        };
+        self.reports.iter().filter_map(closed).collect()
+    }
+
     /// Sessions that the shard has ended.
     fn ends(&self) -> Vec<(SessionKey, EndReason)> {
         let ended = |report: &Report| {
@@ -451,11 +467,7 @@ fn a_connection_that_a_session_has_left_does_not_stay() {
     // The stream has moved to the second connection, where the session times out later.
     rig.command(Command::TearDown { session, track: Some(TrackId(0)) });
     rig.run_until(3 * IDLE_CONNECTION_DEADLINE.as_millis() as u64);
-    let closed = rig.reports.iter().filter_map(|report| {
-        let Report::ConnectionClosed { connection, .. } = report else { return None };
-        Some(connection.0)
-    });
-    assert_eq!(closed.collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(rig.closed(), [1, 2].map(|connection| (connection, CloseReason::Deadline)));
     rig.shard.check_empty().unwrap();
 }
 
@@ -489,4 +501,83 @@ fn a_late_start_of_an_earlier_cue_does_nothing() {
     rig.start(1, 9);
     rig.run_until(2000);
     assert!(rig.packets_of(1).len() > before + 10);
+}
+
+/// Deadlines of adopted connections are looked at once a second.
+const LOOK: u64 = 1000;
+
+#[test]
+fn a_request_must_be_whole_in_time_while_media_plays() {
+    let mut rig = Rig::new(vec![film(1, 1000, 1000, 0)], 64);
+    rig.play_interleaved(1, 0);
+    let deadline = REQUEST_DEADLINE.as_millis() as u64;
+    // Whole frames before it, and bytes that trickle, give it no more time.
+    rig.run_until(500);
+    rig.receive(b"$\x01\x00\x04oops$\x01\x00\x04oopsOPT");
+    for second in 1..deadline / 1000 {
+        rig.run_until(500 + second * 1000);
+        rig.receive(b"I");
+    }
+    rig.run_until(500 + deadline - 1);
+    assert_eq!(rig.closed(), []);
+    rig.run_until(500 + deadline + LOOK);
+    assert_eq!(rig.closed(), [(1, CloseReason::Deadline)]);
+    rig.shard.check_empty().unwrap();
+}
+
+#[test]
+fn frames_cut_anywhere_are_no_late_request() {
+    let mut rig = Rig::new(vec![film(1, 1000, 1000, 0)], 64);
+    rig.play_interleaved(1, 0);
+    rig.receive(b"$\x01");
+    for second in 1..3 * REQUEST_DEADLINE.as_secs() {
+        rig.run_until(second * 1000);
+        rig.receive(b"\x00\x04oops$\x01");
+    }
+    assert_eq!(rig.closed(), []);
+}
+
+#[test]
+fn a_reply_must_be_read_in_time_but_media_need_not() {
+    let mut rig = Rig::new(vec![film(1, 1000, 1000, 0)], 64);
+    rig.play_interleaved(1, 0);
+    rig.run_until(1000);
+    rig.appetite = 0;
+    let end = TIMEOUT.as_millis() as u64 - LOOK;
+    rig.run_until(end - 8000);
+    assert_eq!(rig.closed(), []);
+    rig.appetite = usize::MAX;
+    rig.run_until(end - 7000);
+    rig.appetite = 0;
+    rig.run_until(end);
+    rig.receive(b"OPTIONS * RTSP/1.0\r\nCSeq: 4\r\n\r\n");
+    rig.reply(1);
+    let deadline = REPLY_DEADLINE.as_millis() as u64;
+    rig.run_until(end + deadline - 1);
+    assert_eq!(rig.closed(), []);
+    rig.run_until(end + deadline + LOOK);
+    assert_eq!(rig.closed(), [(1, CloseReason::Deadline)]);
+    rig.shard.check_empty().unwrap();
+}
+
+#[test]
+fn what_is_no_request_is_refused_before_the_connection_closes() {
+    let mut rig = Rig::new(vec![film(1, 1000, 1000, 0)], 64);
+    rig.play_interleaved(1, 0);
+    rig.run_until(1000);
+    rig.receive(b"PLAY rtsp://h/ RTSP/1.0\r\nCSeq: 4\r\nContent-Length: much\r\n\r\n");
+    rig.receive(b"and so on");
+    rig.turn_at(1010);
+    let unreadable = rig.reports.iter().find_map(|report| match report {
+        Report::Unreadable { connection: ConnectionId(1), rejected, .. } => Some(rejected),
+        _ => None,
+    });
+    assert_eq!(&unreadable.unwrap()[..], b"PLAY rtsp://h/ RTSP/1.0\r\nCSeq: 4\r\n");
+    assert_eq!(rig.closed(), []);
+    let refusal = b"RTSP/1.0 400 Bad Request\r\nCSeq: 4\r\n\r\n";
+    let bytes = Bytes::from_static(refusal);
+    rig.command(Command::Reply { connection: ConnectionId(1), bytes, start: None, close: true });
+    rig.turn_at(1020);
+    assert!(rig.stream.windows(refusal.len()).any(|bytes| bytes == refusal));
+    assert_eq!(rig.closed(), [(1, CloseReason::Server)]);
 }

@@ -87,6 +87,7 @@ impl Whole {
             Report::Drained => self.around.note(&format!("shard {index} has drained")),
             Report::Cued { cued: None, .. }
             | Report::Request { .. }
+            | Report::Unreadable { .. }
             | Report::ReplyWritten(_)
             | Report::ConnectionClosed { .. }
             | Report::Counters(_) => {}
@@ -110,6 +111,7 @@ impl Whole {
             | Report::Cued { .. }
             | Report::Paused { .. }
             | Report::Request { .. }
+            | Report::Unreadable { .. }
             | Report::ReplyWritten(_)
             | Report::ConnectionClosed { .. }
             | Report::Drained

@@ -289,7 +289,8 @@ impl World {
                     let reply = Command::Reply { connection, bytes, start, close };
                     self.command(reply);
                 }
-                Report::ReplyWritten(_)
+                Report::Unreadable { .. }
+                | Report::ReplyWritten(_)
                 | Report::ConnectionClosed { .. }
                 | Report::Drained
                 | Report::Counters(_) => {}
