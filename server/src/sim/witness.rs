@@ -2,17 +2,19 @@
 
 use super::mail::MAIL_NANOS_MAX;
 use super::reply::Reply;
-use super::rtsp_client::{Line, RtspClient, url};
+use super::rtsp_client::{Fault, RtspClient, url};
 use super::rtsp_model::{Aim, Asked, Channels, Circumstances, Offer, chosen_way};
 use super::rtsp_session::{Life, RANGE_NANOS, Session, State, Stopped, Stream, Way};
 use super::shard::PAIRS;
 use super::viewer::{Phase, Watched};
 use super::whole::{Route, Routed, TIMEOUT, Whole};
 use crate::framing::Message;
+use crate::limits::{REPLY_DEADLINE, REQUEST_DEADLINE};
 use crate::mailbox::{ConnectionId, Cued, StreamInfo};
 use packetizer::index::TrackId;
 use packetizer::rtp::Ssrc;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// How long packets may follow a TEARDOWN's reply, which its shard may hear of later.
 const TEARDOWN_NANOS_MAX: u64 = 2 * MAIL_NANOS_MAX;
@@ -20,6 +22,8 @@ const TEARDOWN_NANOS_MAX: u64 = 2 * MAIL_NANOS_MAX;
 const REPLY_NANOS_MAX: i64 = 2_000_000_000;
 /// How soon after PLAY something must have come, with nothing in the way.
 const FLOW_NANOS_MAX: u64 = 2_000_000_000;
+/// How long the server may take to see that a deadline has passed.
+const LOOK_INTERVAL_MAX: Duration = Duration::from_millis(1500);
 
 enum Seen {
     Frame(u8, Vec<u8>),
@@ -121,6 +125,7 @@ impl Whole {
         let client = &mut self.clients[index];
         let line = client.line.as_mut().expect("it was written to it");
         let (id, asked) = (line.id, line.asked.pop_front().expect("a request for each reply"));
+        line.waits_since = line.waits_since.max(self.around.now);
         self.around.note(&format!("client {index} is told {} for {:?}", reply.status, asked.aim));
         let cseq = asked.cseq.map(|cseq| cseq.to_string());
         assert_eq!(reply.header("CSeq"), cseq.as_deref(), "the CSeq of {asked:?}");
@@ -358,13 +363,32 @@ impl Whole {
         }
     }
 
-    /// The server closes a connection only if it was given a reason.
+    /// The server closes a connection only if it was given a reason, and then it does.
     pub(super) fn check_line(&mut self, index: usize) {
-        let pipes = &self.around.net.pipes;
-        let is_closed = |line: &mut Line| pipes[&line.id].is_closed;
-        let Some(line) = self.clients[index].line.take_if(is_closed) else { return };
-        assert!(line.is_faulty || self.is_draining, "{:?} was closed for nothing", line.id);
-        self.line_lost(index, line.id, line.asked);
+        let (pipes, now) = (&self.around.net.pipes, self.around.now);
+        let client = &mut self.clients[index];
+        let Some(line) = &client.line else { return };
+        let (id, waits) = (line.id, !line.asked.is_empty());
+        if !pipes[&id].is_closed {
+            let since = line.waits_since.max(line.stalled_at.unwrap_or_default());
+            let may_wait = if line.fault.is_some() { REQUEST_DEADLINE } else { REPLY_DEADLINE };
+            let is_stuck = line.fault.is_some() || !client.is_reading;
+            assert!(
+                !is_stuck || !waits || now - since <= may_wait + LOOK_INTERVAL_MAX,
+                "{id:?} stays open, though {:?} waits since {since:?}",
+                line.asked
+            );
+            return;
+        }
+        let is_refused = line.fault == Some(Fault::Unreadable) && !waits;
+        let is_late = waits && (line.fault == Some(Fault::Half) || line.stalled_at.is_some());
+        assert!(
+            is_refused || is_late || self.is_draining,
+            "{id:?} was closed for nothing: {line:?}"
+        );
+        if let Some(line) = client.line.take() {
+            self.line_lost(index, id, line.asked);
+        }
     }
 
     /// A drain ended every session, with BYE.

@@ -215,9 +215,11 @@ impl World {
     fn arrived(&mut self, client: usize, stream: usize, is_rtcp: bool, bytes: &[u8], lost: u64) {
         self.around.trace.add(&(client, stream, is_rtcp, bytes));
         if is_rtcp {
-            let slack = if self.clients[client].connection.is_some() { 100 } else { 0 };
-            let viewer = &mut self.clients[client].viewer;
-            viewer.rtcp(stream, bytes, lost, Some(slack));
+            let client = &mut self.clients[client];
+            let slack = if client.connection.is_some() { 100 } else { 0 };
+            // Between a cue and its reply, the viewer does not know what a report speaks of.
+            let slack = (!client.awaits_reply).then_some(slack);
+            client.viewer.rtcp(stream, bytes, lost, slack);
         } else {
             let viewer = &mut self.clients[client].viewer;
             viewer.rtp(self.around.now, stream, bytes, lost);
