@@ -75,7 +75,8 @@ impl std::error::Error for FramingError {}
 /// Cuts one direction of a connection into messages.
 #[derive(Debug, Default)]
 pub struct Framer {
-    /// What was pushed and not yet forgotten; messages up to `start` have been lent out.
+    /// What was pushed and not yet forgotten; messages up to `start` have been lent out. After an
+    /// error the lines before it, and `start` is behind them.
     buffer: Vec<u8>,
     start: usize,
     /// Where `start` lies in the stream.
@@ -145,12 +146,15 @@ impl Framer {
                 self.forget_if_empty();
                 Ok(None)
             }
-            Err((kind, offset)) => {
-                let error = FramingError { kind, position: self.position + offset as u64 };
-                *self = Self { failure: Some(error), position: self.position, ..Self::default() };
-                Err(error)
-            }
+            Err((kind, offset)) => Err(self.fail(kind, offset)),
         }
+    }
+
+    /// After an error, the whole lines before it of the message that has it: what they say may be
+    /// needed to refuse it.
+    #[must_use]
+    pub fn rejected(&self) -> &[u8] {
+        if self.failure.is_some() { &self.buffer } else { &[] }
     }
 
     /// Whether no part of a message waits for the rest of it.
@@ -177,6 +181,17 @@ impl Framer {
         let is_line_end = |byte: &&u8| matches!(byte, b'\r' | b'\n');
         let count = self.buffer[self.start..].iter().take_while(is_line_end).count();
         self.consume_unscanned(count);
+    }
+
+    /// Stays in this error, `offset` bytes behind the start of a message.
+    fn fail(&mut self, kind: FramingErrorKind, offset: usize) -> FramingError {
+        let before = &self.buffer[self.start..self.start + offset];
+        let end = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
+        let buffer = before[..end].to_vec();
+        let error = FramingError { kind, position: self.position + offset as u64 };
+        let (start, position, failure) = (buffer.len(), self.position, Some(error));
+        *self = Self { buffer, start, position, head: HeadScan::default(), failure };
+        error
     }
 
     fn consume(&mut self, bytes: usize) {

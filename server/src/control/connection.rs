@@ -3,7 +3,7 @@
 use crate::clock::MonoTime;
 use crate::framing::Framer;
 use crate::limits::{IDLE_CONNECTION_DEADLINE, REPLY_DEADLINE, REQUEST_DEADLINE};
-use crate::mailbox::SessionKey;
+use crate::mailbox::{SessionKey, Start};
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::mem;
@@ -62,7 +62,7 @@ pub(super) enum AfterReply {
     #[default]
     NextRequest,
     /// The session's packets may go: the reply was that to PLAY.
-    Start(SessionKey),
+    Start(Start),
     /// The shard takes the connection over, for the interleaved session just set up.
     Adopt(usize),
     /// The connection is closed.

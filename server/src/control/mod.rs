@@ -20,9 +20,11 @@ pub use effect::{Effect, OpenToken};
 
 use crate::clock::MonoTime;
 use crate::config::Config;
-use crate::framing::Message;
-use crate::mailbox::{CloseReason, Command, ConnectionId, EndReason, Report, SessionKey, Token};
-use crate::rtsp::{Request, RequestErrorKind, Response, StatusCode};
+use crate::framing::{FramingError, Message};
+use crate::mailbox::{
+    CloseReason, Command, ConnectionId, EndReason, Report, SessionKey, Start, Token,
+};
+use crate::rtsp::{Request, RequestErrorKind, Response, StatusCode, find_cseq};
 use crate::title::SharedTitle;
 use admission::Admission;
 use bytes::Bytes;
@@ -158,7 +160,7 @@ impl Control {
         connection.underway = Underway::Reading;
         match then {
             AfterReply::NextRequest => {}
-            AfterReply::Start(session) => self.start(session, effects),
+            AfterReply::Start(start) => self.start(start, effects),
             AfterReply::Adopt(shard) => {
                 if !connection.carries.is_empty() {
                     let framer = mem::take(&mut connection.framer);
@@ -200,7 +202,10 @@ impl Control {
                     self.handle(now, connection, bytes, effects);
                 }
             }
-            Report::ReplyWritten { session } => self.start(session, effects),
+            Report::Unreadable { connection, error, rejected } => {
+                self.refuse_stream(connection, error, &rejected, effects);
+            }
+            Report::ReplyWritten(start) => self.start(start, effects),
             Report::ConnectionClosed { connection, reason } => {
                 log_adopted_closed(connection, reason);
                 self.forget_connection(connection);
@@ -331,10 +336,8 @@ impl Control {
                 Ok(Some(Message::Response(_) | Message::Interleaved { .. })) => continue,
                 Ok(Some(Message::Request(bytes))) => Bytes::copy_from_slice(bytes),
                 Err(error) => {
-                    debug!(connection = id.0, %error, "connection cannot be cut into requests");
-                    let status = StatusCode::of_framing_error(error.kind);
-                    let reply = Reply::of(Response::new(status, None)).then(AfterReply::Close);
-                    self.reply(id, reply, effects);
+                    let rejected = Bytes::copy_from_slice(connection.framer.rejected());
+                    self.refuse_stream(id, error, &rejected, effects);
                     break;
                 }
             };
@@ -342,6 +345,20 @@ impl Control {
             self.handle(now, id, message, effects);
         }
         self.refresh_deadline(now, id);
+    }
+
+    /// Tells a client that what it sends cannot be cut into requests, which ends the connection.
+    fn refuse_stream(
+        &mut self,
+        id: ConnectionId,
+        error: FramingError,
+        rejected: &[u8],
+        effects: &mut Vec<Effect>,
+    ) {
+        debug!(connection = id.0, %error, "connection cannot be cut into requests");
+        let status = StatusCode::of_framing_error(error.kind);
+        let response = Response::new(status, find_cseq(rejected));
+        self.reply(id, Reply::of(response).then(AfterReply::Close), effects);
     }
 
     /// Handles one request; the connection is reading, here or in its shard.
@@ -425,7 +442,7 @@ impl Control {
         };
         connection.underway = Underway::Reading;
         let start = match then {
-            AfterReply::Start(session) => Some(session),
+            AfterReply::Start(start) => Some(start),
             AfterReply::NextRequest | AfterReply::Adopt(_) | AfterReply::Close => None,
         };
         let close = then == AfterReply::Close;
@@ -433,9 +450,9 @@ impl Control {
         effects.push(Effect::Command { shard, command });
     }
 
-    fn start(&self, key: SessionKey, effects: &mut Vec<Effect>) {
-        if let Some(session) = self.sessions.get(key) {
-            let command = Command::Start { session: key };
+    fn start(&self, start: Start, effects: &mut Vec<Effect>) {
+        if let Some(session) = self.sessions.get(start.session) {
+            let command = Command::Start(start);
             effects.push(Effect::Command { shard: session.shard, command });
         }
     }
@@ -537,7 +554,7 @@ fn log_adopted_closed(connection: ConnectionId, reason: CloseReason) {
         CloseReason::Peer(_) | CloseReason::Server => {
             debug!(connection = connection.0, ?reason, "adopted connection closed");
         }
-        CloseReason::NotRtsp | CloseReason::Overflow | CloseReason::Deadline => {
+        CloseReason::Overflow | CloseReason::Deadline => {
             info!(connection = connection.0, ?reason, "adopted connection closed");
         }
     }

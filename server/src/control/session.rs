@@ -99,6 +99,8 @@ pub(super) struct Session {
     pub(super) state: State,
     /// Whether a SETUP of one more stream waits for the shard.
     pub(super) setting_up: bool,
+    /// PLAYs that wait for the shard; several connections may send some.
+    pub(super) cues_underway: u32,
     /// In the order of their SETUP.
     pub(super) streams: Vec<Stream>,
     /// When its shard last heard that its viewer lives.

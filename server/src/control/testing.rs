@@ -332,10 +332,9 @@ impl Bench {
                 None
             }
             Command::Drain => Some(Report::Drained),
-            Command::Start { .. }
-            | Command::Touch { .. }
-            | Command::Adopt(_)
-            | Command::Snapshot => None,
+            Command::Start(_) | Command::Touch { .. } | Command::Adopt(_) | Command::Snapshot => {
+                None
+            }
         }
     }
 

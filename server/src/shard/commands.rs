@@ -6,12 +6,12 @@ use super::session::{Session, State};
 use super::stream::{Cursor, Delivery, Extract, Stream, Transport};
 use crate::clock::MonoTime;
 use crate::mailbox::{
-    Command, ConnectionId, EndReason, Report, SessionKey, SetUpRefused, StreamSetUp,
-    StreamTransport,
+    Command, ConnectionId, EndReason, Report, SessionKey, SetUpRefused, Start, StreamSetUp,
+    StreamTransport, Token,
 };
 use crate::title::SharedTitle;
 use packetizer::image::PayloadClass;
-use packetizer::index::TrackId;
+use packetizer::index::{Cue, TrackId};
 use packetizer::rtp::Ssrc;
 use std::collections::VecDeque;
 use std::mem;
@@ -27,10 +27,11 @@ impl Shard {
                 self.reports.push_back(Report::SetUp { token, result });
             }
             Command::Cue { token, session, cue } => {
+                self.note_move(token, session, cue.as_ref());
                 let cued = self.cue(now, session, cue, operations);
                 self.reports.push_back(Report::Cued { token, cued });
             }
-            Command::Start { session } => self.start(now, session),
+            Command::Start(start) => self.start_cue(now, start),
             Command::Pause { token, session } => {
                 let position = self.pause(now, session);
                 self.reports.push_back(Report::Paused { token, position });
@@ -100,6 +101,7 @@ impl Shard {
             source,
             streams: Vec::new(),
             state: State::Init,
+            moved_by: None,
             timeline: None,
             heard: now,
             report_at: None,
@@ -192,6 +194,24 @@ impl Shard {
                 Transport::Udp { .. } => false,
             }
         })
+    }
+
+    /// Notes which cue moves the session. One that only asks where it stands moves nothing: the
+    /// reply to the cue before it may start the session as well.
+    fn note_move(&mut self, token: Token, key: SessionKey, cue: Option<&Cue>) {
+        let Some(&session) = self.session_slots.get(&key) else { return };
+        let session = &mut self.sessions[session];
+        if cue.is_some() || !matches!(session.state, State::Cued | State::Playing) {
+            session.moved_by = Some(token);
+        }
+    }
+
+    /// Lets the packets of a cue go, unless another one has moved the session since.
+    pub(super) fn start_cue(&mut self, now: MonoTime, start: Start) {
+        let Some(&session) = self.session_slots.get(&start.session) else { return };
+        if self.sessions[session].moved_by <= Some(start.cue) {
+            self.start(now, start.session);
+        }
     }
 
     fn touch(&mut self, now: MonoTime, key: SessionKey) {

@@ -1,12 +1,12 @@
 //! A client that speaks RTSP in text: what it asks next, rightly or wrongly.
 
 use super::catalog::{MISSING, NOT_PLAYABLE, UNREADABLE};
+use super::remote::Remote;
 use super::rtsp_model::{Aim, Asked, Offer, Span};
 use super::rtsp_session::{Life, Session, State};
 use super::surroundings::Surroundings;
 use super::title::titles;
 use crate::clock::MonoTime;
-use crate::framing::Framer;
 use crate::mailbox::ConnectionId;
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -19,18 +19,27 @@ pub(super) const PORTS_A_CLIENT: u16 = 1000;
 #[derive(Debug)]
 pub(super) struct Line {
     pub(super) id: ConnectionId,
-    /// Cuts what the server writes, when it writes it.
-    pub(super) framer: Framer,
     pub(super) asked: VecDeque<Asked>,
-    /// It gave the server a reason to close it.
-    pub(super) is_faulty: bool,
-    /// It says nothing more.
-    pub(super) is_mute: bool,
+    /// Since when its first request waits for a reply.
+    pub(super) waits_since: MonoTime,
+    /// When it stopped reading, the last time.
+    pub(super) stalled_at: Option<MonoTime>,
+    /// It said something that gives the server a reason to close it, and then nothing more.
+    pub(super) fault: Option<Fault>,
     /// When the last of what was said arrives.
     pub(super) sent_until: MonoTime,
     /// A read is about to happen.
     pub(super) will_read: bool,
     next_channel: u8,
+}
+
+/// What a client says that must end its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It cannot be cut into messages: there is a refusal first.
+    Unreadable,
+    /// It never ends.
+    Half,
 }
 
 /// A client.
@@ -40,6 +49,8 @@ pub(super) struct RtspClient {
     /// The last connection it opened.
     pub(super) line: Option<Line>,
     pub(super) sessions: Vec<Session>,
+    /// Who else controls them.
+    pub(super) remote: Option<Remote>,
     pub(super) is_rude: bool,
     pub(super) is_reading: bool,
     pub(super) is_reporting: bool,
@@ -59,13 +70,13 @@ pub(super) enum Deed {
 }
 
 impl Line {
-    pub(super) fn new(id: ConnectionId) -> Self {
+    pub(super) fn new(id: ConnectionId, stalled_at: Option<MonoTime>) -> Self {
         Self {
             id,
-            framer: Framer::new(),
             asked: VecDeque::new(),
-            is_faulty: false,
-            is_mute: false,
+            waits_since: MonoTime::default(),
+            stalled_at,
+            fault: None,
             sent_until: MonoTime::default(),
             will_read: false,
             next_channel: 0,
@@ -74,11 +85,12 @@ impl Line {
 }
 
 impl RtspClient {
-    pub(super) fn new(index: u16, address: IpAddr, is_rude: bool) -> Self {
+    pub(super) fn new(index: u16, address: IpAddr, is_rude: bool, remote: Option<Remote>) -> Self {
         Self {
             address,
             line: None,
             sessions: Vec::new(),
+            remote,
             is_rude,
             is_reading: true,
             is_reporting: true,
@@ -92,20 +104,27 @@ impl RtspClient {
     /// Decides what to do. `strangers` are the session ids of others.
     pub(super) fn act(&mut self, around: &mut Surroundings, strangers: &[String]) -> Deed {
         let Some(line) = &mut self.line else { return Deed::Nothing };
-        if line.is_mute {
+        if line.fault.is_some() {
             return Deed::Nothing;
         }
         if self.is_rude {
             match around.random.u8(..40) {
-                0 => return self.misbehave(b"\x01\x02 no RTSP\r\n\r\n"),
-                1 => return self.misbehave(b"PLAY rtsp://10.9.9.9/title0.mp4 RTSP/1.0\r\nCSeq"),
+                0 => return self.misbehave(Fault::Unreadable, None, b"\x01\x02 no RTSP\r\n\r\n"),
+                1 => {
+                    let half = b"PLAY rtsp://10.9.9.9/title0.mp4 RTSP/1.0\r\nCSeq";
+                    return self.misbehave(Fault::Half, None, half);
+                }
+                3 => {
+                    let text = b"PLAY * RTSP/1.0\r\nCSeq: 77\r\nContent-Length: much\r\n\r\n";
+                    return self.misbehave(Fault::Unreadable, Some(77), text);
+                }
                 2 => {
                     self.is_reading = !self.is_reading;
-                    line.is_faulty = true;
+                    line.stalled_at = line.stalled_at.max(Some(around.now));
                     self.sessions.iter_mut().for_each(|session| session.viewer.is_prompt = false);
                     return Deed::Nothing;
                 }
-                3 => self.is_reporting = !self.is_reporting,
+                4 => self.is_reporting = !self.is_reporting,
                 _ => {}
             }
         }
@@ -126,10 +145,10 @@ impl RtspClient {
         alive.into_iter().flat_map(|at| self.tear_down(at, None)).collect()
     }
 
-    fn misbehave(&mut self, bytes: &[u8]) -> Deed {
+    fn misbehave(&mut self, fault: Fault, cseq: Option<u32>, bytes: &[u8]) -> Deed {
         let Some(line) = &mut self.line else { return Deed::Nothing };
-        (line.is_faulty, line.is_mute) = (true, true);
-        self.expect(Asked::unreadable());
+        line.fault = Some(fault);
+        self.expect(Asked { cseq, ..Asked::unreadable() });
         Deed::Send(bytes.to_vec())
     }
 

@@ -124,6 +124,9 @@ impl Asked {
 
     /// The state that decides: a range may have come to its end unnoticed.
     pub(super) fn state(&self, session: &Session) -> State {
+        if session.is_shared {
+            return State::Unsure;
+        }
         let facts = &session.facts;
         // This request's own cue has moved the session on.
         let is_moved = facts.cues > session.cues;

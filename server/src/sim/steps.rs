@@ -35,6 +35,7 @@ impl Whole {
             Step::Act if !client.is_gone => {
                 self.check_line(index);
                 self.check_flow(index);
+                self.remote_soon(index);
                 self.act(index);
                 let step =
                     if self.clients[index].line.is_some() { Step::Act } else { Step::Connect };
@@ -63,7 +64,9 @@ impl Whole {
         around.note(&format!("client {index} connects by {id:?}"));
         let accepted = control.accept(around, agenda, id, peer);
         let Err(told) = accepted else {
-            self.clients[index].line = Some(Line::new(id));
+            let client = &mut self.clients[index];
+            let stalled_at = (!client.is_reading).then_some(self.around.now);
+            client.line = Some(Line::new(id, stalled_at));
             return self.step_in(300_000_000, index, Step::Act);
         };
         assert!(self.is_tight || self.is_draining, "a connection was refused");
@@ -103,6 +106,7 @@ impl Whole {
         }
         if let Some(line) = &mut self.clients[index].line {
             line.sent_until = at;
+            line.waits_since = line.waits_since.max(at);
         }
     }
 
@@ -117,12 +121,14 @@ impl Whole {
     fn leave(&mut self, index: usize) {
         let client = &mut self.clients[index];
         client.is_gone = true;
+        self.remote_soon(index);
+        let client = &mut self.clients[index];
         match self.around.random.u8(..4) {
             0 => self.hang_up(index),
             // Without a word: the server must find out.
             1 => client.is_reading = false,
             _ => {
-                let is_mute = client.line.as_ref().is_none_or(|line| line.is_mute);
+                let is_mute = client.line.as_ref().is_none_or(|line| line.fault.is_some());
                 if !is_mute {
                     let bytes = client.say_goodbye();
                     self.send(index, &bytes);
@@ -140,7 +146,7 @@ impl Whole {
         let now = self.around.now;
         let mut frames = Vec::new();
         let client = &mut self.clients[index];
-        let line = client.line.as_ref().filter(|line| !line.is_mute).map(|line| line.id);
+        let line = client.line.as_ref().filter(|line| line.fault.is_none()).map(|line| line.id);
         for session in client.sessions.iter_mut().filter(|session| session.life != Life::Over) {
             for stream in &session.streams {
                 match stream.way {

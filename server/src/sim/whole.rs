@@ -2,9 +2,11 @@
 
 use super::agenda;
 use super::control_shell::ControlShell;
+use super::cues::Cues;
 use super::faults::Faults;
 use super::mail::Lanes;
 use super::net::Pipe;
+use super::remote::Remote;
 use super::rtsp_client::{PORTS_A_CLIENT, RtspClient};
 use super::rtsp_session::Facts;
 use super::shard::SimShard;
@@ -15,6 +17,7 @@ use super::world::Outcome;
 use crate::clock::MonoTime;
 use crate::config::{Config, MediaRoot};
 use crate::control::{OpenError, OpenToken};
+use crate::framing::Framer;
 use crate::mailbox::{Command, ConnectionId, Report, SessionKey, Token};
 use crate::title::SharedTitle;
 use fastrand::Rng;
@@ -35,6 +38,8 @@ const TIMEOUT_MARGIN: Duration = Duration::from_secs(5);
 pub(super) enum Event {
     /// A client does something.
     Client(usize, Step),
+    /// Who shares its sessions does.
+    Remote(usize),
     /// Bytes of a client arrive at the server's kernel.
     Arrive(ConnectionId, Vec<u8>),
     /// A client's end is noticed there.
@@ -93,6 +98,9 @@ pub struct Whole {
     /// Sessions that no client knows yet, and those of clients.
     pub(super) unknown: BTreeMap<SessionKey, Facts>,
     pub(super) known: BTreeMap<SessionKey, (usize, usize)>,
+    pub(super) cues: Cues,
+    /// What the server writes to each connection, cut when it writes it.
+    pub(super) framers: BTreeMap<ConnectionId, Framer>,
     pub(super) connections_made: u64,
     pub(super) is_tight: bool,
     pub(super) is_draining: bool,
@@ -168,6 +176,8 @@ impl Whole {
             keys: BTreeMap::new(),
             unknown: BTreeMap::new(),
             known: BTreeMap::new(),
+            cues: Cues::default(),
+            framers: BTreeMap::new(),
             connections_made: 0,
             is_tight,
             is_draining: false,
@@ -177,7 +187,8 @@ impl Whole {
         for index in 0..clients {
             let address = Ipv4Addr::new(10, 0, 0, u8::try_from(index + 1).expect("few"));
             let is_rude = world.around.faults.rude_viewers && world.around.random.bool();
-            world.clients.push(RtspClient::new(index, IpAddr::V4(address), is_rude));
+            let remote = (world.around.random.u8(..4) == 0).then(Remote::default);
+            world.clients.push(RtspClient::new(index, IpAddr::V4(address), is_rude, remote));
             let client = usize::from(index);
             world.step_in(3_000_000_000, client, Step::Connect);
             world.step_in(5_000_000_000, client, Step::Report);
@@ -268,6 +279,7 @@ impl Whole {
         let Self { control, around, agenda, .. } = self;
         match event {
             Event::Client(client, step) => self.step(client, step),
+            Event::Remote(client) => self.act_remotely(client),
             Event::Arrive(id, bytes) => {
                 around.note(&format!("{id:?} receives {}", bytes.len()));
                 around.net.pipes.get_mut(&id).expect("opened").input.extend(bytes);

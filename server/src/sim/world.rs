@@ -10,7 +10,8 @@ use super::viewer::{Phase, Viewer};
 use crate::clock::MonoTime;
 use crate::framing::{Framer, Message};
 use crate::mailbox::{
-    AdoptedConnection, Command, ConnectionId, Cued, Report, SessionKey, StreamTransport, Token,
+    AdoptedConnection, Command, ConnectionId, Cued, Report, SessionKey, Start, StreamTransport,
+    Token,
 };
 use crate::shard::operation::{Datagram, PairId, PairSocket};
 use crate::title::SharedTitle;
@@ -77,6 +78,8 @@ struct Client {
     is_gone: bool,
     is_finished: bool,
     cue: Option<Cue>,
+    /// Its last cue.
+    cued_by: Token,
     /// It waits for the reply to PLAY.
     awaits_reply: bool,
     /// What the reply says that is on its way through the connection.
@@ -184,6 +187,7 @@ impl World {
             is_gone: false,
             is_finished: false,
             cue: None,
+            cued_by: Token(0),
             awaits_reply: false,
             replied: None,
         }
@@ -211,9 +215,11 @@ impl World {
     fn arrived(&mut self, client: usize, stream: usize, is_rtcp: bool, bytes: &[u8], lost: u64) {
         self.around.trace.add(&(client, stream, is_rtcp, bytes));
         if is_rtcp {
-            let slack = if self.clients[client].connection.is_some() { 100 } else { 0 };
-            let viewer = &mut self.clients[client].viewer;
-            viewer.rtcp(stream, bytes, lost, Some(slack));
+            let client = &mut self.clients[client];
+            let slack = if client.connection.is_some() { 100 } else { 0 };
+            // Between a cue and its reply, the viewer does not know what a report speaks of.
+            let slack = (!client.awaits_reply).then_some(slack);
+            client.viewer.rtcp(stream, bytes, lost, slack);
         } else {
             let viewer = &mut self.clients[client].viewer;
             viewer.rtp(self.around.now, stream, bytes, lost);
@@ -285,7 +291,8 @@ impl World {
                     let reply = Command::Reply { connection, bytes, start, close };
                     self.command(reply);
                 }
-                Report::ReplyWritten { .. }
+                Report::Unreadable { .. }
+                | Report::ReplyWritten(_)
                 | Report::ConnectionClosed { .. }
                 | Report::Drained
                 | Report::Counters(_) => {}
@@ -371,6 +378,7 @@ impl World {
         self.tokens_made += 1;
         let token = Token(self.tokens_made * 10);
         self.tokens.insert(token, index);
+        self.clients[index].cued_by = token;
         self.clients[index].awaits_reply = true;
         let session = self.clients[index].key;
         // What was on its way when the seek came arrives before the reply: it is of the old range.
@@ -383,15 +391,15 @@ impl World {
         if client.is_gone {
             return;
         }
-        let session = client.key;
+        let start = Start { session: client.key, cue: client.cued_by };
         if let Some(connection) = client.connection {
             let bytes = Bytes::from_static(b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n");
-            let reply = Command::Reply { connection, bytes, start: Some(session), close: false };
+            let reply = Command::Reply { connection, bytes, start: Some(start), close: false };
             self.command(reply);
         } else {
             client.viewer.phase = Phase::Playing { started: self.around.now };
             client.awaits_reply = false;
-            self.command(Command::Start { session });
+            self.command(Command::Start(start));
         }
         let soon = self.around.random.u64(10_000_000..6_000_000_000);
         self.step_in(soon, index, Step::Act);

@@ -8,7 +8,7 @@ use crate::clock::MonoTime;
 use crate::control::connection::AfterReply;
 use crate::control::session::{Session, State};
 use crate::control::{Control, Effect};
-use crate::mailbox::{Command, ConnectionId, Cued, Token};
+use crate::mailbox::{Command, ConnectionId, Cued, Start, Token};
 use crate::rtsp::headers::{NptRange, NptStart, Rate, RtpInfo, RtpInfoEntry};
 use crate::rtsp::{Request, RequestUri, Response, StatusCode};
 use packetizer::index::Cue;
@@ -38,6 +38,9 @@ impl Control {
         let command = Command::Cue { token, session: key, cue };
         effects.push(Effect::Command { shard, command });
         self.pending.insert(token, Pending::Play { connection: id, session: key });
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.cues_underway += 1;
+        }
         Ok(Outcome::AwaitShard)
     }
 
@@ -52,15 +55,19 @@ impl Control {
         let Some(Pending::Play { connection, session: key }) = self.pending.remove(&token) else {
             return;
         };
-        if let (Some(cued), Some(session)) = (&cued, self.sessions.get_mut(key)) {
-            session.state = State::Playing;
-            let (start, end) = (cued.start, cued.end);
-            info!(session = ?session.id, title = session.title.name, %start, %end, "playing");
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.cues_underway -= 1;
+            if let Some(Cued { start, end, .. }) = &cued {
+                session.state = State::Playing;
+                info!(session = ?session.id, title = session.title.name, %start, %end, "playing");
+            }
         }
         self.resume(now, connection, effects, |control, request, _| {
             let cued = cued.ok_or(StatusCode::SESSION_NOT_FOUND)?;
             let response = play_response(control.session(key)?, request, &cued);
-            Ok(Outcome::Reply(Reply::of(response).then(AfterReply::Start(key))))
+            Ok(Outcome::Reply(
+                Reply::of(response).then(AfterReply::Start(Start { session: key, cue: token })),
+            ))
         });
     }
 

@@ -148,7 +148,9 @@ impl Control {
         let peer = self.connection(id)?.peer.ip();
         let session = self.sessions.find(header, peer).ok_or(StatusCode::SESSION_NOT_FOUND)?;
         match session.state {
-            State::Ready { .. } if !session.setting_up => Ok(Some(session)),
+            State::Ready { .. } if !session.setting_up && session.cues_underway == 0 => {
+                Ok(Some(session))
+            }
             State::Ready { .. } | State::Playing => {
                 Err(StatusCode::METHOD_NOT_VALID_IN_THIS_STATE.into())
             }
@@ -311,6 +313,7 @@ impl Control {
             title,
             state: State::Ready { paused: None },
             setting_up: false,
+            cues_underway: 0,
             streams: vec![stream],
             touched: now,
             connection,

@@ -2,9 +2,10 @@
 
 use super::CLIENT;
 use crate::config::Config;
-use crate::control::testing::{Bench, PAUSED_AT, TCP, config, udp};
+use crate::control::testing::{Bench, Event, PAUSED_AT, TCP, config, udp};
 use crate::mailbox::{
-    Command, ConnectionId, EndReason, Report, SessionKey, SetUpRefused, StreamTransport,
+    Command, ConnectionId, EndReason, Report, SessionKey, SetUpRefused, Start, StreamTransport,
+    Token,
 };
 use packetizer::index::TrackId;
 use packetizer::time::Npt;
@@ -123,7 +124,7 @@ fn packets_start_only_when_the_reply_to_play_is_written() {
     assert_eq!(reply.header("Range"), Some("npt=3.000-10.000"));
     assert!(bench.take_commands().is_empty());
     bench.drive(|control, now, effects| control.written(now, CLIENT, effects));
-    assert!(matches!(bench.take_commands()[..], [Command::Start { .. }]));
+    assert!(matches!(bench.take_commands()[..], [Command::Start(_)]));
 }
 
 #[test]
@@ -132,12 +133,50 @@ fn packets_of_an_adopted_connection_start_with_the_reply_itself() {
     let session = format!("Session: {}", bench.ask("SETUP", VIDEO, &[TCP]).session());
     bench.events.clear();
     assert_eq!(bench.ask("PLAY", MOVIE, &[&session]).status, 200);
-    let starts = bench.events.iter().filter(|event| {
-        let text = format!("{event:?}");
-        text.contains("Reply") && text.contains("start: Some(SessionKey(1)), close: false")
+    let starts = bench.events.iter().filter_map(|event| match event {
+        Event::Command(Command::Reply { start, close: false, .. }) => *start,
+        _ => None,
     });
-    assert_eq!(starts.count(), 1, "{:?}", bench.events);
-    assert!(!format!("{:?}", bench.events).contains("Start {"));
+    let start = Start { session: SessionKey(1), cue: Token(2) };
+    assert_eq!(starts.collect::<Vec<_>>(), [start], "{:?}", bench.events);
+    assert!(!format!("{:?}", bench.events).contains("Command(Start"));
+}
+
+#[test]
+fn each_reply_to_play_starts_its_own_cue() {
+    let mut bench = Bench::new();
+    let session = format!("Session: {}", bench.set_up_movie());
+    let other = ConnectionId(2);
+    assert!(bench.connect(other, "192.0.2.1:2"));
+    bench.hold_writes = true;
+    bench.post(CLIENT, "PLAY", MOVIE, &[&session, "Range: npt=3-"]);
+    bench.post(other, "PLAY", MOVIE, &[&session, "Range: npt=7-"]);
+    let token = |command: &Command| match command {
+        Command::Cue { token, .. } => Some(*token),
+        _ => None,
+    };
+    let cues: Vec<Token> = bench.take_commands().iter().filter_map(token).collect();
+    for (id, cue) in [(CLIENT, cues[0]), (other, cues[1])] {
+        bench.drive(|control, now, effects| control.written(now, id, effects));
+        let commands = bench.take_commands();
+        let [Command::Start(start)] = commands[..] else { panic!("{commands:?}") };
+        assert_eq!(start, Start { session: SessionKey(1), cue });
+    }
+}
+
+#[test]
+fn no_stream_joins_a_session_that_is_about_to_play() {
+    let mut bench = Bench::new();
+    let session = format!("Session: {}", bench.ask("SETUP", VIDEO, &[udp(4000)]).session());
+    let other = ConnectionId(2);
+    assert!(bench.connect(other, "192.0.2.1:2"));
+    bench.hold_reports = true;
+    bench.post(other, "PLAY", MOVIE, &[&session]);
+    assert_eq!(bench.ask("SETUP", AUDIO, &[udp(4002), &session]).status, 455);
+    bench.release();
+    assert_eq!(bench.take_response(other).map(|response| response.status), Some(200));
+    assert_eq!(bench.ask("PAUSE", MOVIE, &[&session]).status, 200);
+    assert_eq!(bench.ask("SETUP", AUDIO, &[udp(4002), &session]).status, 200);
 }
 
 #[test]
@@ -402,7 +441,7 @@ fn a_session_whose_play_reply_was_lost_starts_with_the_next_play() {
     let response = bench.ask_on(again, "PLAY", MOVIE, &[&session]);
     assert!(response.header("RTP-Info").is_some(), "{}", response.text);
     let commands = bench.take_commands();
-    assert!(matches!(commands[..], [Command::Cue { cue: None, .. }, Command::Start { .. }]));
+    assert!(matches!(commands[..], [Command::Cue { cue: None, .. }, Command::Start(_)]));
 }
 
 #[test]

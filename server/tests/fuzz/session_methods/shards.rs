@@ -64,7 +64,7 @@ impl Shards {
                 Report::Drained
             }
             Command::Snapshot => Report::Counters(Box::default()),
-            Command::Start { .. } | Command::Touch { .. } => return,
+            Command::Start(_) | Command::Touch { .. } => return,
             Command::Adopt(_) | Command::Reply { .. } => unreachable!("the world's"),
         };
         self.reports[shard].push_back(report);
