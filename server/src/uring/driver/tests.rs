@@ -380,7 +380,7 @@ fn a_destination_whose_queue_is_full_hurts_no_other() {
         let sockets = PairSockets::bind_as(21_000..=21_003, false).unwrap();
         // Without this the kernel keeps quiet about packets that it drops at once.
         let socket = sockets.socket(2);
-        super::sockets::set_option(socket, libc::IPPROTO_IP, libc::IP_RECVERR, 1).unwrap();
+        sockets::set_option(socket, libc::IPPROTO_IP, libc::IP_RECVERR, 1).unwrap();
         let mut driver = Driver::new(sockets, Waker::new().unwrap(), LIMITS).unwrap();
         let viewer = receiver("127.0.0.1");
         let (good, slow) = (viewer.local_addr().unwrap(), "10.9.0.2:9".parse().unwrap());
@@ -405,7 +405,7 @@ fn a_full_socket_loses_nothing_and_goes_on_later() {
     behind_a_slow_link(|| {
         let sockets = PairSockets::bind_as(21_000..=21_003, false).unwrap();
         let (socket, level, bytes) = (sockets.socket(2), libc::SOL_SOCKET, 4000);
-        super::sockets::set_option(socket, level, libc::SO_SNDBUF, bytes).unwrap();
+        sockets::set_option(socket, level, libc::SO_SNDBUF, bytes).unwrap();
         let mut driver = Driver::new(sockets, Waker::new().unwrap(), LIMITS).unwrap();
         let slow = "10.9.0.2:9".parse().unwrap();
         let (mut sent, mut tries) = (0, 0);
