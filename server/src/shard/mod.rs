@@ -219,6 +219,12 @@ impl Shard {
         self.reports.pop_front()
     }
 
+    /// Bytes of images now.
+    #[must_use]
+    pub const fn image_bytes(&self) -> usize {
+        self.cache.bytes()
+    }
+
     /// The counters as they stand.
     #[must_use]
     pub fn counters(&self) -> Counters {
