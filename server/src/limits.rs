@@ -14,6 +14,8 @@ pub const PACKET_BYTES_MIN: u16 = 512;
 /// The largest: what an Ethernet frame carries over IPv4. go2rtc takes no interleaved one above
 /// 1500 (interop: 4.9).
 pub const PACKET_BYTES_MAX: u16 = 1472;
+/// The largest to an IPv6 viewer, whose header takes 20 bytes more.
+pub const PACKET_BYTES_MAX_IPV6: u16 = 1452;
 /// What a viewer may ask for by Blocksize, besides the configured size; few, because each has
 /// images of its own.
 pub const PACKET_BYTES_CLASSES: [u16; 3] = [1200, 800, PACKET_BYTES_MIN];

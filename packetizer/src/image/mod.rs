@@ -17,7 +17,7 @@ pub struct PayloadClass {
 }
 
 /// Whether packets travel as datagrams or in an RTSP connection (RFC 2326 §10.12).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Framing {
     /// Packets follow each other without anything between.
     Datagram,

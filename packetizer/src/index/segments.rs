@@ -89,6 +89,14 @@ impl MediaIndex {
         self.units.get(track).map(|units| units.range(first, end)).into_iter().flatten()
     }
 
+    /// Presentation time of the first unit of a track in a segment, in nanoseconds; `None` when
+    /// there is none.
+    #[must_use]
+    pub fn segment_start(&self, track: TrackId, segment: SegmentId) -> Option<i64> {
+        let unit = self.units(track, segment).next()?;
+        Some(self.tracks[usize::from(track.0)].media_rate.nanos_floor(unit.decode))
+    }
+
     /// Replaces `extents` by the byte ranges that hold all units of these tracks in the segment:
     /// sorted, disjoint, near ones merged. No unit straddles two extents.
     pub fn extents(&self, segment: SegmentId, tracks: TrackSet, extents: &mut Vec<Extent>) {

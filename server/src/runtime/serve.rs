@@ -160,6 +160,9 @@ fn start_shards(
     for (index, cpu) in config.shard_cpus.iter().copied().enumerate() {
         let ports = share_of_ports(&config.rtp_ports, index, shard_count);
         let sockets = PairSockets::bind(ports).map_err(ServeError::Ports)?;
+        if index == 0 {
+            log_send_buffer(&sockets);
+        }
         let (end, mailbox) = mailbox(COMMANDS_MAX, reports_max(config), control.clone())
             .map_err(ServeError::Start)?;
         let shard = ShardConfig {
@@ -198,6 +201,15 @@ fn start_shards(
             .map_err(ServeError::Start)?;
     }
     Ok((ends, threads))
+}
+
+/// Says when the send buffers are smaller than they should be: bursts then wait for a turn.
+fn log_send_buffer(sockets: &PairSockets) {
+    if let Ok((bytes, wanted)) = sockets.send_buffer_bytes()
+        && bytes < wanted
+    {
+        warn!(bytes, wanted, "UDP send buffers are cut: raise net.core.wmem_max");
+    }
 }
 
 /// What a shard's thread starts with.

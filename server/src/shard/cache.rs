@@ -1,14 +1,18 @@
 //! The image cache: packet images by what they show, with a byte budget.
 //!
 //! An image is *loading* until its segment was read, then *ready*. Streams that will send from it
-//! hold it; a ready image that nobody holds stays until its memory is wanted, the longest unused
-//! first.
+//! hold it; a ready image that nobody holds stays until its memory is wanted.
 
+use super::audience::Audience;
 use super::operation::SourceSlot;
+use super::unheld::{HORIZON, Place, Unheld};
+use crate::clock::MonoTime;
 use packetizer::image::{Framing, ImageStorage, PacketImage, PayloadClass};
 use packetizer::index::{SegmentId, TrackId};
 use slab::Slab;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
 /// Recycled buffers kept for the next images, beside the budget.
 const SPARE_MAX: usize = 8;
@@ -16,13 +20,28 @@ const SPARE_MAX: usize = 8;
 const SPARE_BYTES_MAX: usize = 1 << 20;
 
 /// What an image shows. The source stands for (title, generation): a replaced file is another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// In order, the images of a source follow each other, and those of a track by segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ImageKey {
     pub(super) source: SourceSlot,
-    pub(super) segment: SegmentId,
     pub(super) track: TrackId,
     pub(super) class: PayloadClass,
     pub(super) framing: Framing,
+    pub(super) segment: SegmentId,
+}
+
+impl ImageKey {
+    /// The keys that a source may have.
+    pub(super) fn all_of(source: SourceSlot) -> RangeInclusive<Self> {
+        let key = |track, packet_bytes_max, framing, segment| Self {
+            source,
+            track: TrackId(track),
+            class: PayloadClass { packet_bytes_max },
+            framing,
+            segment: SegmentId(segment),
+        };
+        key(0, 0, Framing::Datagram, 0)..=key(u8::MAX, u16::MAX, Framing::Interleaved, u32::MAX)
+    }
 }
 
 /// Slot of an image.
@@ -31,8 +50,9 @@ pub(super) struct ImageSlot(pub(super) u32);
 
 #[derive(Debug)]
 enum State {
-    /// Its segment is being read; these streams want to know when it is ready.
+    /// This load will bring it; these streams want to know when it is ready.
     Loading {
+        load: usize,
         waiters: Vec<u32>,
     },
     Ready(PacketImage),
@@ -41,38 +61,54 @@ enum State {
 #[derive(Debug)]
 struct Entry {
     key: ImageKey,
+    /// Presentation time of its first unit, in nanoseconds.
+    start: i64,
     state: State,
     /// Streams that hold it.
     holders: u32,
-    /// Its place in `unheld`, if it stands there.
-    unheld_since: Option<u64>,
+    was_held: bool,
+    /// More than one stream held it, or one did before it was given up last.
+    was_reused: bool,
+    /// Where it stands while it is ready and nobody holds it.
+    unheld: Option<Place>,
 }
 
 /// The images of a shard.
 #[derive(Debug)]
 pub(super) struct ImageCache {
     entries: Slab<Entry>,
-    slots: HashMap<ImageKey, ImageSlot>,
-    /// Ready images that nobody holds, the longest unused first.
-    unheld: BTreeMap<u64, ImageSlot>,
-    stamp: u64,
+    slots: BTreeMap<ImageKey, ImageSlot>,
+    unheld: Unheld,
+    /// Who plays what.
+    pub(super) audience: Audience,
+    /// Time of the turn.
+    now: MonoTime,
     bytes: usize,
+    /// How much of it nobody holds.
+    unheld_bytes: usize,
     bytes_max: usize,
     spare: VecDeque<ImageStorage>,
 }
 
 impl ImageCache {
-    /// An empty cache that keeps at most `bytes_max` bytes of images, unless streams hold more.
+    /// An empty cache that keeps at most `bytes_max` bytes of images, unless one takes more.
     pub(super) fn new(bytes_max: usize) -> Self {
         Self {
             entries: Slab::new(),
-            slots: HashMap::new(),
-            unheld: BTreeMap::new(),
-            stamp: 0,
+            slots: BTreeMap::new(),
+            unheld: Unheld::default(),
+            audience: Audience::default(),
+            now: MonoTime::default(),
             bytes: 0,
+            unheld_bytes: 0,
             bytes_max,
             spare: VecDeque::new(),
         }
+    }
+
+    /// A turn begins.
+    pub(super) const fn turn(&mut self, now: MonoTime) {
+        self.now = now;
     }
 
     /// The image of `key`, loading or ready.
@@ -80,10 +116,18 @@ impl ImageCache {
         self.slots.get(key).copied()
     }
 
-    /// Makes a loading entry for `key`, which has none.
-    pub(super) fn begin(&mut self, key: ImageKey) -> ImageSlot {
-        let state = State::Loading { waiters: Vec::new() };
-        let entry = Entry { key, state, holders: 0, unheld_since: None };
+    /// Makes a loading entry for `key`, which has none, that `load` will bring. Its first unit is
+    /// presented at `start`, in nanoseconds.
+    pub(super) fn begin(&mut self, key: ImageKey, start: i64, load: usize) -> ImageSlot {
+        let entry = Entry {
+            key,
+            start,
+            state: State::Loading { load, waiters: Vec::new() },
+            holders: 0,
+            was_held: false,
+            was_reused: self.unheld.recall(&key),
+            unheld: None,
+        };
         let slot = ImageSlot(u32::try_from(self.entries.insert(entry)).expect("bounded by memory"));
         let before = self.slots.insert(key, slot);
         assert!(before.is_none(), "{key:?} is in the cache already");
@@ -94,16 +138,30 @@ impl ImageCache {
     pub(super) fn hold(&mut self, slot: ImageSlot) {
         let entry = &mut self.entries[slot.0 as usize];
         entry.holders += 1;
-        if let Some(since) = entry.unheld_since.take() {
-            self.unheld.remove(&since);
+        entry.was_reused |= entry.was_held;
+        entry.was_held = true;
+        if let Some(place) = entry.unheld.take() {
+            self.unheld_bytes -= memory_bytes(&entry.state);
+            self.unheld.remove(slot, place);
         }
     }
 
-    /// Counts one holder less.
-    pub(super) fn release(&mut self, slot: ImageSlot) {
+    /// Counts one holder less. Gives the load of an image that nobody waits for any more.
+    pub(super) fn release(&mut self, slot: ImageSlot) -> Option<usize> {
         let entry = &mut self.entries[slot.0 as usize];
         entry.holders = entry.holders.checked_sub(1).expect("released once a hold");
-        self.retire(slot);
+        match entry.state {
+            State::Loading { load, .. } => (entry.holders == 0).then_some(load),
+            State::Ready(_) => {
+                self.retire(slot);
+                None
+            }
+        }
+    }
+
+    /// Whether a stream holds it.
+    pub(super) fn is_held(&self, slot: ImageSlot) -> bool {
+        self.entries[slot.0 as usize].holders > 0
     }
 
     /// The image, if it is ready.
@@ -114,60 +172,69 @@ impl ImageCache {
         }
     }
 
+    /// The load that will bring an image that is not ready.
+    pub(super) fn load(&self, slot: ImageSlot) -> Option<usize> {
+        match self.entries[slot.0 as usize].state {
+            State::Loading { load, .. } => Some(load),
+            State::Ready(_) => None,
+        }
+    }
+
     /// Remembers that `stream` wants to know when the loading image is ready.
     pub(super) fn wait(&mut self, slot: ImageSlot, stream: u32) {
-        if let State::Loading { waiters } = &mut self.entries[slot.0 as usize].state {
+        if let State::Loading { waiters, .. } = &mut self.entries[slot.0 as usize].state {
             waiters.push(stream);
         }
     }
 
     /// The loading image is built; gives the streams that waited.
     pub(super) fn complete(&mut self, slot: ImageSlot, image: PacketImage) -> Vec<u32> {
-        self.bytes += image_bytes(&image);
+        self.bytes += image.memory_bytes();
         let entry = &mut self.entries[slot.0 as usize];
         let before = std::mem::replace(&mut entry.state, State::Ready(image));
-        let State::Loading { waiters } = before else { panic!("{slot:?} was ready already") };
+        let State::Loading { waiters, .. } = before else { panic!("{slot:?} was ready already") };
         self.retire(slot);
         waiters
     }
 
-    /// The loading image cannot be had: forgets it. Its holders must let go without `release`.
+    /// The loading image cannot be had, or nobody wants it: forgets it. Its holders must let go
+    /// without `release`.
     pub(super) fn abandon(&mut self, slot: ImageSlot) {
         let entry = self.entries.remove(slot.0 as usize);
         assert!(matches!(entry.state, State::Loading { .. }), "{slot:?} was ready");
         self.slots.remove(&entry.key);
     }
 
-    /// Evicts unheld images until `bytes` more fit the budget; whether they do.
-    pub(super) fn make_room(&mut self, bytes: usize) -> bool {
-        while self.bytes + bytes > self.bytes_max {
-            let Some((_, slot)) = self.unheld.pop_first() else { return false };
-            self.evict(slot);
+    /// Whether an image of `bytes` fits the budget beside `reserved` bytes of images to come,
+    /// evicting unheld images until it does. One that is larger than the budget fits when there is
+    /// nothing else.
+    pub(super) fn make_room(&mut self, reserved: usize, bytes: usize) -> bool {
+        let taken = self.bytes - self.unheld_bytes + reserved;
+        if taken > 0 && taken + bytes > self.bytes_max {
+            return false;
+        }
+        while self.bytes > 0 && self.bytes + reserved + bytes > self.bytes_max {
+            let Some(victim) = self.victim() else { return false };
+            self.evict(victim);
         }
         true
     }
 
     /// Evicts every unheld image of `source`.
     pub(super) fn forget_source(&mut self, source: SourceSlot) {
-        let of_source = |slot: &ImageSlot| self.entries[slot.0 as usize].key.source == source;
-        let stamps: Vec<u64> = self
-            .unheld
-            .iter()
-            .filter(|(_, slot)| of_source(slot))
-            .map(|(stamp, _)| *stamp)
-            .collect();
-        for stamp in stamps {
-            if let Some(slot) = self.unheld.remove(&stamp) {
-                self.evict(slot);
-            }
+        let slots = self.slots.range(ImageKey::all_of(source)).map(|(_, slot)| *slot);
+        let is_unheld = |slot: &ImageSlot| self.entries[slot.0 as usize].unheld.is_some();
+        for slot in slots.filter(is_unheld).collect::<Vec<_>>() {
+            self.evict(slot);
         }
+        self.unheld.forget_source(source);
     }
 
     /// Buffers for an image of about so many bytes, of an evicted one if there is one of that size:
     /// in much larger ones, small images would use up the budget of large ones.
     pub(super) fn storage(&mut self, bytes: usize) -> ImageStorage {
-        let fits = |storage: &ImageStorage| (bytes..=2 * bytes).contains(&storage.bytes.capacity());
-        let spare = self.spare.iter().position(fits);
+        let sizes = bytes..=bytes + bytes / 4;
+        let spare = self.spare.iter().position(|spare| sizes.contains(&spare.bytes.capacity()));
         spare.and_then(|spare| self.spare.remove(spare)).unwrap_or_default()
     }
 
@@ -183,19 +250,41 @@ impl ImageCache {
 
     /// Puts a ready image that nobody holds where it can be evicted.
     fn retire(&mut self, slot: ImageSlot) {
+        let next_use = self.next_use(slot);
         let entry = &mut self.entries[slot.0 as usize];
         if entry.holders == 0 && matches!(entry.state, State::Ready(_)) {
-            self.stamp += 1;
-            entry.unheld_since = Some(self.stamp);
-            self.unheld.insert(self.stamp, slot);
+            self.unheld_bytes += memory_bytes(&entry.state);
+            entry.unheld = Some(self.unheld.insert(slot, next_use, entry.was_reused));
         }
+    }
+
+    /// When the nearest viewer behind an image comes to it, if he is not too far away.
+    fn next_use(&self, slot: ImageSlot) -> Option<MonoTime> {
+        let entry = &self.entries[slot.0 as usize];
+        let distance = Duration::from_nanos(self.audience.distance(entry.key, entry.start)?);
+        (distance <= HORIZON).then(|| self.now + distance)
+    }
+
+    fn victim(&mut self) -> Option<ImageSlot> {
+        let mut unheld = std::mem::take(&mut self.unheld);
+        let mut moved = Vec::new();
+        let next_use = |slot| self.next_use(slot);
+        let victim = unheld.victim(self.now, next_use, |slot, place| moved.push((slot, place)));
+        for (slot, place) in moved {
+            self.entries[slot.0 as usize].unheld = Some(place);
+        }
+        self.unheld = unheld;
+        victim
     }
 
     fn evict(&mut self, slot: ImageSlot) {
         let entry = self.entries.remove(slot.0 as usize);
+        self.unheld.remove(slot, entry.unheld.expect("only unheld images are evicted"));
+        self.unheld.remember(entry.key);
         self.slots.remove(&entry.key);
         let State::Ready(image) = entry.state else { panic!("a loading image stood unheld") };
-        self.bytes -= image_bytes(&image);
+        self.bytes -= image.memory_bytes();
+        self.unheld_bytes -= image.memory_bytes();
         let storage = image.into_storage();
         if storage.bytes.capacity() <= SPARE_BYTES_MAX {
             self.spare.truncate(SPARE_MAX - 1);
@@ -205,48 +294,12 @@ impl ImageCache {
 }
 
 /// What an image costs.
-fn image_bytes(image: &PacketImage) -> usize {
-    image.memory_bytes()
+fn memory_bytes(state: &State) -> usize {
+    match state {
+        State::Ready(image) => image.memory_bytes(),
+        State::Loading { .. } => 0,
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use packetizer::image::Numbering;
-    use packetizer::rtp::Ssrc;
-
-    fn image(storage: ImageStorage, bytes: usize) -> PacketImage {
-        let ImageStorage { bytes: mut memory, trains } = storage;
-        memory.clear();
-        memory.resize(bytes, 0);
-        PacketImage {
-            bytes: memory,
-            trains,
-            numbering: Numbering { ssrc: Ssrc(0), sequence: 0, timestamp_zero: 0, channel: 0 },
-            framing: Framing::Datagram,
-            packet_count: 0,
-            segment: SegmentId(0),
-            track: TrackId(0),
-        }
-    }
-
-    #[test]
-    fn small_images_do_not_take_the_memory_of_large_ones() {
-        let mut cache = ImageCache::new(1_000_000);
-        let class = PayloadClass { packet_bytes_max: 1400 };
-        for segment in 0..50 {
-            for (track, bytes) in [(0, 200_000), (1, 20_000)] {
-                let (segment, track) = (SegmentId(segment), TrackId(track));
-                let framing = Framing::Datagram;
-                let key = ImageKey { source: SourceSlot(0), segment, track, class, framing };
-                assert!(cache.make_room(bytes));
-                let slot = cache.begin(key);
-                let storage = cache.storage(bytes);
-                cache.complete(slot, image(storage, bytes));
-            }
-        }
-        assert!(cache.bytes() <= 1_000_000, "{} bytes", cache.bytes());
-        let small = cache.entries.iter().filter(|(_, entry)| entry.key.track == TrackId(1));
-        assert!(small.count() >= 4);
-    }
-}
+mod tests;

@@ -161,6 +161,7 @@ impl Shard {
             cursor: Cursor { image: 0, train: 0, packet: 0, sequence: self.random.u16(2..0x8000) },
             held: VecDeque::new(),
             next_segment: None,
+            awaited: None,
             delivery: Delivery::Idle,
             timestamp_high: None,
             due_sent: None,
@@ -257,6 +258,7 @@ impl Shard {
     /// Frees a stream that its session no longer lists.
     fn close_stream(&mut self, stream: usize) {
         self.release_held(stream);
+        self.forgo_next(stream);
         self.wheel.cancel(self.stream_timer(stream));
         let stream = self.streams.remove(stream);
         match stream.transport {

@@ -14,8 +14,9 @@ use packetizer::index::{SegmentId, TrackId};
 use packetizer::rtp::Ssrc;
 use std::time::Duration;
 
-/// When to ask again for memory that was not there.
-const MEMORY_RETRY: Duration = Duration::from_millis(10);
+/// A datagram stream whose image is not even being read this long after its first packet was due
+/// skips: what is read for it should still come in time.
+const WAIT_MAX: Duration = Duration::from_millis(500);
 
 /// What a stream finds at its cursor.
 pub(super) enum Next {
@@ -38,9 +39,11 @@ impl Shard {
     ) {
         match self.streams[stream].delivery {
             Delivery::Ending => self.end_range(now, stream),
-            Delivery::Scheduled => self.deliver(now, stream, operations),
+            Delivery::Scheduled | Delivery::AwaitingImage => {
+                self.deliver(now, stream, operations);
+            }
             // Left over from a turn that had its fill, and since moved on.
-            Delivery::Idle | Delivery::Offered | Delivery::AwaitingImage | Delivery::Blocked => {}
+            Delivery::Idle | Delivery::Offered | Delivery::Blocked => {}
         }
     }
 
@@ -72,18 +75,41 @@ impl Shard {
         stream: usize,
         operations: &mut Vec<Operation>,
     ) {
-        while self.streams[stream].held.len() < IMAGES_AHEAD_MAX {
-            let Some((segment, due)) = self.streams[stream].next_segment else { return };
+        while self.streams[stream].held.len() < IMAGES_AHEAD_MAX
+            && let Some((segment, due)) = self.streams[stream].next_segment
+        {
             let leaves_at = self.leaves_at(stream, due);
             if !self.streams[stream].is_next_wanted(now, leaves_at, PREFETCH_LEAD) {
-                return;
+                break;
             }
-            let Some(image) = self.acquire_image(now, stream, segment, operations) else { return };
+            let image = self.acquire_image(now, stream, segment, leaves_at, operations);
             let stream = &mut self.streams[stream];
             let source = self.sessions[stream.session].source;
             stream.held.push_back((segment, image));
             let next = SegmentId(segment.0 + 1);
             stream.seek_segment(&self.sources.title(source).index, next);
+        }
+        self.await_next(stream);
+    }
+
+    /// Tells the cache what the stream will want next.
+    fn await_next(&mut self, stream: usize) {
+        let next = self.streams[stream].next_segment;
+        let awaited = next.map(|(segment, start)| (self.image_key(stream, segment), start));
+        if awaited.map(|(key, _)| key) == self.streams[stream].awaited {
+            return;
+        }
+        self.forgo_next(stream);
+        if let Some((key, start)) = awaited {
+            self.cache.audience.join(key, start);
+            self.streams[stream].awaited = Some(key);
+        }
+    }
+
+    /// Tells the cache that the stream goes no further, for now or for good.
+    pub(super) fn forgo_next(&mut self, stream: usize) {
+        if let Some(key) = self.streams[stream].awaited.take() {
+            self.cache.audience.leave(key);
         }
     }
 
@@ -91,29 +117,53 @@ impl Shard {
     /// one goes on where its reader stopped, with everything after moved.
     fn catch_up(&mut self, now: MonoTime, stream: usize, operations: &mut Vec<Operation>) {
         let mut cursor = self.streams[stream].cursor;
-        let Next::Train(_, train) = self.next(stream, &mut cursor) else { return };
+        let next = self.next(stream, &mut cursor);
+        let is_datagram = matches!(self.streams[stream].transport, Transport::Udp { .. });
+        let train = match next {
+            Next::Train(_, train) => train,
+            Next::Loading(image) if is_datagram && self.waits_in_queue(image) => {
+                let late = now.nanos_since(self.image_due(stream, cursor.image));
+                if late > nanos(WAIT_MAX) {
+                    self.skip(now, stream, 0, operations);
+                }
+                return;
+            }
+            Next::Loading(_) | Next::NotHeld | Next::End => return,
+        };
         let late = now.nanos_since(self.leaves_at(stream, train.due));
-        if late <= i64::try_from(LATENESS_MAX.as_nanos()).expect("a constant") {
+        if late <= nanos(LATENESS_MAX) {
             return;
         }
-        match self.streams[stream].transport {
-            Transport::Udp { .. } => self.skip(now, stream, &train, operations),
-            Transport::Interleaved { .. } => {
-                let session = self.streams[stream].session;
-                self.sessions[session].timeline_mut().delay(late);
-                self.counters.rebases += 1;
-                self.sessions[session].report_at = Some(now);
-                self.schedule_session(session);
-            }
+        if is_datagram {
+            self.skip(now, stream, train.unit + 1, operations);
+        } else {
+            let session = self.streams[stream].session;
+            self.sessions[session].timeline_mut().delay(late);
+            self.counters.rebases += 1;
+            self.sessions[session].report_at = Some(now);
+            self.schedule_session(session);
         }
     }
 
-    /// Goes on at the first sync sample that is not late yet.
+    /// Whether the read of an image that is not ready has not begun.
+    fn waits_in_queue(&self, image: ImageSlot) -> bool {
+        self.cache.load(image).is_some_and(|load| self.loads.is_queued(load))
+    }
+
+    /// When the first packet of a held image leaves.
+    fn image_due(&self, stream: usize, position: usize) -> MonoTime {
+        let Stream { session, track, ref held, .. } = self.streams[stream];
+        let index = &self.sources.title(self.sessions[session].source).index;
+        let start = index.segment_start(track, held[position].0);
+        self.leaves_at(stream, start.unwrap_or(i64::MIN))
+    }
+
+    /// Goes on at the first sync sample from `unit_min` on that is not late yet.
     fn skip(
         &mut self,
         now: MonoTime,
         stream: usize,
-        train: &Train,
+        unit_min: u32,
         operations: &mut Vec<Operation>,
     ) {
         self.counters.skips += 1;
@@ -125,7 +175,7 @@ impl Shard {
         let target = session.timeline().due_at(now);
         // Rounded up: of what is due at the target nothing is late.
         let ticks = rate.ticks_floor(target.saturating_neg()).saturating_neg();
-        let from = index.first_decoded_from(track, ticks).max(train.unit + 1);
+        let from = index.first_decoded_from(track, ticks).max(unit_min);
         let sync = index.next_sync(track, from).filter(|unit| *unit < end_unit);
         let found = sync.and_then(|sync| index.unit(track, sync));
         let rtp_rate = self.streams[stream].rtp_rate;
@@ -159,6 +209,7 @@ impl Shard {
     pub(super) fn let_go(&mut self, stream: usize) {
         let first = self.streams[stream].held.front().copied();
         self.release_held(stream);
+        self.forgo_next(stream);
         if let Some((segment, _)) = first {
             let source = self.sessions[self.streams[stream].session].source;
             let stream = &mut self.streams[stream];
@@ -169,7 +220,7 @@ impl Shard {
     /// Gives back the images a stream holds.
     pub(super) fn release_held(&mut self, stream: usize) {
         while let Some((_, image)) = self.streams[stream].held.pop_front() {
-            self.cache.release(image);
+            self.release_image(image);
         }
     }
 
@@ -193,9 +244,19 @@ impl Shard {
                 self.counters.stalls += 1;
                 self.streams[stream].delivery = Delivery::AwaitingImage;
                 self.cache.wait(image, u32::try_from(stream).expect("a slot fits"));
+                let is_datagram = matches!(self.streams[stream].transport, Transport::Udp { .. });
+                if is_datagram && self.waits_in_queue(image) {
+                    let until = self.image_due(stream, cursor.image) + WAIT_MAX;
+                    self.wheel.schedule(self.stream_timer(stream), until.max(now));
+                }
                 return;
             }
-            Next::NotHeld => self.request_at(stream).unwrap_or(now).max(now + MEMORY_RETRY),
+            Next::NotHeld => {
+                // What is held has nothing more to send: it makes room for what is behind it.
+                self.streams[stream].cursor = cursor;
+                self.forget_passed(stream);
+                self.request_at(stream).unwrap_or(now)
+            }
             Next::End => {
                 self.begin_end(now, stream);
                 return;
@@ -239,6 +300,7 @@ impl Shard {
         let length = timeline.end.nanos().saturating_sub(timeline.start.nanos());
         let over = timeline.started + Duration::from_nanos(length) + BYE_DELAY;
         self.release_held(stream);
+        self.forgo_next(stream);
         self.schedule_stream(stream, over.max(now));
         self.streams[stream].delivery = Delivery::Ending;
     }
@@ -278,6 +340,10 @@ impl Shard {
         }
         stream.numbering(sequence)
     }
+}
+
+fn nanos(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).expect("a constant")
 }
 
 /// BYE follows the end of a range by this, so that no player drops what it has not shown yet.

@@ -5,6 +5,7 @@
 //! [`Shard::sent`], perform the operations, wait until [`Shard::deadline`].
 
 mod adoption;
+mod audience;
 mod batch;
 mod cache;
 mod commands;
@@ -12,6 +13,7 @@ mod connection;
 pub mod counters;
 mod delivery;
 pub mod egress;
+mod images;
 mod loads;
 pub mod operation;
 mod pairs;
@@ -25,6 +27,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod unheld;
 mod wheel;
 
 use crate::clock::{MonoTime, Wallclock};
@@ -154,6 +157,8 @@ impl Shard {
 
     /// Does what is due: fills the egress batch, up to a turn's worth, and pushes operations.
     pub fn advance(&mut self, now: MonoTime, operations: &mut Vec<Operation>) {
+        self.cache.turn(now);
+        self.loads.retry(now, operations);
         self.finish_unreadable(now);
         if now >= self.sweep_at {
             self.sweep_at = now + SWEEP_INTERVAL;
@@ -176,6 +181,7 @@ impl Shard {
                 self.stream_due(now, stream, operations);
             }
         }
+        self.start_loads(now, operations);
     }
 
     /// When [`Self::advance`] has something to do; not after now when it has at once.
@@ -187,7 +193,7 @@ impl Shard {
         let is_swept = !self.connections.is_empty() || !self.sources.is_empty();
         let sweep = is_swept.then_some(self.sweep_at);
         let wave = self.wheel.deadline().map(|deadline| deadline.max(self.wave_at));
-        [wave, sweep].into_iter().flatten().min()
+        [wave, self.loads.deadline(), sweep].into_iter().flatten().min()
     }
 
     /// The batch to be performed; empty when there is nothing to send.
@@ -219,6 +225,12 @@ impl Shard {
     /// The next report for control.
     pub fn take_report(&mut self) -> Option<Report> {
         self.reports.pop_front()
+    }
+
+    /// Bytes of images now.
+    #[must_use]
+    pub const fn image_bytes(&self) -> usize {
+        self.cache.bytes()
     }
 
     /// The counters as they stand.
@@ -255,6 +267,7 @@ impl Shard {
             ("connection ids", self.connection_slots.len()),
             ("carried sessions", self.carried.len()),
             ("image holds", self.cache.holds() as usize),
+            ("awaited images", self.cache.audience.count() as usize),
             ("title uses", self.sources.uses() as usize),
         ];
         match counts.iter().find(|(_, count)| *count > 0) {

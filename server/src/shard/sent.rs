@@ -41,6 +41,7 @@ impl Shard {
         }
         self.touched = touched;
         self.settle_connections(now, operations);
+        self.start_loads(now, operations);
     }
 
     fn trains_sent(
@@ -180,10 +181,10 @@ impl Shard {
     }
 
     /// Lets go of the images the cursor has passed.
-    fn forget_passed(&mut self, stream: usize) {
+    pub(super) fn forget_passed(&mut self, stream: usize) {
         while self.streams[stream].cursor.image > 0 {
             let (_, image) = self.streams[stream].held.pop_front().expect("the cursor passed it");
-            self.cache.release(image);
+            self.release_image(image);
             self.streams[stream].cursor.image -= 1;
         }
     }

@@ -1,7 +1,7 @@
 //! One stream: a track on its way to a viewer. Its cursor is the queue: nothing of a stream waits
 //! anywhere but in the images that all viewers share.
 
-use super::cache::ImageSlot;
+use super::cache::{ImageKey, ImageSlot};
 use super::operation::{ConnectionSlot, PairId};
 use crate::clock::MonoTime;
 use crate::mailbox::ConnectionId;
@@ -108,6 +108,8 @@ pub(super) struct Stream {
     pub(super) held: VecDeque<(SegmentId, ImageSlot)>,
     /// The next segment to hold and the presentation time of its first unit; `None` at the end.
     pub(super) next_segment: Option<(SegmentId, i64)>,
+    /// What the cache knows it will want next.
+    pub(super) awaited: Option<ImageKey>,
     pub(super) delivery: Delivery,
     /// The highest timestamp sent since the last cue, in RTP ticks of composition time.
     pub(super) timestamp_high: Option<i64>,
@@ -172,11 +174,9 @@ impl Stream {
             return;
         }
         let last = index.segment_of(self.track, self.extract.end_unit - 1);
-        let rate = index.tracks[usize::from(self.track.0)].media_rate;
-        self.next_segment = (segment.0..=last.0).map(SegmentId).find_map(|segment| {
-            let unit = index.units(self.track, segment).next()?;
-            Some((segment, rate.nanos_floor(unit.decode)))
-        });
+        self.next_segment = (segment.0..=last.0)
+            .map(SegmentId)
+            .find_map(|segment| Some((segment, index.segment_start(self.track, segment)?)));
     }
 
     /// When `next_segment` should be asked for, given when its first unit leaves.

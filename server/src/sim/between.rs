@@ -160,7 +160,7 @@ impl Whole {
             (facts.is_finished, facts.is_running) = (true, false);
         }
         let faults = &self.around.faults;
-        let is_calm = faults.slow_read_one_in == 0 && faults.failed_send_one_in == 0;
+        let is_calm = !faults.makes_late() && faults.failed_send_one_in == 0;
         let Some(&(client, session)) = self.known.get(&key) else { return };
         let session = &self.clients[client].sessions[session];
         assert!(

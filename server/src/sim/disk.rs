@@ -12,6 +12,8 @@ use std::collections::HashMap;
 
 /// `EIO`.
 const INPUT_OUTPUT_ERROR: i32 = 5;
+/// `EINTR`, `EAGAIN`, `ENOMEM`.
+const INTERRUPTED: [i32; 3] = [4, 11, 12];
 
 #[derive(Debug)]
 struct Pending {
@@ -100,6 +102,10 @@ impl SimDisk {
         let read = pending.read;
         if Faults::hits(random, faults.failed_read_one_in) {
             return Some(Done { read, result: ReadResult::Failed(INPUT_OUTPUT_ERROR) });
+        }
+        if Faults::hits(random, faults.interrupted_read_one_in) {
+            let errno = *random.choice(&INTERRUPTED).expect("some");
+            return Some(Done { read, result: ReadResult::Failed(errno) });
         }
         let file = self.sources[&pending.source];
         let start = usize::try_from(pending.offset).expect("small files").min(file.len());

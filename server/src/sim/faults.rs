@@ -21,8 +21,31 @@ pub struct Faults {
     pub failed_send_one_in: u32,
     /// One in so many openings of a title fails; 0 for none.
     pub failed_open_one_in: u32,
+    /// One in so many reads ends with an error that says nothing about the file; 0 for none.
+    pub interrupted_read_one_in: u32,
     /// Whether viewers vanish, stall and seek at any time.
     pub rude_viewers: bool,
+    /// What a shard has for images and blocks to read into, if that is not plenty.
+    pub memory: Option<Memory>,
+}
+
+/// A shard's memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// Bytes of images.
+    pub image_bytes_max: usize,
+    /// Blocks of the read pool.
+    pub read_blocks: u32,
+}
+
+impl Memory {
+    /// More than a world needs.
+    pub(super) const PLENTY: Self = Self { image_bytes_max: 24 << 20, read_blocks: 512 };
+
+    /// Little: for a few images, and for two or three segments to be read at once.
+    pub fn draw(random: &mut Rng) -> Self {
+        Self { image_bytes_max: random.usize(400_000..4_000_000), read_blocks: random.u32(40..80) }
+    }
 }
 
 impl Faults {
@@ -37,16 +60,24 @@ impl Faults {
             full_one_in: one_in(3),
             failed_send_one_in: one_in(4),
             failed_open_one_in: one_in(3),
+            interrupted_read_one_in: one_in(3),
+            memory: None,
             read_micros_max: random.u64(50..20_000),
             slow_read_micros: random.u64(20_000..3_000_000),
             rude_viewers: random.bool(),
         }
     }
 
+    /// Whether datagram viewers may miss what came too late.
+    pub(super) const fn makes_late(&self) -> bool {
+        self.slow_read_one_in != 0 || self.moves_timelines()
+    }
+
     /// Whether reads may take so long that the timeline of an interleaved viewer moves, which it
     /// cannot know.
     pub(super) const fn moves_timelines(&self) -> bool {
-        self.slow_read_one_in != 0 && self.slow_read_micros > 500_000
+        let are_reads_slow = self.slow_read_one_in != 0 && self.slow_read_micros > 500_000;
+        are_reads_slow || self.interrupted_read_one_in != 0 || self.memory.is_some()
     }
 
     /// Whether one in `count` falls on this draw.

@@ -30,7 +30,7 @@ mod whole;
 mod witness;
 mod world;
 
-pub use faults::Faults;
+pub use faults::{Faults, Memory};
 pub use whole::Whole;
 pub use world::{Outcome, World};
 

@@ -1,6 +1,7 @@
 //! A shard with its disk, as its shell runs it.
 
 use super::disk::{Done, SimDisk};
+use super::faults::Memory;
 use super::surroundings::{Surroundings, WALLCLOCK};
 use crate::clock::MonoTime;
 use crate::mailbox::{Command, Report};
@@ -8,7 +9,8 @@ use crate::shard::operation::{ConnectionSlot, Datagram, Operation};
 use crate::shard::{Shard, ShardConfig};
 use std::time::Duration;
 
-const READ_BLOCKS: u32 = 512;
+/// By how much the estimates of images under way may be wrong, all together.
+const IMAGE_BYTES_SLACK: usize = 200_000;
 /// Pairs of a shard.
 pub(super) const PAIRS: u16 = 4;
 /// The RTP port of the first pair of the first shard.
@@ -23,24 +25,32 @@ pub(super) struct SimShard {
     shard: Shard,
     disk: SimDisk,
     operations: Vec<Operation>,
+    memory: Memory,
 }
 
 impl SimShard {
-    pub(super) fn new(index: usize, seed: u64, session_timeout: Duration) -> Self {
+    pub(super) fn new(
+        index: usize,
+        seed: u64,
+        session_timeout: Duration,
+        memory: Option<Memory>,
+    ) -> Self {
+        let memory = memory.unwrap_or(Memory::PLENTY);
         let port = PORT_MIN + PORTS_A_SHARD * u16::try_from(index).expect("few");
         let config = ShardConfig {
             rtp_ports: (0..PAIRS).map(|pair| port + 2 * pair).collect(),
             sessions_max: 64,
             streams_max: 128,
-            image_bytes_max: 24 << 20,
-            read_blocks: READ_BLOCKS,
+            image_bytes_max: memory.image_bytes_max,
+            read_blocks: memory.read_blocks,
             session_timeout,
             coalescing: Duration::from_millis(seed % 3 * 2),
             cname: "sim".to_owned(),
             seed: seed ^ index as u64,
         };
         let shard = Shard::new(config, WALLCLOCK);
-        Self { index, shard, disk: SimDisk::new(READ_BLOCKS), operations: Vec::new() }
+        let disk = SimDisk::new(memory.read_blocks);
+        Self { index, shard, disk, operations: Vec::new(), memory }
     }
 
     /// When it has something to do by itself.
@@ -98,6 +108,9 @@ impl SimShard {
     pub(super) fn advance(&mut self, around: &mut Surroundings) -> bool {
         self.shard.advance(around.now, &mut self.operations);
         self.perform(around);
+        // An image's size is known when it is built; the largest are one large access unit.
+        let bytes_max = self.memory.image_bytes_max + IMAGE_BYTES_SLACK;
+        assert!(self.shard.image_bytes() <= bytes_max, "{} bytes", self.shard.image_bytes());
         if self.shard.egress().entries.is_empty() {
             return false;
         }

@@ -43,6 +43,21 @@ fn faulty_worlds_hold_the_invariants() {
 }
 
 #[test]
+fn little_memory_is_shared_by_all_who_wait() {
+    let tight = |random: &mut fastrand::Rng| Faults {
+        read_micros_max: random.u64(50..20_000),
+        interrupted_read_one_in: random.choice([0, 20]).expect("two"),
+        rude_viewers: random.bool(),
+        memory: Some(Memory::draw(random)),
+        ..Faults::default()
+    };
+    let outcomes = outcomes(60, |seed| World::new(seed, 8, tight).run());
+    let hungry = outcomes.iter().map(|outcome| outcome.hungry_max / 1_000_000).collect::<Vec<_>>();
+    println!("figure: longest waits in ms: {hungry:?}");
+    assert!(sum(&outcomes, |outcome| outcome.packets) > 1000, "the worlds are asleep");
+}
+
+#[test]
 fn calm_whole_worlds_answer_rightly_and_lose_nothing() {
     let outcomes = outcomes(60, |seed| Whole::new(seed, 6, false, calm).run());
     assert!(sum(&outcomes, |outcome| outcome.packets) > 1000, "the worlds are asleep");

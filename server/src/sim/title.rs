@@ -38,8 +38,22 @@ pub(super) fn titles() -> &'static [SimTitle] {
     })
 }
 
+/// Titles of a minute and a half, for worlds in which memory is scarce. Their sources count from
+/// [`LONG_MIN`].
+pub(super) fn long_titles() -> &'static [SimTitle] {
+    static TITLES: OnceLock<Vec<SimTitle>> = OnceLock::new();
+    TITLES.get_or_init(|| {
+        let mut random = Rng::with_seed(1);
+        (LONG_MIN..LONG_MIN + 2).map(|id| synthesize(&mut random, id, 90)).collect()
+    })
+}
+
+const LONG_MIN: u64 = 100;
+
 fn title_of(source: ByteSourceId) -> &'static SimTitle {
-    &titles()[usize::try_from(source.0).expect("small")]
+    let (titles, first) =
+        if source.0 < LONG_MIN { (titles(), 0) } else { (long_titles(), LONG_MIN) };
+    &titles[usize::try_from(source.0 - first).expect("small")]
 }
 
 /// The bytes of a title.

@@ -163,7 +163,7 @@ impl Whole {
         let mut around = Surroundings::new(seed, faults);
         let shard_count = around.random.usize(1..=2);
         let is_tight = around.random.u8(..5) == 0;
-        let shard = |index| SimShard::new(index, seed, TIMEOUT + TIMEOUT_MARGIN);
+        let shard = |index| SimShard::new(index, seed, TIMEOUT + TIMEOUT_MARGIN, None);
         let mut world = Self {
             control: ControlShell::new(config(is_tight), shard_count, seed),
             shards: (0..shard_count).map(shard).collect(),

@@ -416,7 +416,7 @@ impl Whole {
     /// What plays arrives, where nothing stands in the way.
     pub(super) fn check_flow(&self, index: usize) {
         let faults = &self.around.faults;
-        let is_calm = faults.slow_read_one_in == 0
+        let is_calm = !faults.makes_late()
             && faults.failed_read_one_in == 0
             && faults.failed_send_one_in == 0
             && faults.full_one_in == 0;

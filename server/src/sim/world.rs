@@ -4,7 +4,7 @@ use super::agenda::Agenda;
 use super::faults::Faults;
 use super::shard::{PORT_MIN, SimShard};
 use super::surroundings::Surroundings;
-use super::title::titles;
+use super::title::{long_titles, titles};
 use super::trace::Played;
 use super::viewer::{Phase, Viewer};
 use crate::clock::MonoTime;
@@ -30,6 +30,9 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// How often interleaved viewers read, in nanoseconds.
 const READ_INTERVAL: u64 = 4_000_000;
 
+/// Nobody plays for so long without a packet, in nanoseconds.
+const STARVED_NANOS: i64 = 15_000_000_000;
+
 /// What a world came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
@@ -41,6 +44,8 @@ pub struct Outcome {
     pub packets: u64,
     /// Largest lateness of a packet to a viewer who kept reading, in nanoseconds.
     pub late_max: i64,
+    /// Longest time that a viewer who played and read got nothing, in nanoseconds.
+    pub hungry_max: i64,
     /// Ranges that came to their end.
     pub finished: u64,
     /// Sessions that the shard ended.
@@ -77,6 +82,8 @@ struct Client {
     appetite: usize,
     is_gone: bool,
     is_finished: bool,
+    /// When it began to play, or a packet last arrived.
+    fed: MonoTime,
     cue: Option<Cue>,
     /// Its last cue.
     cued_by: Token,
@@ -140,9 +147,10 @@ impl World {
     /// A world of so many viewers.
     #[must_use]
     pub fn new(seed: u64, viewers: usize, faults: impl FnOnce(&mut Rng) -> Faults) -> Self {
+        let around = Surroundings::new(seed, faults);
         let mut world = Self {
-            around: Surroundings::new(seed, faults),
-            shard: SimShard::new(0, seed, TIMEOUT),
+            shard: SimShard::new(0, seed, TIMEOUT, around.faults.memory),
+            around,
             clients: Vec::new(),
             steps: Agenda::default(),
             tokens_made: 0,
@@ -174,7 +182,9 @@ impl World {
     }
 
     fn client(&mut self, index: usize) -> Client {
-        let title = self.around.random.choice(titles()).expect("there are some");
+        let is_tight = self.around.faults.memory.is_some();
+        let titles = if is_tight { long_titles() } else { titles() };
+        let title = self.around.random.choice(titles).expect("there are some");
         let number = u8::try_from(index % 200).expect("small") + 1;
         Client {
             key: SessionKey(index as u64),
@@ -186,6 +196,7 @@ impl World {
             appetite: 1 << 20,
             is_gone: false,
             is_finished: false,
+            fed: MonoTime::default(),
             cue: None,
             cued_by: Token(0),
             awaits_reply: false,
@@ -223,6 +234,8 @@ impl World {
         } else {
             let viewer = &mut self.clients[client].viewer;
             viewer.rtp(self.around.now, stream, bytes, lost);
+            self.clients[client].fed = self.around.now;
+            let viewer = &self.clients[client].viewer;
             self.outcome.packets += 1;
             self.outcome.late_max = self.outcome.late_max.max(viewer.late_max);
         }
@@ -273,7 +286,7 @@ impl World {
                     let client = &mut self.clients[usize::try_from(session.0).expect("small")];
                     client.is_finished = true;
                     // A late datagram stream skips, to the end of its range if need be.
-                    let skips = self.around.faults.slow_read_one_in != 0;
+                    let skips = self.around.faults.makes_late();
                     let fails = self.around.faults.failed_send_one_in != 0;
                     let calm = client.viewer.is_prompt && !skips && !fails;
                     assert!(
@@ -300,7 +313,22 @@ impl World {
         }
     }
 
+    /// Whoever plays and reads is served again and again, however little there is for all.
+    fn check_fed(&mut self, client: usize) {
+        let client = &self.clients[client];
+        let is_hungry = matches!(client.viewer.phase, Phase::Playing { .. })
+            && !client.is_gone
+            && !client.is_finished
+            && client.appetite > 0;
+        if is_hungry {
+            let hungry = self.around.now.nanos_since(client.fed);
+            assert!(hungry < STARVED_NANOS, "{:?} starves for {hungry} ns", client.key);
+            self.outcome.hungry_max = self.outcome.hungry_max.max(hungry);
+        }
+    }
+
     fn step(&mut self, client: usize, step: Step) {
+        self.check_fed(client);
         match step {
             Step::Arrive => self.arrive(client),
             Step::Play => self.play(client),
@@ -380,6 +408,7 @@ impl World {
         self.tokens.insert(token, index);
         self.clients[index].cued_by = token;
         self.clients[index].awaits_reply = true;
+        self.clients[index].fed = self.around.now;
         let session = self.clients[index].key;
         // What was on its way when the seek came arrives before the reply: it is of the old range.
         self.read_all(index);
@@ -398,6 +427,7 @@ impl World {
             self.command(reply);
         } else {
             client.viewer.phase = Phase::Playing { started: self.around.now };
+            client.fed = self.around.now;
             client.awaits_reply = false;
             self.command(Command::Start(start));
         }
@@ -440,7 +470,9 @@ impl World {
             }
             4 if is_rude && client.connection.is_none() => client.is_gone = true,
             _ => {
-                client.appetite = 1 << 20;
+                if std::mem::replace(&mut client.appetite, 1 << 20) == 0 {
+                    client.fed = self.around.now;
+                }
                 let later = self.around.random.u64(100_000_000..5_000_000_000);
                 self.step_in(later, index, Step::Act);
             }
@@ -537,6 +569,7 @@ impl World {
         if let Some((cued, cue)) = client.replied.take() {
             client.viewer.cued(&cued, cue.as_ref(), 0);
             client.viewer.phase = Phase::Playing { started: self.around.now };
+            client.fed = self.around.now;
             client.awaits_reply = false;
         }
     }

@@ -145,7 +145,7 @@ impl Sender {
                     }
                     done += count;
                 }
-                Err(error) if is_full(&error) => return Progress::Full,
+                Err(error) if is_socket_full(&error) => return Progress::Full,
                 Err(error) => {
                     let train = &trains[done];
                     if train.segment_count > 1 && self.refusals.remember(train.to.ip(), &error) {
@@ -178,7 +178,7 @@ impl Sender {
         while done < batch.len() {
             match send(&mut batch, turn, socket, done) {
                 Ok(count) => done += count,
-                Err(error) if done == 0 && is_full(&error) => return Progress::Full,
+                Err(error) if done == 0 && is_socket_full(&error) => return Progress::Full,
                 Err(error) if done == 0 => {
                     turn.results[train.entry] = failed(&error);
                     return Progress::Done(1);
@@ -216,7 +216,7 @@ impl Sender {
             let result = retry(|| batch.send(connection.socket.as_fd(), 0));
             let taken = match result {
                 Ok(_) => batch.first_sent_bytes(0),
-                Err(error) if is_full(&error) => 0,
+                Err(error) if is_stream_full(&error) => 0,
                 Err(error) => return failed(&error),
             };
             sent += taken;
@@ -288,8 +288,16 @@ fn cut<'a>(
     })
 }
 
-/// Whether the entry may be sent later as it is.
-fn is_full(error: &io::Error) -> bool {
+/// Whether a pair's socket takes nothing now, whoever it is for: what it sent fills its buffer.
+///
+/// `ENOBUFS` and `ENOMEM` speak of the one message (its device's queue, memory for it): that is
+/// lost, as it would be a hop further on, and the others go.
+fn is_socket_full(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EAGAIN)
+}
+
+/// Whether a connection takes the same bytes later: none of a stream may be left out.
+fn is_stream_full(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM))
 }
 

@@ -96,6 +96,20 @@ impl PairSockets {
         self.dual_stack
     }
 
+    /// What each socket may have on its way to the network, and what was asked for: less than that
+    /// is what `net.core.wmem_max` lets a process without `CAP_NET_ADMIN` have.
+    ///
+    /// # Errors
+    /// If a socket does not say.
+    pub fn send_buffer_bytes(&self) -> io::Result<(usize, usize)> {
+        let mut least = SEND_BUFFER_BYTES;
+        for socket in &self.sockets {
+            // The kernel doubles what it is asked for, for its own bookkeeping (socket(7)).
+            least = least.min(socket.send_buffer_size()? / 2);
+        }
+        Ok((least, SEND_BUFFER_BYTES))
+    }
+
     /// Position of a pair's socket among all.
     pub(super) const fn index(pair: PairId, socket: PairSocket) -> usize {
         pair.0 as usize * 2 + socket as usize
@@ -195,7 +209,7 @@ fn address_any(dual_stack: bool, port: u16) -> SockAddr {
     }
 }
 
-fn set_option(
+pub(super) fn set_option(
     socket: BorrowedFd<'_>,
     level: libc::c_int,
     name: libc::c_int,
@@ -228,6 +242,19 @@ mod tests {
             let port = sockets.rtp_ports()[usize::from(pair.0)] + half as u16;
             assert_eq!(socket.local_addr().unwrap().as_socket().unwrap().port(), port);
         }
+    }
+
+    #[test]
+    fn the_send_buffer_is_what_the_kernel_gives() {
+        let sockets = (40_000..60_000).find_map(|port| PairSockets::bind(port..=port + 2).ok());
+        let sockets = sockets.unwrap();
+        let (bytes, wanted) = sockets.send_buffer_bytes().unwrap();
+        let forced = std::fs::read_to_string("/proc/self/status").unwrap();
+        let forced = forced.lines().find_map(|line| line.strip_prefix("CapEff:\t")).unwrap();
+        let may_force = u64::from_str_radix(forced, 16).unwrap() >> 12 & 1 == 1;
+        assert!(bytes == wanted || !may_force, "{bytes} of {wanted}");
+        sockets.sockets[1].set_send_buffer_size(100_000).unwrap();
+        assert_eq!(sockets.send_buffer_bytes().unwrap().0, 100_000);
     }
 
     #[test]

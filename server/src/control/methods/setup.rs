@@ -7,7 +7,9 @@ use crate::control::admission::{Refusal, reservation};
 use crate::control::connection::{AfterReply, Connection, Home};
 use crate::control::session::{Session, SessionId, State, Stream};
 use crate::control::{Control, Effect};
-use crate::limits::{PACKET_BYTES_CLASSES, PACKET_BYTES_MIN, SESSION_STREAMS_MAX};
+use crate::limits::{
+    PACKET_BYTES_CLASSES, PACKET_BYTES_MAX_IPV6, PACKET_BYTES_MIN, SESSION_STREAMS_MAX,
+};
 use crate::mailbox::{
     Command, ConnectionId, SessionKey, SetUpRefused, StreamSetUp, StreamTransport, Token,
 };
@@ -116,9 +118,10 @@ impl Control {
         };
         let track_bits_per_second =
             title.index.tracks.get(usize::from(track.0)).map_or(0, |track| track.bits_per_second);
+        let peer = self.connection(id)?.peer.ip();
         let setting_up = SettingUp {
             connection: id,
-            peer: self.connection(id)?.peer.ip(),
+            peer,
             session: known_key.unwrap_or_else(|| self.next_session_key()),
             shard,
             title: Arc::clone(title),
@@ -128,7 +131,7 @@ impl Control {
                 .url()
                 .map_or_else(String::new, |url| without_credentials(url.as_str())),
             bits_per_second: reservation(track_bits_per_second),
-            payload_class: payload_class(self.config.payload_class, request),
+            payload_class: payload_class(self.config.payload_class, peer, request),
             transport,
             alternatives: transports,
             purpose,
@@ -403,9 +406,16 @@ impl Control {
     }
 }
 
-/// How big packets may be: as configured, or by the class below what Blocksize asks for. One that
-/// asks for less than the least gets that (RFC 2326 §12.7: the server may override it).
-fn payload_class(configured: PayloadClass, request: &Request<'_>) -> PayloadClass {
+/// How big packets may be: as configured, but not more than an Ethernet frame carries to the peer,
+/// or by the class below what Blocksize asks for. One that asks for less than the least gets that
+/// (RFC 2326 §12.7: the server may override it).
+fn payload_class(configured: PayloadClass, peer: IpAddr, request: &Request<'_>) -> PayloadClass {
+    let configured = match peer {
+        IpAddr::V6(_) => PayloadClass {
+            packet_bytes_max: configured.packet_bytes_max.min(PACKET_BYTES_MAX_IPV6),
+        },
+        IpAddr::V4(_) => configured,
+    };
     let Some(Blocksize(payload)) = request.header("Blocksize").and_then(Blocksize::parse) else {
         return configured;
     };

@@ -7,6 +7,7 @@ use crate::mailbox::{
     Command, ConnectionId, EndReason, Report, SessionKey, SetUpRefused, Start, StreamTransport,
     Token,
 };
+use packetizer::image::PayloadClass;
 use packetizer::index::TrackId;
 use packetizer::time::Npt;
 use std::time::Duration;
@@ -424,6 +425,23 @@ fn blocksize_chooses_among_few_packet_sizes_and_never_a_larger_one() {
         let commands = bench.take_commands();
         let Command::SetUp { payload_class, .. } = &commands[0] else { panic!("{commands:?}") };
         assert_eq!(payload_class.packet_bytes_max, packet_bytes_max, "{blocksize}");
+    }
+}
+
+#[test]
+fn packets_to_an_ipv6_viewer_fit_an_ethernet_frame() {
+    let largest = PayloadClass { packet_bytes_max: 1472 };
+    let mut bench = Bench::with(Config { payload_class: largest, ..config() }, 1);
+    let peers = [("192.0.2.9:5", 1472), ("[::ffff:192.0.2.9]:5", 1472), ("[2001:db8::9]:5", 1452)];
+    for ((peer, packet_bytes_max), id) in peers.into_iter().zip((10..).map(ConnectionId)) {
+        assert!(bench.connect(id, peer));
+        bench.post(id, "SETUP", VIDEO, &[TCP]);
+        let commands = bench.take_commands();
+        let class = commands.iter().find_map(|command| match command {
+            Command::SetUp { payload_class, .. } => Some(payload_class.packet_bytes_max),
+            _ => None,
+        });
+        assert_eq!(class, Some(packet_bytes_max), "{peer}");
     }
 }
 

@@ -199,7 +199,8 @@ impl Sends {
 
     fn train(&mut self, socket: PairSocket, to: SocketAddr, segments: (u16, u16), bytes: &[u8]) {
         let local = match to.ip() {
-            IpAddr::V4(_) => Ipv4Addr::new(127, 0, 0, 2).into(),
+            IpAddr::V4(v4) if v4.is_loopback() => Ipv4Addr::new(127, 0, 0, 2).into(),
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
             v6 @ IpAddr::V6(_) => v6,
         };
         let (segment_bytes, segment_count) = segments;
@@ -341,6 +342,87 @@ fn a_destination_that_refuses_offload_gets_packets() {
     for packet in bytes.chunks(1000).chain(bytes.chunks(1000)) {
         assert_eq!(receive(&viewer).0, packet);
     }
+}
+
+/// Runs `test` in a network namespace of its own, where what goes to 10.9.0.0/24 waits in a queue
+/// of 20 kB that a megabit a second drains. Needs the right to make one.
+fn behind_a_slow_link(test: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::spawn(|| {
+        // SAFETY: takes no memory; only this thread changes its network.
+        if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
+            println!("skipped: network namespaces ({})", io::Error::last_os_error());
+            return;
+        }
+        for command in [
+            "ip link set lo up",
+            "ip link add slow type veth peer name end",
+            "ip address add 10.9.0.1/24 dev slow",
+            "ip link set slow up",
+            "ip link set end up",
+            "ip neighbour add 10.9.0.2 lladdr 02:00:00:00:00:02 dev slow",
+            "tc qdisc add dev slow root tbf rate 1mbit burst 3000 limit 20000",
+        ] {
+            let (name, arguments) = command.split_once(' ').unwrap();
+            let status = std::process::Command::new(name).args(arguments.split(' ')).status();
+            if !status.is_ok_and(|status| status.success()) {
+                println!("skipped: {command}");
+                return;
+            }
+        }
+        test();
+    });
+    thread.join().unwrap();
+}
+
+#[test]
+fn a_destination_whose_queue_is_full_hurts_no_other() {
+    behind_a_slow_link(|| {
+        let sockets = PairSockets::bind_as(21_000..=21_003, false).unwrap();
+        // Without this the kernel keeps quiet about packets that it drops at once.
+        let socket = sockets.socket(2);
+        sockets::set_option(socket, libc::IPPROTO_IP, libc::IP_RECVERR, 1).unwrap();
+        let mut driver = Driver::new(sockets, Waker::new().unwrap(), LIMITS).unwrap();
+        let viewer = receiver("127.0.0.1");
+        let (good, slow) = (viewer.local_addr().unwrap(), "10.9.0.2:9".parse().unwrap());
+        let mut sends = Sends::default();
+        for n in 0..60_u8 {
+            sends.train(PairSocket::Rtp, slow, (1000, 1), &[n; 1000]);
+            sends.train(PairSocket::Rtp, good, (1000, 1), &[n; 1000]);
+        }
+        let results = sends.send(&mut driver);
+        let lost = SendResult::Failed(libc::ENOBUFS);
+        assert!(results.contains(&lost), "the queue takes no 60 kB");
+        for (n, result) in (0..60).zip(results.chunks(2)) {
+            assert!(result[0] == lost || result[0] == SendResult::Sent(1000), "{n}: {result:?}");
+            assert_eq!(result[1], SendResult::Sent(1000), "{n}");
+            assert_eq!(receive(&viewer).0, [n; 1000]);
+        }
+    });
+}
+
+#[test]
+fn a_full_socket_loses_nothing_and_goes_on_later() {
+    behind_a_slow_link(|| {
+        let sockets = PairSockets::bind_as(21_000..=21_003, false).unwrap();
+        let (socket, level, bytes) = (sockets.socket(2), libc::SOL_SOCKET, 4000);
+        sockets::set_option(socket, level, libc::SO_SNDBUF, bytes).unwrap();
+        let mut driver = Driver::new(sockets, Waker::new().unwrap(), LIMITS).unwrap();
+        let slow = "10.9.0.2:9".parse().unwrap();
+        let (mut sent, mut tries) = (0, 0);
+        while sent < 50 {
+            let mut sends = Sends::default();
+            for n in sent..50 {
+                sends.train(PairSocket::Rtp, slow, (1000, 1), &[n; 1000]);
+            }
+            let results = sends.send(&mut driver);
+            let gone = results.iter().take_while(|result| result.is_sent()).count();
+            assert!(results[gone..].iter().all(|result| *result == SendResult::Full), "in order");
+            assert!(tries > 0 || gone < 50, "a buffer of 8 kB takes no 50 kB");
+            sent += gone as u8;
+            tries += 1;
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
 }
 
 fn connect() -> (TcpStream, TcpStream) {

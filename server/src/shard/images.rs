@@ -1,0 +1,234 @@
+//! From a stream's wish for a segment to an image in the cache: loads, and what they bring.
+
+use super::Shard;
+use super::cache::{ImageKey, ImageSlot};
+use super::loads::{Ended, Load, Part, Wanted};
+use super::operation::{BlockMemory, BlockRun, Operation, ReadId, ReadResult};
+use crate::clock::MonoTime;
+use crate::mailbox::EndReason;
+use packetizer::image::{ImageError, ImageRequest, PacketImage, Train};
+use packetizer::index::{Extent, MediaIndex, SegmentId, TrackSet};
+use packetizer::sdp;
+use std::collections::BTreeMap;
+
+impl Shard {
+    /// Holds for `stream` the image of its track in `segment`, loading it if nobody has. Its first
+    /// packet is due at `due`.
+    pub(super) fn acquire_image(
+        &mut self,
+        now: MonoTime,
+        stream: usize,
+        segment: SegmentId,
+        due: MonoTime,
+        operations: &mut Vec<Operation>,
+    ) -> ImageSlot {
+        let key = self.image_key(stream, segment);
+        let slot = match self.cache.find(&key) {
+            Some(slot) => {
+                self.counters.image_hits += 1;
+                if let Some(load) = self.cache.load(slot) {
+                    self.loads.hasten(load, due);
+                }
+                slot
+            }
+            None => {
+                self.begin_load(key, stream, due);
+                self.cache.find(&key).expect("the load will bring it")
+            }
+        };
+        self.cache.hold(slot);
+        self.start_loads(now, operations);
+        slot
+    }
+
+    /// Gives an image back that a stream holds. A load that nobody waits for is not begun.
+    pub(super) fn release_image(&mut self, slot: ImageSlot) {
+        let Some(load) = self.cache.release(slot) else { return };
+        let is_held = |wanted: &Wanted| self.cache.is_held(wanted.slot);
+        if self.loads.is_queued(load) && !self.loads.load(load).images.iter().any(is_held) {
+            for wanted in self.loads.cancel(load).images {
+                self.cache.abandon(wanted.slot);
+            }
+        }
+    }
+
+    /// Starts what waits, as far as memory, blocks and queue depth go.
+    pub(super) fn start_loads(&mut self, now: MonoTime, operations: &mut Vec<Operation>) {
+        while let Some(slot) = self.loads.first_queued() {
+            if !self.loads.reserve(slot) {
+                return;
+            }
+            let load = self.loads.load(slot);
+            if !self.cache.make_room(self.loads.reserved_bytes(), load.image_bytes) {
+                return self.loads.unreserve(slot);
+            }
+            // A load that ends after its viewers have left still needs its file.
+            self.sources.acquire(load.source);
+            self.loads.start(slot, now, operations);
+        }
+    }
+
+    /// A read has ended; the memory is the shard's again.
+    pub fn read_completed(
+        &mut self,
+        now: MonoTime,
+        read: ReadId,
+        result: ReadResult,
+        memory: &impl BlockMemory,
+        operations: &mut Vec<Operation>,
+    ) {
+        let (ended, finished) = self.loads.read_ended(now, read, result, operations);
+        if let Ended::Read(bytes, time) = ended {
+            self.counters.reads += 1;
+            self.counters.read_bytes += bytes;
+            let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+            self.counters.read_micros.saturating_record(micros);
+        }
+        if let Some(load) = finished {
+            self.finish_load(now, load, memory);
+            self.start_loads(now, operations);
+        }
+    }
+
+    pub(super) fn image_key(&self, stream: usize, segment: SegmentId) -> ImageKey {
+        let stream = &self.streams[stream];
+        ImageKey {
+            source: self.sessions[stream.session].source,
+            segment,
+            track: stream.track,
+            class: stream.class,
+            framing: stream.transport.framing(),
+        }
+    }
+
+    /// Queues a load of `key` and of what the session's other streams will want of the segment.
+    fn begin_load(&mut self, key: ImageKey, stream: usize, due: MonoTime) {
+        let title = self.sources.title(key.source);
+        let index = &title.index;
+        let mut tracks = TrackSet::EMPTY;
+        let (mut wanted, mut image_bytes) = (Vec::new(), 0);
+        for &sibling in &self.sessions[self.streams[stream].session].streams {
+            let other = self.image_key(sibling, key.segment);
+            let alike = other.class == key.class && other.framing == key.framing;
+            let start = index.segment_start(other.track, key.segment);
+            if let Some(start) = start.filter(|_| alike && self.cache.find(&other).is_none()) {
+                tracks = tracks.with(other.track);
+                image_bytes += about_bytes(index, &other);
+                wanted.push((other, start, sibling));
+            }
+        }
+        let mut extents: Vec<Extent> = Vec::new();
+        index.extents(key.segment, tracks, &mut extents);
+        let alignment = title.alignment();
+        let parts: Vec<Part> = extents.iter().map(|extent| Part::new(*extent, alignment)).collect();
+        let slot = self.loads.vacant();
+        let images = wanted.into_iter().map(|(key, start, stream)| Wanted {
+            key,
+            slot: self.cache.begin(key, start, slot),
+            stream,
+        });
+        let mut load = Load::new(key.source, images.collect(), parts, image_bytes);
+        let fits = self.loads.could_hold(&load.parts);
+        if fits && !load.parts.is_empty() {
+            self.loads.enqueue(due, load);
+        } else {
+            load.failure = (!fits).then_some(EndReason::MediaInvalid);
+            self.sources.acquire(key.source);
+            let slot = self.loads.insert(load);
+            self.unreadable.push(slot);
+        }
+    }
+
+    /// Ends loads that no read will complete: they fit no pool, or hold no bytes at all.
+    pub(super) fn finish_unreadable(&mut self, now: MonoTime) {
+        struct NoMemory;
+        impl BlockMemory for NoMemory {
+            fn bytes(&self, _: BlockRun, _: u32) -> &[u8] {
+                &[]
+            }
+        }
+        while let Some(slot) = self.unreadable.pop() {
+            self.finish_load(now, slot, &NoMemory);
+        }
+    }
+
+    /// All reads of a load have ended: builds its images, or ends the sessions that need them.
+    fn finish_load(&mut self, now: MonoTime, slot: usize, memory: &impl BlockMemory) {
+        let load = self.loads.finish(slot);
+        let mut failures = Vec::new();
+        for wanted in &load.images {
+            let built = match load.failure {
+                Some(reason) => Err(reason),
+                None => {
+                    self.build_image(&load, wanted, memory).map_err(|_| EndReason::MediaInvalid)
+                }
+            };
+            match built {
+                Ok(built) => self.image_ready(wanted.slot, built),
+                Err(reason) => failures.push((wanted.slot, reason)),
+            }
+        }
+        self.loads.release(&load);
+        self.images_failed(now, &failures);
+        self.sources.release(load.source, now);
+    }
+
+    fn build_image(
+        &mut self,
+        load: &Load,
+        wanted: &Wanted,
+        memory: &impl BlockMemory,
+    ) -> Result<PacketImage, ImageError> {
+        let key = wanted.key;
+        let index = &self.sources.title(load.source).index;
+        let request = ImageRequest {
+            index,
+            track: key.track,
+            segment: key.segment,
+            class: key.class,
+            framing: key.framing,
+            payload_type: sdp::payload_type(key.track),
+            numbering: self.expected_numbering(wanted.stream, key.track, wanted.slot),
+        };
+        let units = index.units(key.track, key.segment);
+        let storage = self.cache.storage(units.map(|unit| unit.bytes as usize).sum());
+        let built = PacketImage::build(request, |unit| load.unit(unit, memory), storage);
+        self.counters.images_built += u64::from(built.is_ok());
+        built
+    }
+
+    fn image_ready(&mut self, slot: ImageSlot, image: PacketImage) {
+        for stream in self.cache.complete(slot, image) {
+            let stream = stream as usize;
+            if self.streams.get(stream).is_some_and(super::Stream::awaits_image) {
+                self.wake_stream(stream);
+            }
+        }
+    }
+
+    /// Ends the sessions that hold images which cannot be had.
+    fn images_failed(&mut self, now: MonoTime, failures: &[(ImageSlot, EndReason)]) {
+        let mut sessions = BTreeMap::new();
+        for &(slot, reason) in failures {
+            self.counters.reads_failed += 1;
+            self.cache.abandon(slot);
+            for (_, stream) in &mut self.streams {
+                let held = stream.held.len();
+                stream.held.retain(|(_, image)| *image != slot);
+                if stream.held.len() < held {
+                    sessions.entry(stream.session).or_insert(reason);
+                }
+            }
+        }
+        for (session, reason) in sessions {
+            self.end_session(now, session, Some(reason));
+        }
+    }
+}
+
+/// About what an image will take: packet headers for every unit, and trains.
+fn about_bytes(index: &MediaIndex, key: &ImageKey) -> usize {
+    let packet_bytes = usize::from(key.class.packet_bytes_max.max(100));
+    let of_unit = |bytes: usize| bytes + (bytes / packet_bytes + 1) * 20 + size_of::<Train>();
+    index.units(key.track, key.segment).map(|unit| of_unit(unit.bytes as usize)).sum()
+}
