@@ -479,7 +479,7 @@ impl Control {
         effects: &mut Vec<Effect>,
     ) {
         if let Some(session) = self.sessions.get(key) {
-            let command = Command::TearDown { session: key, track: None };
+            let command = Command::TearDown { session: key, stream: None };
             effects.push(Effect::Command { shard: session.shard, command });
             self.end_session(now, key, reason);
         }

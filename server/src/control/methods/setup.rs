@@ -197,12 +197,15 @@ impl Control {
 
     fn ask_shard(&mut self, setting_up: SettingUp, effects: &mut Vec<Effect>) {
         let token = self.next_token();
+        let home = self.connections.get(&setting_up.connection).map(|connection| connection.home);
         let command = Command::SetUp {
             token,
             session: setting_up.session,
+            is_first: setting_up.purpose == Purpose::NewSession,
             title: Arc::clone(&setting_up.title),
             track: setting_up.track,
             transport: setting_up.transport,
+            is_adopted: home == Some(Home::Shard(setting_up.shard)),
             payload_class: setting_up.payload_class,
         };
         effects.push(Effect::Command { shard: setting_up.shard, command });
@@ -259,10 +262,8 @@ impl Control {
             && (purpose == Purpose::NewSession || self.sessions.get(key).is_some());
         if !is_wanted {
             self.release_admitted(&setting_up);
-            // A new session, or a stream of one that goes on. One that has ended needs nothing, nor
-            // does a replacement: the client may not know, but the old stream is the one to end.
-            let track = (purpose != Purpose::NewSession).then_some(track);
-            let command = Command::TearDown { session: key, track };
+            let stream = (purpose != Purpose::NewSession).then_some(set_up.ssrc);
+            let command = Command::TearDown { session: key, stream };
             return effects.push(Effect::Command { shard, command });
         }
         let stream = Stream {
@@ -277,7 +278,8 @@ impl Control {
             match session.streams.iter_mut().find(|stream| stream.track == track) {
                 Some(old) => {
                     let old = mem::replace(old, stream);
-                    let command = Command::TearDown { session: key, track: Some(track) };
+                    let stream = Some(old.set_up.ssrc);
+                    let command = Command::TearDown { session: key, stream };
                     effects.push(Effect::Command { shard, command });
                     self.stream_gone(key, &old);
                 }
