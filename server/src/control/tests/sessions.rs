@@ -165,6 +165,22 @@ fn each_reply_to_play_starts_its_own_cue() {
 }
 
 #[test]
+fn the_time_that_a_session_plays_is_counted() {
+    let mut bench = Bench::new();
+    let session = format!("Session: {}", bench.set_up_movie());
+    for (method, seconds) in [("OPTIONS", 1), ("PLAY", 2), ("PLAY", 4), ("PAUSE", 8), ("PLAY", 16)]
+    {
+        assert_eq!(bench.ask(method, MOVIE, &[&session]).status, 200);
+        bench.pass(Duration::from_secs(seconds));
+    }
+    let report = Report::Finished { session: SessionKey(1) };
+    bench.drive(|control, now, effects| control.report(now, 0, report, effects));
+    bench.pass(Duration::from_secs(32));
+    let played = bench.control.sessions.get(SessionKey(1)).map(|session| session.played);
+    assert_eq!(played, Some(Duration::from_secs(2 + 4 + 16)));
+}
+
+#[test]
 fn no_stream_joins_a_session_that_is_about_to_play() {
     let mut bench = Bench::new();
     let session = format!("Session: {}", bench.ask("SETUP", VIDEO, &[udp(4000)]).session());
