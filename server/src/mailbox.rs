@@ -74,12 +74,16 @@ pub enum Command {
         token: Token,
         /// The session.
         session: SessionKey,
+        /// Makes the session. Otherwise the shard has it, or it has ended.
+        is_first: bool,
         /// What to play.
         title: SharedTitle,
         /// Which of its tracks.
         track: TrackId,
         /// How packets travel.
         transport: StreamTransport,
+        /// The connection that asks has been given to this shard, which has it, or has closed it.
+        is_adopted: bool,
         /// How big packets may be.
         payload_class: PayloadClass,
     },
@@ -101,13 +105,12 @@ pub enum Command {
         /// The session.
         session: SessionKey,
     },
-    /// Ends one stream (of two of the same track, the older), or the whole session. Not answered:
-    /// the shard reports nothing more of it.
+    /// Ends one stream, or the whole session. Not answered: the shard reports nothing more of it.
     TearDown {
         /// The session.
         session: SessionKey,
         /// The one stream to end; `None` ends the session.
-        track: Option<TrackId>,
+        stream: Option<Ssrc>,
     },
     /// An RTSP request named the session: it lives (RFC 2326 §12.37).
     Touch {
@@ -242,7 +245,7 @@ pub enum SetUpRefused {
     NoSlotLeft,
     /// The interleaved channels are in use on that connection: 461.
     ChannelTaken,
-    /// The session has ended meanwhile, or the connection is not adopted here: 454.
+    /// The session has ended meanwhile, or the connection has closed: 454.
     Gone,
 }
 

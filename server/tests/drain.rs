@@ -57,7 +57,8 @@ fn end_by(signal_name: &str, drain_deadline: &str, port: u16) -> Duration {
     log.read_to_string(&mut rest).unwrap();
     assert!(server.wait().unwrap().success(), "{rest}");
     assert!(!rest.contains("ERROR"), "{rest}");
-    assert!(rest.contains("reason=\"server drained\""), "{rest}");
+    let ended = rest.lines().find(|line| line.contains("session ended")).unwrap();
+    assert!(ended.contains("reason=\"server drained\" seconds_played="), "{ended}");
     clock.now() - began
 }
 
@@ -77,9 +78,14 @@ fn serve_a_viewer(drain_deadline: &str, port: u16) -> (Child, BufReader<ChildStd
     let url = "rtsp://h/sample.mp4";
     let set_up = format!(
         "SETUP {url}/trackID=0 RTSP/1.0\r\nCSeq: 1\r\n\
+         User-Agent: Player \"é\" 1\r\n\
          Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n"
     );
     let reply = ask(&mut viewer, &set_up);
+    let opened = wait_for(&mut log, "session opened");
+    let peer = viewer.local_addr().unwrap();
+    let who = format!(r#"peer={peer} agent="Player \"é\" 1" title="sample.mp4" transport="TCP""#);
+    assert!(opened.contains(&who), "{opened}");
     let session = reply.split("Session: ").nth(1).unwrap().split(';').next().unwrap();
     let play = format!("PLAY {url} RTSP/1.0\r\nCSeq: 2\r\nSession: {session}\r\n\r\n");
     assert!(ask(&mut viewer, &play).starts_with("RTSP/1.0 200 OK"));

@@ -9,6 +9,7 @@ mod connection;
 mod deadlines;
 mod effect;
 mod methods;
+mod refusals;
 mod session;
 #[cfg(test)]
 mod testing;
@@ -32,13 +33,13 @@ use catalog::Catalog;
 use connection::{AfterReply, Connection, Home, Underway};
 use deadlines::Deadlines;
 use methods::{Answer, Outcome, Pending, Reply};
+use refusals::{LogLimit, RefusedTitles};
 use session::{Sessions, State, Stream};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 use tracing::{debug, info, warn};
 
 /// The control thread's state machine.
@@ -59,8 +60,9 @@ pub struct Control {
     retiring: bool,
     /// While draining: the shards that have not finished.
     draining: Option<BTreeSet<usize>>,
-    /// When a refused connection was last logged.
-    refusal_logged: Option<MonoTime>,
+    refused_connections: LogLimit,
+    refused_sessions: LogLimit,
+    refused_titles: RefusedTitles,
 }
 
 impl fmt::Debug for Control {
@@ -93,7 +95,9 @@ impl Control {
             sessions_made: 0,
             retiring: false,
             draining: None,
-            refusal_logged: None,
+            refused_connections: LogLimit::default(),
+            refused_sessions: LogLimit::default(),
+            refused_titles: RefusedTitles::default(),
         }
     }
 
@@ -119,9 +123,8 @@ impl Control {
             return Err(turn_away());
         }
         if let Err(refusal) = self.admission.admit_connection(peer.ip()) {
-            if self.refusal_logged.is_none_or(|logged| now - logged >= REFUSAL_LOG_INTERVAL) {
-                self.refusal_logged = Some(now);
-                warn!(%peer, ?refusal, "connection refused");
+            if let Some(not_logged) = self.refused_connections.permit(now) {
+                warn!(%peer, ?refusal, not_logged, "connection refused");
             }
             return Err(turn_away());
         }
@@ -213,7 +216,7 @@ impl Control {
             Report::Finished { session } => {
                 if let Some(session) = self.sessions.get_mut(session) {
                     info!(session = ?session.id, "played to the end of the range");
-                    session.state = State::Ready { paused: None };
+                    session.enter(now, State::Ready { paused: None });
                 }
             }
             Report::Ended { session, reason } => {
@@ -236,7 +239,7 @@ impl Control {
         for id in waiting {
             let result = result.clone();
             self.resume(now, id, effects, |control, request, effects| {
-                control.title_found(id, request, result, effects)
+                control.title_found(now, id, request, result, effects)
             });
         }
     }
@@ -487,7 +490,7 @@ impl Control {
         effects: &mut Vec<Effect>,
     ) {
         if let Some(session) = self.sessions.get(key) {
-            let command = Command::TearDown { session: key, track: None };
+            let command = Command::TearDown { session: key, stream: None };
             effects.push(Effect::Command { shard: session.shard, command });
             self.end_session(now, key, reason);
         }
@@ -495,7 +498,8 @@ impl Control {
 
     /// Forgets a session that its shard has ended or been told to end.
     fn end_session(&mut self, now: MonoTime, key: SessionKey, reason: &str) {
-        let Some(session) = self.sessions.remove(key) else { return };
+        let Some(mut session) = self.sessions.remove(key) else { return };
+        session.enter(now, State::Ready { paused: None });
         for stream in &session.streams {
             self.admission.release(session.shard, stream.bits_per_second);
         }
@@ -505,6 +509,7 @@ impl Control {
             peer = %session.peer,
             title = session.title.name,
             reason,
+            seconds_played = session.played.as_secs(),
             "session ended"
         );
         for id in session.streams.iter().filter_map(Stream::interleaved_in) {
@@ -572,7 +577,3 @@ fn describe_end(reason: EndReason) -> String {
         EndReason::Drained => "server drained".to_owned(),
     }
 }
-
-/// Refused connections are logged no more often, because whoever floods the server would flood
-/// its log.
-const REFUSAL_LOG_INTERVAL: Duration = Duration::from_secs(1);

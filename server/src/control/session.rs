@@ -9,6 +9,7 @@ use packetizer::time::Npt;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// What the Session header carries: 128 random bits, written as 32 hexadecimal digits, which is
 /// the alphabet that every client takes.
@@ -103,6 +104,10 @@ pub(super) struct Session {
     pub(super) cues_underway: u32,
     /// In the order of their SETUP.
     pub(super) streams: Vec<Stream>,
+    /// Since when it plays.
+    pub(super) playing_since: Option<MonoTime>,
+    /// How long it played before.
+    pub(super) played: Duration,
     /// When its shard last heard that its viewer lives.
     pub(super) touched: MonoTime,
     /// The connection whose request named it last.
@@ -110,6 +115,13 @@ pub(super) struct Session {
 }
 
 impl Session {
+    /// Changes the state, and counts the time that it played.
+    pub(super) fn enter(&mut self, now: MonoTime, state: State) {
+        self.played += self.playing_since.take().map_or(Duration::ZERO, |since| now - since);
+        self.playing_since = (state == State::Playing).then_some(now);
+        self.state = state;
+    }
+
     pub(super) fn stream(&self, track: TrackId) -> Option<&Stream> {
         self.streams.iter().find(|stream| stream.track == track)
     }

@@ -21,8 +21,18 @@ impl Shard {
     /// Control commands something.
     pub fn command(&mut self, now: MonoTime, command: Command, operations: &mut Vec<Operation>) {
         match command {
-            Command::SetUp { token, session, title, track, transport, payload_class } => {
-                let asked = Asked { session, track, transport, payload_class };
+            Command::SetUp {
+                token,
+                session,
+                is_first,
+                title,
+                track,
+                transport,
+                is_adopted,
+                payload_class,
+            } => {
+                let asked =
+                    Asked { session, is_first, track, transport, is_adopted, payload_class };
                 let result = self.set_up(now, &asked, &title, operations);
                 self.reports.push_back(Report::SetUp { token, result });
             }
@@ -36,7 +46,7 @@ impl Shard {
                 let position = self.pause(now, session);
                 self.reports.push_back(Report::Paused { token, position });
             }
-            Command::TearDown { session, track } => self.tear_down(now, session, track),
+            Command::TearDown { session, stream } => self.tear_down(now, session, stream),
             Command::Touch { session } => self.touch(now, session),
             Command::Adopt(adopted) => self.adopt(now, adopted, operations),
             Command::Reply { connection, bytes, start, close } => {
@@ -56,6 +66,9 @@ impl Shard {
         title: &SharedTitle,
         operations: &mut Vec<Operation>,
     ) -> Result<StreamSetUp, SetUpRefused> {
+        if self.is_gone(asked) {
+            return Err(SetUpRefused::Gone);
+        }
         if self.streams.len() >= self.config.streams_max as usize {
             return Err(SetUpRefused::NoSlotLeft);
         }
@@ -82,6 +95,18 @@ impl Shard {
                 Err(refused)
             }
         }
+    }
+
+    /// Whether what the stream is for has ended while it was asked for.
+    fn is_gone(&self, asked: &Asked) -> bool {
+        let has_connection = match asked.transport {
+            StreamTransport::Interleaved { connection, .. } => {
+                !asked.is_adopted || self.connection_slots.contains_key(&connection)
+            }
+            StreamTransport::Udp { .. } => true,
+        };
+        let has_session = asked.is_first || self.session_slots.contains_key(&asked.session);
+        !(has_connection && has_session)
     }
 
     fn open_session(
@@ -222,13 +247,12 @@ impl Shard {
         }
     }
 
-    fn tear_down(&mut self, now: MonoTime, key: SessionKey, track: Option<TrackId>) {
+    fn tear_down(&mut self, now: MonoTime, key: SessionKey, ssrc: Option<Ssrc>) {
         let Some(&session) = self.session_slots.get(&key) else { return };
         let streams = &self.sessions[session].streams;
-        let named = track.and_then(|track| {
-            streams.iter().position(|stream| self.streams[*stream].track == track)
-        });
-        match (track, named) {
+        let named = ssrc
+            .and_then(|ssrc| streams.iter().position(|stream| self.streams[*stream].ssrc == ssrc));
+        match (ssrc, named) {
             (Some(_), Some(position)) if streams.len() > 1 => {
                 let stream = self.sessions[session].streams.remove(position);
                 self.say_bye(now, stream);
@@ -307,7 +331,9 @@ const SOURCE_IDLE: Duration = Duration::from_secs(60);
 /// What SETUP asks.
 struct Asked {
     session: SessionKey,
+    is_first: bool,
     track: TrackId,
     transport: StreamTransport,
+    is_adopted: bool,
     payload_class: PayloadClass,
 }

@@ -253,6 +253,11 @@ impl Shard {
         self.sessions.len() + self.connections.len()
     }
 
+    /// Connections that sessions go through, adopted or about to be.
+    pub fn carrying(&self) -> impl Iterator<Item = ConnectionId> + '_ {
+        self.carried.keys().copied()
+    }
+
     /// Whether everything that sessions and connections took has been given back: what a churn
     /// test asks at its end. Says what has not.
     ///

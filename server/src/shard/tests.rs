@@ -5,7 +5,9 @@ use super::operation::{BLOCK_BYTES, BlockMemory, BlockRun, ReadResult, SendResul
 use super::*;
 use crate::framing::{Framer, Message};
 use crate::limits::{IDLE_CONNECTION_DEADLINE, REPLY_DEADLINE, REQUEST_DEADLINE};
-use crate::mailbox::{AdoptedConnection, Command, EndReason, Start, StreamTransport, Token};
+use crate::mailbox::{
+    AdoptedConnection, Command, EndReason, SetUpRefused, Start, StreamTransport, Token,
+};
 use crate::title::{ByteSourceId, Generation, SharedTitle, Title};
 use bytes::Bytes;
 use egress::Destination;
@@ -14,6 +16,7 @@ use packetizer::codec::CodecConfig;
 use packetizer::codec::h264::H264Config;
 use packetizer::image::PayloadClass;
 use packetizer::index::{Cue, IndexBuilder, TrackDescription, TrackId, TrackSet};
+use packetizer::rtp::Ssrc;
 use packetizer::time::{ClockRate, Npt};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -202,13 +205,27 @@ impl Rig {
     }
 
     fn set_up(&mut self, session: u64, film: usize, transport: StreamTransport) {
+        self.set_up_late(session, film, transport, true, false);
+    }
+
+    /// A SETUP of a session's first stream, or of one more; of an adopted connection, or not.
+    fn set_up_late(
+        &mut self,
+        session: u64,
+        film: usize,
+        transport: StreamTransport,
+        is_first: bool,
+        is_adopted: bool,
+    ) {
         let title = Arc::clone(&self.films[film].title);
         self.command(Command::SetUp {
             token: Token(session),
             session: SessionKey(session),
+            is_first,
             title,
             track: TrackId(0),
             transport,
+            is_adopted,
             payload_class: PayloadClass { packet_bytes_max: 1400 },
         });
     }
@@ -260,6 +277,16 @@ impl Rig {
         let slot = ConnectionSlot(0);
         self.shard.connection_received(self.now, slot, bytes, &mut self.operations);
         self.perform();
+    }
+
+    /// The streams that were set up, in order.
+    fn ssrcs(&mut self) -> Vec<Ssrc> {
+        self.reports.extend(std::iter::from_fn(|| self.shard.take_report()));
+        let set_up = |report: &Report| {
+            let Report::SetUp { result, .. } = report else { return None };
+            result.ok().map(|set_up| set_up.ssrc)
+        };
+        self.reports.iter().filter_map(set_up).collect()
     }
 
     /// Connections that the shard has closed.
@@ -466,7 +493,9 @@ fn a_connection_that_a_session_has_left_does_not_stay() {
         rig.adopt(connection.0);
     }
     // The stream has moved to the second connection, where the session times out later.
-    rig.command(Command::TearDown { session, track: Some(TrackId(0)) });
+    let stream = rig.ssrcs().first().copied();
+    assert!(stream.is_some());
+    rig.command(Command::TearDown { session, stream });
     rig.run_until(3 * IDLE_CONNECTION_DEADLINE.as_millis() as u64);
     assert_eq!(rig.closed(), [1, 2].map(|connection| (connection, CloseReason::Deadline)));
     rig.shard.check_empty().unwrap();
@@ -569,9 +598,9 @@ fn what_is_no_request_is_refused_before_the_connection_closes() {
     rig.receive(b"PLAY rtsp://h/ RTSP/1.0\r\nCSeq: 4\r\nContent-Length: much\r\n\r\n");
     rig.receive(b"and so on");
     rig.turn_at(1010);
-    let unreadable = rig.reports.iter().find_map(|report| match report {
-        Report::Unreadable { connection: ConnectionId(1), rejected, .. } => Some(rejected),
-        _ => None,
+    let unreadable = rig.reports.iter().find_map(|report| {
+        let Report::Unreadable { rejected, .. } = report else { return None };
+        Some(rejected)
     });
     assert_eq!(&unreadable.unwrap()[..], b"PLAY rtsp://h/ RTSP/1.0\r\nCSeq: 4\r\n");
     assert_eq!(rig.closed(), []);
@@ -581,4 +610,32 @@ fn what_is_no_request_is_refused_before_the_connection_closes() {
     rig.turn_at(1020);
     assert!(rig.stream.windows(refusal.len()).any(|bytes| bytes == refusal));
     assert_eq!(rig.closed(), [(1, CloseReason::Server)]);
+}
+
+#[test]
+fn a_setup_that_comes_after_the_end_makes_nothing() {
+    let mut rig = Rig::new(vec![film(1, 1000, 1000, 0)], 64);
+    let connection = ConnectionId(1);
+    let interleaved = |channel| StreamTransport::Interleaved {
+        connection,
+        rtp_channel: channel,
+        rtcp_channel: channel + 1,
+    };
+    rig.play_interleaved(1, 0);
+    rig.set_up(2, 0, udp(2));
+    rig.run_until(100);
+    rig.shard.connection_closed(rig.now, ConnectionSlot(0), None, &mut rig.operations);
+    rig.perform();
+    // One more of the session that ended with it, the first of another, one more of another.
+    rig.set_up_late(1, 0, udp(1), false, false);
+    rig.set_up_late(3, 0, interleaved(2), true, true);
+    rig.set_up_late(2, 0, interleaved(4), false, true);
+    rig.turn_at(200);
+    let refused = rig
+        .reports
+        .iter()
+        .filter(|report| matches!(report, Report::SetUp { result: Err(SetUpRefused::Gone), .. }));
+    assert_eq!(refused.count(), 3);
+    rig.command(Command::TearDown { session: SessionKey(2), stream: None });
+    rig.shard.check_empty().unwrap();
 }

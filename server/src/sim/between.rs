@@ -34,7 +34,7 @@ impl Whole {
                 self.around.note(&format!("{start:?}"));
                 self.start(start.session);
             }
-            Command::TearDown { session, track: None } => {
+            Command::TearDown { session, stream: None } => {
                 if let Some(facts) = self.facts(*session) {
                     (facts.has_ended, facts.is_end_known) = (true, true);
                 }

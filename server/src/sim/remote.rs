@@ -41,8 +41,8 @@ impl Whole {
             let at = self.around.soon(2_000_000);
             return self.agenda.push(at, Event::HungUp(id));
         }
-        let alive = client.sessions.iter().filter(|session| session.life == Life::Alive);
-        let Some(session) = alive.last() else { return };
+        let mut alive = client.sessions.iter().filter(|session| session.life == Life::Alive);
+        let Some(session) = alive.next_back() else { return };
         let random = &mut self.around.random;
         let (method, range) = match random.u8(..8) {
             0 => ("PAUSE", None),

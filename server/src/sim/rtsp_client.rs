@@ -65,6 +65,8 @@ pub(super) struct RtspClient {
 #[derive(Debug)]
 pub(super) enum Deed {
     Send(Vec<u8>),
+    /// Does not wait for the replies.
+    SendAndHangUp(Vec<u8>),
     HangUp,
     Nothing,
 }
@@ -101,6 +103,12 @@ impl RtspClient {
         }
     }
 
+    /// Whether a SETUP waits for its reply.
+    pub(super) fn asks_set_up(&self) -> bool {
+        let is_it = |asked: &Asked| matches!(asked.aim, Aim::SetUp { .. });
+        self.line.as_ref().is_some_and(|line| line.asked.iter().any(is_it))
+    }
+
     /// Decides what to do. `strangers` are the session ids of others.
     pub(super) fn act(&mut self, around: &mut Surroundings, strangers: &[String]) -> Deed {
         let Some(line) = &mut self.line else { return Deed::Nothing };
@@ -135,7 +143,7 @@ impl RtspClient {
         while bytes.is_empty() || around.random.u8(..4) == 0 {
             bytes.extend(self.ask(around, strangers));
         }
-        Deed::Send(bytes)
+        if around.random.u8(..10) == 0 { Deed::SendAndHangUp(bytes) } else { Deed::Send(bytes) }
     }
 
     /// Ends all sessions.
@@ -158,8 +166,6 @@ impl RtspClient {
         let alive = self.sessions.iter().filter(|session| usable(session)).count();
         let last = self.sessions.iter().rposition(usable);
         let title = random.usize(..titles().len());
-        let asks_setup =
-            |line: &Line| line.asked.iter().any(|asked| matches!(asked.aim, Aim::SetUp { .. }));
         match (random.u8(..24), last) {
             (0, at) => self.keep_alive(random, at),
             (1, _) => {
@@ -177,9 +183,7 @@ impl RtspClient {
                 self.play(random, at)
             }
             (7, Some(at)) => self.set_up(random, Some(at), self.sessions[at].title),
-            (_, None) if self.line.as_ref().is_some_and(asks_setup) => {
-                self.keep_alive(random, None)
-            }
+            (_, None) if self.asks_set_up() => self.keep_alive(random, None),
             (_, None) => self.set_up(random, None, title),
             (_, Some(at)) => match self.sessions[at].state {
                 State::Ready(_) if self.sessions[at].streams.len() < 2 && random.bool() => {
@@ -196,7 +200,7 @@ impl RtspClient {
 
     fn set_up(&mut self, random: &mut fastrand::Rng, at: Option<usize>, title: usize) -> Vec<u8> {
         let taken = at.map_or(0, |at| self.sessions[at].tracks().iter().next().map_or(0, |t| t.0));
-        let track = if at.is_some() && random.u8(..6) > 0 { 1 - taken } else { random.u8(..2) };
+        let track = if at.is_some() && random.u8(..4) > 0 { 1 - taken } else { random.u8(..2) };
         let port = self.next_port;
         self.next_port += 2;
         let Some(line) = &mut self.line else { return Vec::new() };

@@ -181,6 +181,12 @@ impl Asked {
             if session.life == Life::Doubtful || session.facts.has_ended {
                 statuses.push(454);
             }
+            // It may have a stream more or less than the client knows.
+            let names_one =
+                matches!(self.aim, Aim::PlayTrack(_) | Aim::TearDown { track: Some(_) });
+            if session.life == Life::Doubtful && names_one {
+                statuses.extend([200, 404, 460]);
+            }
         }
         if circumstances.is_draining {
             statuses.extend([454, 503]);

@@ -4,7 +4,7 @@ use super::disk::{Done, SimDisk};
 use super::faults::Memory;
 use super::surroundings::{Surroundings, WALLCLOCK};
 use crate::clock::MonoTime;
-use crate::mailbox::{Command, Report};
+use crate::mailbox::{Command, ConnectionId, Report};
 use crate::shard::operation::{ConnectionSlot, Datagram, Operation};
 use crate::shard::{Shard, ShardConfig};
 use std::time::Duration;
@@ -64,6 +64,11 @@ impl SimShard {
             return Err("reads under way".to_owned());
         }
         self.shard.check_empty()
+    }
+
+    /// Connections that sessions go through.
+    pub(super) fn carrying(&self) -> impl Iterator<Item = ConnectionId> + '_ {
+        self.shard.carrying()
     }
 
     /// Tells the shard of the reads that have ended.

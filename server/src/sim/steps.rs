@@ -86,6 +86,10 @@ impl Whole {
             .collect();
         match self.clients[index].act(&mut self.around, &strangers) {
             Deed::Send(bytes) => self.send(index, &bytes),
+            Deed::SendAndHangUp(bytes) => {
+                self.send(index, &bytes);
+                self.hang_up(index);
+            }
             Deed::HangUp => self.hang_up(index),
             Deed::Nothing => {}
         }
@@ -113,7 +117,9 @@ impl Whole {
     /// The client closes its connection.
     fn hang_up(&mut self, index: usize) {
         let Some(line) = self.clients[index].line.take() else { return };
-        let at = self.around.soon(2_000_000).max(line.sent_until);
+        // The end may meet a request of before anywhere on its way.
+        let at = self.around.now.max(line.sent_until);
+        let at = MonoTime(at.0 + self.around.random.u64(..8_000_000));
         self.agenda.push(at, Event::HungUp(line.id));
         self.line_lost(index, line.id, line.asked);
     }

@@ -23,7 +23,7 @@ use crate::title::SharedTitle;
 use fastrand::Rng;
 use packetizer::image::PayloadClass;
 use packetizer::index::TrackId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,6 +32,9 @@ use std::time::Duration;
 pub(super) const TIMEOUT: Duration = Duration::from_secs(20);
 /// What the shard adds to it.
 const TIMEOUT_MARGIN: Duration = Duration::from_secs(5);
+
+/// How long control and a shard may take to agree that a connection is gone.
+const ORPHAN_TIME_MAX: Duration = Duration::from_millis(10);
 
 /// What happens in a whole world.
 #[derive(Debug)]
@@ -101,6 +104,8 @@ pub struct Whole {
     pub(super) cues: Cues,
     /// What the server writes to each connection, cut when it writes it.
     pub(super) framers: BTreeMap<ConnectionId, Framer>,
+    /// Since when which closed connections still carry sessions, by shard.
+    orphans: Vec<BTreeMap<ConnectionId, MonoTime>>,
     pub(super) connections_made: u64,
     pub(super) is_tight: bool,
     pub(super) is_draining: bool,
@@ -138,6 +143,7 @@ impl Played for Whole {
         }
         for index in 0..self.shards.len() {
             self.run_shard(index);
+            self.check_carried(index);
         }
     }
 
@@ -178,6 +184,7 @@ impl Whole {
             known: BTreeMap::new(),
             cues: Cues::default(),
             framers: BTreeMap::new(),
+            orphans: vec![BTreeMap::new(); shard_count],
             connections_made: 0,
             is_tight,
             is_draining: false,
@@ -232,6 +239,22 @@ impl Whole {
             self.look();
         }
         self.after_shard(index);
+    }
+
+    /// No session stays long behind the connection that it went through.
+    fn check_carried(&mut self, index: usize) {
+        if self.are_drained[index] {
+            return;
+        }
+        let now = self.around.now;
+        let is_closed = |id: &ConnectionId| self.around.net.pipes[id].is_closed;
+        let orphans: BTreeSet<_> = self.shards[index].carrying().filter(is_closed).collect();
+        self.orphans[index].retain(|id, _| orphans.contains(id));
+        for id in orphans {
+            let since = *self.orphans[index].entry(id).or_insert(now);
+            let time = now - since;
+            assert!(time <= ORPHAN_TIME_MAX, "{id:?} is closed and still carries a session");
+        }
     }
 
     /// Gives the shard what its connections have received.

@@ -72,7 +72,10 @@ impl Whole {
         self.around.trace.add(&bytes);
         let now = self.around.now;
         let Some(&routed) = self.routes.get(&route) else {
-            return assert!(self.clients[client].has_lost_setup, "{route:?} was not set up");
+            // The reply to SETUP may be lost, or behind a PLAY that somebody else sends.
+            let client = &self.clients[client];
+            let may_be = client.has_lost_setup || client.remote.is_some() && client.asks_set_up();
+            return assert!(may_be, "{route:?} was not set up");
         };
         if let Some(over_at) = routed.over_at {
             assert!(routed.is_rtcp || now <= over_at, "media of a stream that is over: {route:?}");
@@ -357,7 +360,11 @@ impl Whole {
                 Aim::Play(_) | Aim::PlayTrack(_) => {
                     (session.state, session.is_blind) = (State::Unsure, true);
                 }
-                Aim::SetUp { .. } | Aim::TearDown { .. } | Aim::Pause => session.doubt(),
+                Aim::Pause => {
+                    session.state = State::Unsure;
+                    session.doubt();
+                }
+                Aim::SetUp { .. } | Aim::TearDown { .. } => session.doubt(),
                 Aim::Always(_) | Aim::OfSession(_) | Aim::Describe => {}
             }
         }

@@ -366,9 +366,11 @@ impl World {
             let set_up = Command::SetUp {
                 token,
                 session: key,
+                is_first: position == 0,
                 title: SharedTitle::clone(&title),
                 track: TrackId(*track),
                 transport,
+                is_adopted: false,
                 payload_class: PayloadClass { packet_bytes_max: 1400 },
             };
             self.command(set_up);
@@ -559,7 +561,7 @@ impl World {
                 self.shard.closed(&mut self.around, slot);
             }
         } else {
-            self.command(Command::TearDown { session, track: None });
+            self.command(Command::TearDown { session, stream: None });
         }
     }
 

@@ -87,9 +87,11 @@ impl Rig {
         self.send(Command::SetUp {
             token: Token(u64::from(track)),
             session: SESSION,
+            is_first: track == 0,
             title: Arc::clone(title),
             track: TrackId(track),
             transport,
+            is_adopted: false,
             payload_class: PayloadClass { packet_bytes_max: 1400 },
         });
         match self.report() {
@@ -270,7 +272,7 @@ fn an_interleaved_session_plays_behind_its_replies() {
     let bytes = Bytes::from_static(reply);
     rig.send(Command::Reply { connection, bytes, start: Some(START), close: false });
     assert!(matches!(rig.report(), Report::Finished { session: SESSION }));
-    rig.send(Command::TearDown { session: SESSION, track: None });
+    rig.send(Command::TearDown { session: SESSION, stream: None });
     let bytes = Bytes::from_static(b"bye");
     rig.send(Command::Reply { connection, bytes, start: None, close: true });
     let mut stream = Vec::new();

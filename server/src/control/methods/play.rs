@@ -58,7 +58,7 @@ impl Control {
         if let Some(session) = self.sessions.get_mut(key) {
             session.cues_underway -= 1;
             if let Some(Cued { start, end, .. }) = &cued {
-                session.state = State::Playing;
+                session.enter(now, State::Playing);
                 info!(session = ?session.id, title = session.title.name, %start, %end, "playing");
             }
         }
@@ -104,7 +104,7 @@ impl Control {
             return;
         };
         if let (Some(position), Some(session)) = (position, self.sessions.get_mut(key)) {
-            session.state = State::Ready { paused: Some(position) };
+            session.enter(now, State::Ready { paused: Some(position) });
         }
         self.resume(now, connection, effects, |control, request, _| {
             let session = control.session(key)?;

@@ -9,6 +9,7 @@ use crate::mailbox::{
 };
 use packetizer::image::PayloadClass;
 use packetizer::index::TrackId;
+use packetizer::rtp::Ssrc;
 use packetizer::time::Npt;
 use std::time::Duration;
 
@@ -107,7 +108,7 @@ fn a_stream_set_up_again_changes_its_transport_once_there_is_a_new_one() {
     let commands = bench.take_commands();
     assert!(matches!(
         commands[..],
-        [Command::SetUp { .. }, Command::TearDown { track: Some(TrackId(0)), .. }]
+        [Command::SetUp { .. }, Command::TearDown { stream: Some(Ssrc(1)), .. }]
     ));
 }
 
@@ -134,9 +135,9 @@ fn packets_of_an_adopted_connection_start_with_the_reply_itself() {
     let session = format!("Session: {}", bench.ask("SETUP", VIDEO, &[TCP]).session());
     bench.events.clear();
     assert_eq!(bench.ask("PLAY", MOVIE, &[&session]).status, 200);
-    let starts = bench.events.iter().filter_map(|event| match event {
-        Event::Command(Command::Reply { start, close: false, .. }) => *start,
-        _ => None,
+    let starts = bench.events.iter().filter_map(|event| {
+        let Event::Command(Command::Reply { start, close: false, .. }) = event else { return None };
+        *start
     });
     let start = Start { session: SessionKey(1), cue: Token(2) };
     assert_eq!(starts.collect::<Vec<_>>(), [start], "{:?}", bench.events);
@@ -152,9 +153,9 @@ fn each_reply_to_play_starts_its_own_cue() {
     bench.hold_writes = true;
     bench.post(CLIENT, "PLAY", MOVIE, &[&session, "Range: npt=3-"]);
     bench.post(other, "PLAY", MOVIE, &[&session, "Range: npt=7-"]);
-    let token = |command: &Command| match command {
-        Command::Cue { token, .. } => Some(*token),
-        _ => None,
+    let token = |command: &Command| {
+        let Command::Cue { token, .. } = command else { return None };
+        Some(*token)
     };
     let cues: Vec<Token> = bench.take_commands().iter().filter_map(token).collect();
     for (id, cue) in [(CLIENT, cues[0]), (other, cues[1])] {
@@ -163,6 +164,22 @@ fn each_reply_to_play_starts_its_own_cue() {
         let [Command::Start(start)] = commands[..] else { panic!("{commands:?}") };
         assert_eq!(start, Start { session: SessionKey(1), cue });
     }
+}
+
+#[test]
+fn the_time_that_a_session_plays_is_counted() {
+    let mut bench = Bench::new();
+    let session = format!("Session: {}", bench.set_up_movie());
+    for (method, seconds) in [("OPTIONS", 1), ("PLAY", 2), ("PLAY", 4), ("PAUSE", 8), ("PLAY", 16)]
+    {
+        assert_eq!(bench.ask(method, MOVIE, &[&session]).status, 200);
+        bench.pass(Duration::from_secs(seconds));
+    }
+    let report = Report::Finished { session: SessionKey(1) };
+    bench.drive(|control, now, effects| control.report(now, 0, report, effects));
+    bench.pass(Duration::from_secs(32));
+    let played = bench.control.sessions.get(SessionKey(1)).map(|session| session.played);
+    assert_eq!(played, Some(Duration::from_secs(2 + 4 + 16)));
 }
 
 #[test]
@@ -215,10 +232,7 @@ fn streams_are_torn_down_one_by_one_and_the_session_with_the_last() {
     let session = format!("Session: {}", bench.set_up_movie());
     bench.take_commands();
     assert_eq!(bench.ask("TEARDOWN", VIDEO, &[&session]).status, 200);
-    assert!(matches!(
-        bench.take_commands()[..],
-        [Command::TearDown { track: Some(TrackId(0)), .. }]
-    ));
+    assert!(matches!(bench.take_commands()[..], [Command::TearDown { stream: Some(Ssrc(1)), .. }]));
     let play = bench.ask("PLAY", AUDIO, &[&session]);
     assert_eq!(play.status, 200, "the only stream: {}", play.text);
     assert!(play.header("RTP-Info").unwrap().starts_with("url=rtsp://h/movie.mp4/trackID=1;"));
@@ -298,8 +312,37 @@ fn a_stream_made_for_a_client_that_has_gone_is_torn_down() {
     bench.drive(|control, now, effects| control.closed(now, CLIENT, effects));
     bench.take_commands();
     bench.release();
-    assert!(matches!(bench.take_commands()[..], [Command::TearDown { track: None, .. }]));
+    assert!(matches!(bench.take_commands()[..], [Command::TearDown { stream: None, .. }]));
     assert!(bench.control.is_idle() && bench.streams.is_empty());
+}
+
+#[test]
+fn of_a_stream_set_up_again_for_a_client_that_has_gone_the_old_one_stays() {
+    let mut bench = Bench::new();
+    let session = format!("Session: {}", bench.ask("SETUP", VIDEO, &[udp(4000)]).session());
+    let other = ConnectionId(2);
+    assert!(bench.connect(other, "192.0.2.1:2"));
+    bench.hold_reports = true;
+    bench.post(other, "SETUP", VIDEO, &[TCP, &session]);
+    bench.drive(|control, now, effects| control.closed(now, other, effects));
+    bench.take_commands();
+    bench.release();
+    assert!(matches!(bench.take_commands()[..], [Command::TearDown { stream: Some(Ssrc(2)), .. }]));
+    assert_eq!(bench.ask("PLAY", MOVIE, &[&session]).status, 200);
+}
+
+#[test]
+fn a_shard_is_told_whether_what_a_stream_is_for_is_there() {
+    let mut bench = Bench::new();
+    let session = format!("Session: {}", bench.ask("SETUP", VIDEO, &[TCP]).session());
+    let other = "Transport: RTP/AVP/TCP;interleaved=2-3";
+    bench.ask("SETUP", AUDIO, &[other, &session]);
+    let flags = |command: &Command| {
+        let Command::SetUp { is_first, is_adopted, .. } = command else { return None };
+        Some((*is_first, *is_adopted))
+    };
+    let set_ups: Vec<_> = bench.take_commands().iter().filter_map(flags).collect();
+    assert_eq!(set_ups, [(true, false), (false, true)]);
 }
 
 #[test]
