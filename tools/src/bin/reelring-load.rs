@@ -7,7 +7,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::time::Duration;
-use tools::load::{Limits, Mix, Options, Snapshot, SourceNet, Start, run};
+use tools::load::{Limits, LossLimit, Mix, Options, Snapshot, SourceNet, Start, run};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -73,12 +73,16 @@ enum From {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let limits = Limits { lost_max: arguments.max_loss, late_max: arguments.max_late };
+    let limits = Limits {
+        loss: LossLimit::Packets(arguments.max_loss),
+        late_max: arguments.max_late,
+        ..Limits::default()
+    };
     let json = arguments.json;
     let mut terminal = std::io::stderr();
     let is_terminal = terminal.is_terminal();
     // What a closed standard output or error does not take, nobody reads.
-    let outcome = run(&options(arguments), |snapshot| {
+    let outcome = run(&options(arguments), |snapshot, _| {
         if is_terminal {
             let _ = write!(terminal, "\r{}", progress_line(snapshot));
         }
@@ -87,7 +91,7 @@ fn main() -> ExitCode {
         let _ = write!(terminal, "\r\x1b[K");
     }
     let summary = match outcome {
-        Ok(summary) => summary,
+        Ok(report) => report.summary,
         Err(error) => {
             let _ = writeln!(terminal, "reelring-load: {error}");
             return ExitCode::from(2);
@@ -113,9 +117,9 @@ fn options(arguments: Arguments) -> Options {
         sessions: arguments.sessions,
         ramp_per_second: arguments.ramp,
         mix: match arguments.transport {
-            Transport::Udp => Mix::Udp,
-            Transport::Tcp => Mix::Tcp,
-            Transport::Mix => Mix::Both,
+            Transport::Udp => Mix::UDP,
+            Transport::Tcp => Mix::TCP,
+            Transport::Mix => Mix::EVEN,
         },
         duration: arguments.duration,
         start: match arguments.start {
@@ -126,12 +130,13 @@ fn options(arguments: Arguments) -> Options {
         stalled: arguments.stalled,
         threads: arguments.threads,
         source: arguments.source,
+        ..Options::default()
     }
 }
 
 fn progress_line(snapshot: Snapshot) -> String {
-    let Snapshot { elapsed, playing, failed, packets } = snapshot;
-    format!("{:>4} s  {playing} playing  {failed} failed  {packets} packets", elapsed.as_secs())
+    let Snapshot { seconds, playing, failed, packets, .. } = snapshot;
+    format!("{seconds:>4} s  {playing} playing  {failed} failed  {packets} packets")
 }
 
 fn parse_ramp(text: &str) -> Result<u32, String> {
