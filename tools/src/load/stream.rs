@@ -8,6 +8,9 @@ use crate::receive::Train;
 use crate::socket::UdpPair;
 use crate::verify::{Bursts, Counts, RangeStart, StreamJudge};
 
+/// After this long without a packet since PLAY a stream is silent.
+const SILENCE_NANOS: i64 = 1_000_000_000;
+
 /// A stream.
 #[derive(Debug)]
 pub(super) struct Stream {
@@ -123,10 +126,10 @@ impl Stream {
 
     /// The viewer asked for the end at `now`, while this stream was to be playing.
     pub(super) fn stop(&self, now: MonoTime, tally: &mut Tally) {
-        match self.judge.behind_nanos(now) {
-            Some(nanos) if !self.ended => tally.behind.record(nanos),
-            None if !self.ended => tally.silent_streams += 1,
-            Some(_) | None => {}
+        if let Some(nanos) = self.judge.behind_nanos(now).filter(|_| !self.ended) {
+            tally.behind.record(nanos);
+            let is_silent = self.last_arrival.is_none() && nanos > SILENCE_NANOS;
+            tally.silent_streams += u64::from(is_silent);
         }
     }
 

@@ -136,7 +136,7 @@ pub struct Generator {
     pub cpu_seconds: f64,
     /// Most CPU time a thread used in a second, in percent of one core.
     pub cpu_percent_max: f64,
-    /// From packets' arrival in the kernel to their reading, which is planned to be up to 40 ms.
+    /// From packets' arrival in the kernel to their reading, which is planned to be up to 100 ms.
     pub unread_ms: Quantiles,
     /// How late its loop did what was due.
     pub loop_late_ms: Quantiles,

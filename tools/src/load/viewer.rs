@@ -216,7 +216,7 @@ impl Viewer {
         }
         match self.step {
             Step::Paused(until) if now >= until => {
-                self.play((until, now), None);
+                self.play((now, now), None);
                 return Ok(());
             }
             Step::Playing if self.has_ended(now) => {
@@ -239,9 +239,8 @@ impl Viewer {
             self.report();
         }
         if now >= self.keep_alive_at {
-            let meant = self.keep_alive_at;
             self.schedule_keep_alive(now);
-            self.dialogue.ask((meant, now), self.keep_alive_method, &[]);
+            self.dialogue.ask((now, now), self.keep_alive_method, &[]);
         }
         Ok(())
     }

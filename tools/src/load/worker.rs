@@ -1,7 +1,7 @@
 //! A thread of the load generator: a loop over its viewers.
 //!
 //! Connections and reports are read when they are ready. Media sockets are not waited for but
-//! visited in turn, each some 25 times a second: what has come since leaves the kernel in one
+//! visited in turn, each ten times a second: what has come since leaves the kernel in one
 //! system call, and its time stamps say when it came.
 
 use super::churn::{Act, Agenda};
@@ -20,7 +20,7 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 /// How often every viewer is visited.
-pub(super) const VISIT_INTERVAL: Duration = Duration::from_millis(40);
+pub(super) const VISIT_INTERVAL: Duration = Duration::from_millis(100);
 /// How often some are.
 const STEP: Duration = Duration::from_millis(1);
 /// How often the gauges are told.

@@ -290,11 +290,12 @@ impl StreamJudge {
     }
 
     /// How far the last packet of the range under way is behind at `now`, in nanoseconds: what is
-    /// missing of a stream that has gone silent. `None` if none came since the range began.
+    /// missing of a stream that has gone silent. If none has come yet, that is all since PLAY was
+    /// answered; `None` before that.
     #[must_use]
     pub fn behind_nanos(&self, now: MonoTime) -> Option<i64> {
         let range = self.range?;
-        Some(now.nanos_since(range.started) - range.due_nanos?)
+        Some(now.nanos_since(range.started) - range.due_nanos.unwrap_or(0))
     }
 }
 

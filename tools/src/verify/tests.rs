@@ -170,7 +170,8 @@ fn faults_put_into_a_stream_are_counted_one_by_one() {
 #[test]
 fn a_stream_gone_silent_is_behind() {
     let mut judge = playing(0, 0);
-    assert_eq!(judge.behind_nanos(MonoTime(50 * MS)), None);
+    assert_eq!(StreamJudge::new(ClockRate::VIDEO).behind_nanos(MonoTime(0)), None);
+    assert_eq!(judge.behind_nanos(MonoTime(50 * MS)), Some(50_000_000));
     judge.receive(MonoTime(100 * MS), &packet(0, 9000));
     assert_eq!(judge.behind_nanos(MonoTime(350 * MS)), Some(250_000_000));
 }
