@@ -6,7 +6,9 @@ mod dialogue;
 mod gauges;
 mod kernel;
 mod limits;
+mod log;
 mod options;
+mod plot;
 mod process;
 mod seat;
 mod stream;
@@ -20,16 +22,18 @@ mod worker;
 pub use churn::Churn;
 pub use gauges::Snapshot;
 pub use limits::{Limits, LossLimit};
+pub use log::HistogramLog;
 pub use options::{Mix, Options, SourceNet, Start};
+pub use plot::plot;
 pub use process::Usage;
 pub use summary::{Churned, Generator, Quantiles, ServerUse, Sessions, Spread, Summary};
 pub use timeline::Sample;
 
 use crate::client::Lower;
 use crate::clock::{Clock, KernelClock};
-use crate::histogram::Micros;
 use crate::socket::receive_buffer_warning;
 use gauges::{Gauges, Told};
+use hdrhistogram::Histogram;
 use kernel::Drops;
 use std::io;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -39,12 +43,12 @@ use timeline::Timeline;
 use worker::Worker;
 
 /// What a run showed.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Report {
     /// What there is to say.
     pub summary: Summary,
-    /// Distributions, by the name of what was measured.
-    pub distributions: Vec<(String, Micros)>,
+    /// Distributions by the name of what was measured, in microseconds; of bursts in packets.
+    pub distributions: Vec<(String, Histogram<u64>)>,
 }
 
 /// Plays as `options` say and reports what was seen. `progress` is told about once a second how
@@ -53,7 +57,10 @@ pub struct Report {
 /// # Errors
 /// A URL names no server, the watched process does not exist, or the system has no resources for
 /// the viewers' sockets at all.
-pub fn run(options: &Options, mut progress: impl FnMut(Snapshot, &Micros)) -> io::Result<Report> {
+pub fn run(
+    options: &Options,
+    mut progress: impl FnMut(Snapshot, &Histogram<u64>),
+) -> io::Result<Report> {
     let clock = KernelClock::new(Clock::start());
     let threads = options.threads.clamp(1, options.sessions.max(1));
     let gauges = Gauges::default();
@@ -84,18 +91,18 @@ pub fn run(options: &Options, mut progress: impl FnMut(Snapshot, &Micros)) -> io
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     let (snapshot, late) = timeline.sample(clock.now(), &gauges);
-                    progress(snapshot, &late);
+                    progress(snapshot, late.histogram());
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
         let (snapshot, late) = timeline.sample(clock.now(), &gauges);
-        progress(snapshot, &late);
+        progress(snapshot, late.histogram());
         io::Result::Ok(())
     })?;
     let drops = Drops::now().since(drops_before);
     let summary = Summary::new(options, &sum, timeline.end(), drops, clock.now(), warnings);
-    Ok(Report { summary, distributions: distributions(sum) })
+    Ok(Report { summary, distributions: distributions(&sum) })
 }
 
 /// What this machine does not allow and a run like this should have.
@@ -108,16 +115,20 @@ fn warnings(options: &Options) -> io::Result<Vec<String>> {
     Ok(descriptors.into_iter().chain(buffers).collect())
 }
 
-fn distributions(sum: Tally) -> Vec<(String, Micros)> {
-    let own = sum.generator;
-    let mut all = vec![
-        ("late".to_owned(), sum.late),
-        ("behind".to_owned(), sum.behind),
-        ("first-packet".to_owned(), sum.first_packet),
-        ("refused".to_owned(), sum.refusals),
-        ("generator-unread".to_owned(), own.unread),
-        ("generator-loop".to_owned(), own.loop_late),
+fn distributions(sum: &Tally) -> Vec<(String, Histogram<u64>)> {
+    let own = &sum.generator;
+    let fixed = [
+        ("late", &sum.late),
+        ("behind", &sum.behind),
+        ("first-packet", &sum.first_packet),
+        ("refused", &sum.refusals),
+        ("generator-unread", &own.unread),
+        ("generator-loop", &own.loop_late),
     ];
-    all.extend(sum.replies.into_iter().map(|(method, micros)| (method.to_owned(), micros)));
-    all
+    let methods = sum.replies.iter().map(|(method, micros)| (*method, micros));
+    let durations = fixed.into_iter().chain(methods);
+    durations
+        .map(|(name, micros)| (name.to_owned(), micros.histogram().clone()))
+        .chain([("burst-packets".to_owned(), sum.bursts.histogram().clone())])
+        .collect()
 }
