@@ -4,7 +4,7 @@ use super::options::Options;
 use super::tally::{Failure, Tally, failed};
 use super::viewer::{Step, Viewer};
 use crate::client::Half;
-use crate::clock::KernelClock;
+use crate::clock::{KernelClock, MonoTime};
 use crate::message::{Cutter, Incoming};
 use crate::receive::Receiver;
 use crate::socket::read;
@@ -95,6 +95,17 @@ impl Seat {
         }
         let now = shared.clock.now();
         self.viewer.tick(now, shared.options, &mut shared.tally)?;
+        self.flush(shared)
+    }
+
+    /// The viewer leaves, as was meant to happen at `meant`.
+    pub(super) fn tear_down(
+        &mut self,
+        (meant, now): (MonoTime, MonoTime),
+        shared: &mut Shared<'_>,
+    ) -> Result<(), Failure> {
+        self.drain(shared)?;
+        self.viewer.tear_down((meant, now), &mut shared.tally);
         self.flush(shared)
     }
 

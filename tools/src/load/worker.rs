@@ -194,11 +194,13 @@ impl<'a> Worker<'a> {
             tally.skipped_acts += 1;
             return;
         };
-        let viewer = &mut self.seats[index].viewer;
+        let seat = &mut self.seats[index];
+        let viewer = &mut seat.viewer;
         match act {
             Act::Stop => {
                 tally.stops += 1;
-                viewer.tear_down((meant, now), tally);
+                let left = seat.tear_down((meant, now), &mut self.shared);
+                return self.settle(index, left, false);
             }
             Act::Seek => {
                 tally.seeks += 1;
@@ -210,11 +212,10 @@ impl<'a> Worker<'a> {
             }
             Act::Vanish => {
                 tally.vanished += 1;
-                viewer.note_silence(now, tally);
-                let drained = self.seats[index].drain(&mut self.shared);
-                self.seats[index].viewer.step = Step::Done;
-                self.settle(index, drained, false);
-                return;
+                let drained = seat.drain(&mut self.shared);
+                seat.viewer.note_silence(now, &mut self.shared.tally);
+                seat.viewer.step = Step::Done;
+                return self.settle(index, drained, false);
             }
         }
         let flushed = self.seats[index].flush(&self.shared);
@@ -230,8 +231,7 @@ impl<'a> Worker<'a> {
                 continue;
             }
             let result = if viewer.session_began() && !viewer.role.is_stalled {
-                viewer.tear_down((now, now), &mut self.shared.tally);
-                self.seats[index].flush(&self.shared)
+                self.seats[index].tear_down((now, now), &mut self.shared)
             } else if viewer.session_began() || viewer.number >= first_generation {
                 viewer.step = Step::Done;
                 Ok(())
