@@ -8,6 +8,7 @@ mod catalog;
 mod connection;
 mod deadlines;
 mod effect;
+mod memory;
 mod methods;
 mod session;
 #[cfg(test)]
@@ -472,7 +473,7 @@ impl Control {
     fn end_session(&mut self, now: MonoTime, key: SessionKey, reason: &str) {
         let Some(session) = self.sessions.remove(key) else { return };
         for stream in &session.streams {
-            self.admission.release(session.shard, stream.bits_per_second);
+            self.admission.release(session.shard, stream.bits_per_second, &stream.memory);
         }
         self.admission.release_session(session.peer, session.title.source, session.shard);
         info!(

@@ -41,7 +41,7 @@ impl Control {
         let Some(session) = self.sessions.get_mut(key) else { return };
         if let Some(position) = session.streams.iter().position(|stream| stream.track == track) {
             let stream = session.streams.remove(position);
-            self.admission.release(session.shard, stream.bits_per_second);
+            self.admission.release(session.shard, stream.bits_per_second, &stream.memory);
             self.stream_gone(key, &stream);
         }
     }
