@@ -8,7 +8,7 @@ use crate::framing::FramingError;
 pub use crate::shard::counters::Counters;
 use crate::title::SharedTitle;
 use bytes::Bytes;
-use packetizer::image::PayloadClass;
+use packetizer::image::{Framing, PayloadClass};
 use packetizer::index::{Cue, TrackId};
 use packetizer::rtp::Ssrc;
 use packetizer::time::Npt;
@@ -50,6 +50,17 @@ pub enum StreamTransport {
         /// The channel of RTCP packets.
         rtcp_channel: u8,
     },
+}
+
+impl StreamTransport {
+    /// What lies between the packets of its images.
+    #[must_use]
+    pub const fn framing(&self) -> Framing {
+        match self {
+            Self::Udp { .. } => Framing::Datagram,
+            Self::Interleaved { .. } => Framing::Interleaved,
+        }
+    }
 }
 
 /// A connection that moves from control to a shard, with what was read but not parsed.

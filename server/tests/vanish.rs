@@ -26,16 +26,13 @@ fn viewers_who_vanish_hurt_nobody_and_their_sessions_time_out() {
         urls: vec![url.clone()],
         sessions: 60,
         ramp_per_second: 60,
-        mix: Mix::Both,
+        mix: Mix::EVEN,
         duration: Duration::from_secs(14),
         start: Start::Random,
-        reply_timeout: Duration::from_secs(10),
-        stalled: 0,
-        threads: 1,
-        source: None,
+        ..Options::default()
     };
     let summary = std::thread::scope(|scope| {
-        let watched = scope.spawn(|| run(&watching, |_| {}).unwrap());
+        let watched = scope.spawn(|| run(&watching, |_, _| {}).unwrap().summary);
         for number in 0..VANISHING {
             vanish(&url, number, Lower::Udp);
             vanish(&url, number, Lower::Tcp);
@@ -46,8 +43,7 @@ fn viewers_who_vanish_hurt_nobody_and_their_sessions_time_out() {
         watched.join().unwrap()
     });
     println!("{summary}");
-    let limits = Limits { lost_max: 0, late_max: Duration::from_millis(100) };
-    assert_eq!(summary.complaints(&limits), Vec::<String>::new());
+    assert_eq!(summary.complaints(&Limits::default()), Vec::<String>::new());
     assert_eq!(summary.sessions.played, 60);
     nothing_held(&server, Duration::from_secs(12));
 }

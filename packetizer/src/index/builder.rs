@@ -138,13 +138,13 @@ impl IndexBuilder {
             tracks.push(describe(description, &units));
             all_units.push(units);
         }
-        let (starts, segment_count) = cut_segments(&tracks, &all_units);
+        let (segments, segment_count) = cut_segments(&tracks, &all_units);
         MediaIndex {
             tracks,
             duration,
             skipped: Vec::new(),
             units: all_units,
-            starts,
+            segments,
             segment_count,
         }
     }

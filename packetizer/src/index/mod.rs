@@ -18,7 +18,7 @@ pub use segments::{SEGMENT_BYTES_MAX, SEGMENT_NANOS_MAX};
 
 use crate::codec::CodecConfig;
 use crate::time::{ClockRate, Npt};
-use segments::SegmentStart;
+use segments::{SegmentStart, Segments};
 use units::Units;
 
 /// Most tracks of a title: what a [`TrackSet`] holds.
@@ -153,7 +153,7 @@ pub struct MediaIndex {
     /// What the container holds besides, and why it is left out.
     pub skipped: Vec<SkippedTrack>,
     units: Vec<Units>,
-    starts: Vec<Vec<SegmentStart>>,
+    segments: Vec<Segments>,
     segment_count: u32,
 }
 
@@ -164,7 +164,15 @@ impl MediaIndex {
         size_of::<Self>()
             + self.tracks.capacity() * size_of::<Track>()
             + self.units.iter().map(Units::memory_bytes).sum::<usize>()
-            + self.starts.iter().map(|s| s.capacity() * size_of::<SegmentStart>()).sum::<usize>()
+            + self.segments.capacity() * size_of::<Segments>()
+            + self.segments.iter().map(|segments| segments.starts.capacity()).sum::<usize>()
+                * size_of::<SegmentStart>()
+    }
+
+    /// Bytes of all units of a track.
+    #[must_use]
+    pub fn track_bytes(&self, track: TrackId) -> u64 {
+        self.units.get(usize::from(track.0)).map_or(0, Units::total_bytes)
     }
 
     /// The unit at `index` in decode order, if the track has as many. Costs up to

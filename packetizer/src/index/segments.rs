@@ -21,10 +21,31 @@ pub(super) struct SegmentStart {
     unit: u32,
 }
 
-/// Cuts all tracks' units, merged by decode time, into segments; yields each track's starts, and
+/// The segments of a track that hold units of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Segments {
+    pub(super) starts: Vec<SegmentStart>,
+    /// Bytes of the track in the last one so far.
+    bytes: u64,
+    /// Bytes of the track in the one that has most.
+    bytes_max: u64,
+}
+
+impl Segments {
+    fn push(&mut self, segment: u32, unit: AccessUnitEntry) {
+        if self.starts.last().is_none_or(|last| last.segment != segment) {
+            self.starts.push(SegmentStart { segment, unit: unit.index });
+            self.bytes = 0;
+        }
+        self.bytes += u64::from(unit.bytes);
+        self.bytes_max = self.bytes_max.max(self.bytes);
+    }
+}
+
+/// Cuts all tracks' units, merged by decode time, into segments; yields those of each track, and
 /// the number of segments.
-pub(super) fn cut_segments(tracks: &[Track], units: &[Units]) -> (Vec<Vec<SegmentStart>>, u32) {
-    let mut starts = vec![Vec::<SegmentStart>::new(); tracks.len()];
+pub(super) fn cut_segments(tracks: &[Track], units: &[Units]) -> (Vec<Segments>, u32) {
+    let mut segments = vec![Segments::default(); tracks.len()];
     let mut walks: Vec<_> = units.iter().map(|units| units.range(0, u32::MAX)).collect();
     let due = |track: usize, unit: AccessUnitEntry| {
         (tracks[track].media_rate.nanos_floor(unit.decode), track, unit)
@@ -44,18 +65,16 @@ pub(super) fn cut_segments(tracks: &[Track], units: &[Units]) -> (Vec<Vec<Segmen
             (first_nanos, segment_bytes) = (nanos, u64::from(unit.bytes));
         }
         let segment = segment_count - 1;
-        if starts[track].last().is_none_or(|last| last.segment != segment) {
-            starts[track].push(SegmentStart { segment, unit: unit.index });
-        }
+        segments[track].push(segment, unit);
         match walks[track].next() {
             Some(next) => heads[head] = due(track, next),
             None => drop(heads.swap_remove(head)),
         }
     }
-    for starts in &mut starts {
-        starts.shrink_to_fit();
+    for segments in &mut segments {
+        segments.starts.shrink_to_fit();
     }
-    (starts, segment_count)
+    (segments, segment_count)
 }
 
 impl MediaIndex {
@@ -69,7 +88,7 @@ impl MediaIndex {
     /// any of the track's.
     #[must_use]
     pub fn segment_of(&self, track: TrackId, unit: u32) -> SegmentId {
-        let starts = self.starts.get(usize::from(track.0)).map_or(&[][..], Vec::as_slice);
+        let starts = self.starts(track);
         let after = starts.partition_point(|start| start.unit <= unit);
         SegmentId(after.checked_sub(1).map_or(0, |last| starts[last].segment))
     }
@@ -80,13 +99,19 @@ impl MediaIndex {
         track: TrackId,
         segment: SegmentId,
     ) -> impl Iterator<Item = AccessUnitEntry> + '_ {
-        let track = usize::from(track.0);
-        let starts = self.starts.get(track).map_or(&[][..], Vec::as_slice);
+        let starts = self.starts(track);
         let (first, end) = match starts.binary_search_by_key(&segment.0, |start| start.segment) {
             Ok(at) => (starts[at].unit, starts.get(at + 1).map_or(u32::MAX, |next| next.unit)),
             Err(_) => (0, 0),
         };
-        self.units.get(track).map(|units| units.range(first, end)).into_iter().flatten()
+        let units = self.units.get(usize::from(track.0));
+        units.map(|units| units.range(first, end)).into_iter().flatten()
+    }
+
+    /// Bytes of a track in the segment that has most of it.
+    #[must_use]
+    pub fn segment_bytes_max(&self, track: TrackId) -> u64 {
+        self.segments.get(usize::from(track.0)).map_or(0, |segments| segments.bytes_max)
     }
 
     /// Presentation time of the first unit of a track in a segment, in nanoseconds; `None` when
@@ -107,6 +132,10 @@ impl MediaIndex {
         }
         extents.sort_unstable_by_key(|extent| extent.offset);
         extents.dedup_by(|next, merged| merge(merged, *next));
+    }
+
+    fn starts(&self, track: TrackId) -> &[SegmentStart] {
+        self.segments.get(usize::from(track.0)).map_or(&[], |segments| &segments.starts)
     }
 }
 
@@ -147,6 +176,12 @@ mod tests {
                     }
                 }
                 assert_eq!(next, index.tracks[usize::from(track.0)].unit_count);
+                let of_segment = |segment| index.units(track, segment).map(|unit| unit.bytes);
+                let bytes: Vec<u64> = segments(&index)
+                    .map(|segment| of_segment(segment).sum::<u32>().into())
+                    .collect();
+                assert_eq!(index.segment_bytes_max(track), *bytes.iter().max().unwrap());
+                assert_eq!(index.track_bytes(track), bytes.iter().sum::<u64>());
             }
             for segment in segments(&index) {
                 let units = || index.units(VIDEO, segment).chain(index.units(AUDIO, segment));

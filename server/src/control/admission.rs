@@ -1,6 +1,7 @@
-//! Who may come in, and which shard serves them: limits by count, by address and by reserved bit
-//! rate.
+//! Who may come in, and which shard serves them: limits by count, by address, by reserved bit rate
+//! and by reserved memory.
 
+use super::memory::{MemoryLedger, MemoryNeed};
 use crate::config::Config;
 use crate::title::ByteSourceId;
 use std::collections::BTreeMap;
@@ -15,6 +16,8 @@ pub(super) enum Refusal {
     AddressFull,
     /// The bit rate would exceed what may leave the machine.
     BandwidthExceeded,
+    /// The images would exceed the shard's memory.
+    MemoryExceeded,
 }
 
 /// Keeps the counts and the reservations. Everything admitted is released by the same amount.
@@ -25,17 +28,22 @@ pub(super) struct Admission {
     egress_bits_per_second_max: u64,
     /// What is reserved on each shard.
     reserved_bits_per_second: Vec<u64>,
+    /// What is reserved of each shard's image memory.
+    memory: Vec<MemoryLedger>,
     /// How many sessions of a title each shard has.
     sessions_of_title: BTreeMap<ByteSourceId, Vec<u32>>,
 }
 
 impl Admission {
     pub(super) fn new(config: &Config, shard_count: usize) -> Self {
+        let image_bytes = config.budget().shard_image_bytes;
+        let ledgers = (0..shard_count.max(1)).map(|_| MemoryLedger::new(image_bytes));
         Self {
             connections: Quota::new(config.connections_max, config.connections_per_address_max),
             sessions: Quota::new(config.sessions_max, config.sessions_per_address_max),
             egress_bits_per_second_max: config.egress_bits_per_second.unwrap_or(u64::MAX),
             reserved_bits_per_second: vec![0; shard_count.max(1)],
+            memory: ledgers.collect(),
             sessions_of_title: BTreeMap::new(),
         }
     }
@@ -48,12 +56,13 @@ impl Admission {
         self.connections.release(peer);
     }
 
-    /// The shard for a viewer of the title: one that already serves it, so that its viewers share
-    /// one image cache, unless that shard has [`AFFINITY_BITS_PER_SECOND`] more reserved than the
-    /// least loaded.
-    pub(super) fn choose_shard(&self, source: ByteSourceId) -> usize {
+    /// The shard for a viewer of the title, of those that have memory for him: one that already
+    /// serves it, so that its viewers share one image cache, unless that shard has
+    /// [`AFFINITY_BITS_PER_SECOND`] more reserved than the least loaded.
+    pub(super) fn choose_shard(&self, source: ByteSourceId, need: &MemoryNeed) -> usize {
+        let has_memory = |shard: &usize| self.memory[*shard].fits(need);
         let least_loaded = |shards: &mut dyn Iterator<Item = usize>| {
-            shards.min_by_key(|shard| self.reserved_bits_per_second[*shard])
+            shards.filter(has_memory).min_by_key(|shard| self.reserved_bits_per_second[*shard])
         };
         let least = least_loaded(&mut (0..self.reserved_bits_per_second.len())).unwrap_or(0);
         let sharing = self.sessions_of_title.get(&source).and_then(|counts| {
@@ -95,20 +104,28 @@ impl Admission {
         }
     }
 
-    /// Reserves a stream's bit rate on the shard.
-    pub(super) fn reserve(&mut self, shard: usize, bits_per_second: u64) -> Result<(), Refusal> {
-        if self.reserved_bits_per_second().saturating_add(bits_per_second)
-            > self.egress_bits_per_second_max
-        {
+    /// Reserves a stream's bit rate and memory on the shard.
+    pub(super) fn reserve(
+        &mut self,
+        shard: usize,
+        bits_per_second: u64,
+        need: &MemoryNeed,
+    ) -> Result<(), Refusal> {
+        let reserved = self.reserved_bits_per_second();
+        if reserved.saturating_add(bits_per_second) > self.egress_bits_per_second_max {
             return Err(Refusal::BandwidthExceeded);
+        }
+        if !self.memory[shard].reserve(need) {
+            return Err(Refusal::MemoryExceeded);
         }
         self.reserved_bits_per_second[shard] += bits_per_second;
         Ok(())
     }
 
-    pub(super) fn release(&mut self, shard: usize, bits_per_second: u64) {
+    pub(super) fn release(&mut self, shard: usize, bits_per_second: u64, need: &MemoryNeed) {
         let reserved = &mut self.reserved_bits_per_second[shard];
         *reserved = reserved.saturating_sub(bits_per_second);
+        self.memory[shard].release(need);
     }
 
     /// What is reserved on all shards.
@@ -124,6 +141,7 @@ impl Admission {
             && self.connections.by_address.is_empty()
             && self.sessions_of_title.is_empty()
             && self.reserved_bits_per_second.iter().all(|bits| *bits == 0)
+            && self.memory.iter().all(MemoryLedger::is_empty)
     }
 }
 
@@ -199,11 +217,18 @@ const RESERVATION_BITS_PER_SECOND_MAX: u64 = 1 << 40;
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::config;
+    use super::super::testing::{config, title};
     use super::*;
+    use packetizer::image::{Framing, PayloadClass};
+    use packetizer::index::TrackId;
 
     const TITLE: ByteSourceId = ByteSourceId(1);
     const OTHER: ByteSourceId = ByteSourceId(2);
+
+    fn need(source: u64) -> MemoryNeed {
+        let class = PayloadClass { packet_bytes_max: 1400 };
+        MemoryNeed::of(&title("movie.mp4", source, false), TrackId(0), class, Framing::Datagram)
+    }
 
     fn address(last: u8) -> IpAddr {
         IpAddr::from([192, 0, 2, last])
@@ -237,32 +262,54 @@ mod tests {
     #[test]
     fn viewers_of_a_title_share_a_shard_until_it_is_overloaded() {
         let mut admission = Admission::new(&config(), 3);
-        admission.reserve(0, 10).unwrap();
-        assert_eq!(admission.choose_shard(TITLE), 1, "the least loaded");
+        admission.reserve(0, 10, &need(1)).unwrap();
+        assert_eq!(admission.choose_shard(TITLE, &need(1)), 1, "the least loaded");
         admission.admit_session(address(1), TITLE, 1).unwrap();
-        admission.reserve(1, AFFINITY_BITS_PER_SECOND).unwrap();
-        assert_eq!(admission.choose_shard(TITLE), 1, "affinity");
-        assert_eq!(admission.choose_shard(OTHER), 2);
-        admission.reserve(1, 1).unwrap();
-        assert_eq!(admission.choose_shard(TITLE), 2, "overloaded");
+        admission.reserve(1, AFFINITY_BITS_PER_SECOND, &need(1)).unwrap();
+        assert_eq!(admission.choose_shard(TITLE, &need(1)), 1, "affinity");
+        assert_eq!(admission.choose_shard(OTHER, &need(2)), 2);
+        admission.reserve(1, 1, &need(1)).unwrap();
+        assert_eq!(admission.choose_shard(TITLE, &need(1)), 2, "overloaded");
         admission.admit_session(address(1), TITLE, 2).unwrap();
-        admission.reserve(2, 100).unwrap();
-        assert_eq!(admission.choose_shard(TITLE), 2, "the less loaded of two that serve it");
+        admission.reserve(2, 100, &need(1)).unwrap();
+        let chosen = admission.choose_shard(TITLE, &need(1));
+        assert_eq!(chosen, 2, "the less loaded of two that serve it");
         admission.release_session(address(1), TITLE, 1);
         admission.release_session(address(1), TITLE, 2);
-        assert_eq!(admission.choose_shard(TITLE), 0);
+        assert_eq!(admission.choose_shard(TITLE, &need(1)), 0);
     }
 
     #[test]
     fn the_sum_of_reservations_stays_below_the_egress_limit() {
         let config = Config { egress_bits_per_second: Some(100), ..config() };
         let mut admission = Admission::new(&config, 2);
-        assert_eq!(admission.reserve(0, 60), Ok(()));
-        assert_eq!(admission.reserve(1, 41), Err(Refusal::BandwidthExceeded));
-        assert_eq!(admission.reserve(1, 40), Ok(()));
-        admission.release(0, 60);
-        assert_eq!(admission.reserve(1, 60), Ok(()));
-        admission.release(1, 100);
+        assert_eq!(admission.reserve(0, 60, &need(1)), Ok(()));
+        assert_eq!(admission.reserve(1, 41, &need(1)), Err(Refusal::BandwidthExceeded));
+        assert_eq!(admission.reserve(1, 40, &need(1)), Ok(()));
+        admission.release(0, 60, &need(1));
+        assert_eq!(admission.reserve(1, 60, &need(1)), Ok(()));
+        admission.release(1, 60, &need(1));
+        assert!(!admission.is_idle());
+        admission.release(1, 40, &need(1));
+        assert!(admission.is_idle());
+    }
+
+    #[test]
+    fn a_shard_without_memory_is_not_chosen_while_another_has_some() {
+        // The least memory of all: 22 MiB of images a shard, of which a form takes what it holds.
+        let memory_bytes = crate::config::SHARD_MEMORY_BYTES_MIN * 2;
+        let config = Config { memory_bytes, shard_cpus: vec![None; 2], ..config() };
+        let mut admission = Admission::new(&config, 2);
+        admission.reserve(1, 1000, &need(0)).unwrap();
+        let filled = (1..).take_while(|source| admission.reserve(0, 0, &need(*source)).is_ok());
+        let (first, count) = (need(1), filled.count() as u64);
+        assert_eq!(admission.reserve(0, 0, &need(count + 1)), Err(Refusal::MemoryExceeded));
+        assert_eq!(admission.choose_shard(OTHER, &need(count + 1)), 1, "more loaded, but free");
+        assert_eq!(admission.choose_shard(TITLE, &first), 1);
+        admission.release(0, 0, &first);
+        assert_eq!(admission.choose_shard(TITLE, &first), 0);
+        (2..=count).for_each(|source| admission.release(0, 0, &need(source)));
+        admission.release(1, 1000, &need(0));
         assert!(admission.is_idle());
     }
 

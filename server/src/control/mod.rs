@@ -8,6 +8,7 @@ mod catalog;
 mod connection;
 mod deadlines;
 mod effect;
+mod memory;
 mod methods;
 mod refusals;
 mod session;
@@ -501,7 +502,7 @@ impl Control {
         let Some(mut session) = self.sessions.remove(key) else { return };
         session.enter(now, State::Ready { paused: None });
         for stream in &session.streams {
-            self.admission.release(session.shard, stream.bits_per_second);
+            self.admission.release(session.shard, stream.bits_per_second, &stream.memory);
         }
         self.admission.release_session(session.peer, session.title.source, session.shard);
         info!(

@@ -1,6 +1,7 @@
 //! RTSP sessions as control sees them: who may use one, which shard has it, and its state
 //! (RFC 2326 App. A.2).
 
+use super::memory::MemoryNeed;
 use crate::clock::MonoTime;
 use crate::mailbox::{ConnectionId, SessionKey, StreamSetUp, StreamTransport};
 use crate::title::SharedTitle;
@@ -65,6 +66,7 @@ pub(super) struct Stream {
     pub(super) set_up: StreamSetUp,
     /// What it has reserved.
     pub(super) bits_per_second: u64,
+    pub(super) memory: MemoryNeed,
 }
 
 impl Stream {

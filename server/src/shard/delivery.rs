@@ -242,19 +242,12 @@ impl Shard {
             }
             Next::Loading(image) => {
                 self.counters.stalls += 1;
-                self.streams[stream].delivery = Delivery::AwaitingImage;
-                self.cache.wait(image, u32::try_from(stream).expect("a slot fits"));
-                let is_datagram = matches!(self.streams[stream].transport, Transport::Udp { .. });
-                if is_datagram && self.waits_in_queue(image) {
-                    let until = self.image_due(stream, cursor.image) + WAIT_MAX;
-                    self.wheel.schedule(self.stream_timer(stream), until.max(now));
-                }
+                self.leave_behind(stream, cursor);
+                self.await_image(now, stream, image);
                 return;
             }
             Next::NotHeld => {
-                // What is held has nothing more to send: it makes room for what is behind it.
-                self.streams[stream].cursor = cursor;
-                self.forget_passed(stream);
+                self.leave_behind(stream, cursor);
                 self.request_at(stream).unwrap_or(now)
             }
             Next::End => {
@@ -263,6 +256,24 @@ impl Shard {
             }
         };
         self.schedule_stream(stream, at);
+    }
+
+    /// Lets go of images that have nothing more to send: whoever waits for memory must not have
+    /// what others wait for.
+    fn leave_behind(&mut self, stream: usize, cursor: Cursor) {
+        self.streams[stream].cursor = cursor;
+        self.forget_passed(stream);
+    }
+
+    /// Waits for the image at the cursor to be ready; a datagram stream not for ever.
+    fn await_image(&mut self, now: MonoTime, stream: usize, image: ImageSlot) {
+        self.streams[stream].delivery = Delivery::AwaitingImage;
+        self.cache.wait(image, u32::try_from(stream).expect("a slot fits"));
+        let is_datagram = matches!(self.streams[stream].transport, Transport::Udp { .. });
+        if is_datagram && self.waits_in_queue(image) {
+            let until = self.image_due(stream, 0) + WAIT_MAX;
+            self.wheel.schedule(self.stream_timer(stream), until.max(now));
+        }
     }
 
     /// When the next image must be asked for.

@@ -21,6 +21,8 @@ use packetizer::time::{ClockRate, Npt};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+mod memory;
+
 const MILLI: u64 = 1_000_000;
 const SECOND: u64 = 1000 * MILLI;
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -90,11 +92,15 @@ struct Rig {
 
 impl Rig {
     fn new(films: Vec<Film>, read_blocks: u32) -> Self {
+        Self::with(films, read_blocks, 64 << 20)
+    }
+
+    fn with(films: Vec<Film>, read_blocks: u32, image_bytes_max: usize) -> Self {
         let config = ShardConfig {
             rtp_ports: (0..8).map(|pair| 6970 + 2 * pair).collect(),
-            sessions_max: 100,
-            streams_max: 200,
-            image_bytes_max: 64 << 20,
+            sessions_max: 250,
+            streams_max: 500,
+            image_bytes_max,
             read_blocks,
             session_timeout: TIMEOUT,
             coalescing: Duration::from_millis(4),
@@ -240,8 +246,16 @@ impl Rig {
     }
 
     fn play_udp(&mut self, session: u64, film: usize) {
+        self.play_udp_from(session, film, 0);
+    }
+
+    /// Plays from so many seconds to the end.
+    fn play_udp_from(&mut self, session: u64, film: usize, seconds: u64) {
         self.set_up(session, film, udp(session));
-        self.cue(session, None);
+        let tracks = TrackSet::EMPTY.with(TrackId(0));
+        let index = &self.films[film].title.index;
+        let cue = index.cue(tracks, Npt::from_nanos(seconds * SECOND), None);
+        self.cue(session, cue);
         self.start(session, session);
     }
 

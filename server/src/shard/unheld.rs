@@ -64,6 +64,12 @@ impl Unheld {
         place
     }
 
+    /// Images that may be given up.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.idle.len() + self.awaited.len()
+    }
+
     /// Takes an image out of its place.
     pub(super) fn remove(&mut self, slot: ImageSlot, place: Place) {
         let was_there = match place {

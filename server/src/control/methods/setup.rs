@@ -5,6 +5,7 @@ use super::{Answer, Outcome, Pending, Rejection, Reply, control_url, ok};
 use crate::clock::MonoTime;
 use crate::control::admission::{Refusal, reservation};
 use crate::control::connection::{AfterReply, Connection, Home};
+use crate::control::memory::MemoryNeed;
 use crate::control::refusals::excerpt;
 use crate::control::session::{Session, SessionId, State, Stream};
 use crate::control::{Control, Effect};
@@ -19,7 +20,7 @@ use crate::rtsp::headers::{
 };
 use crate::rtsp::{ControlUrl, Request, StatusCode};
 use crate::title::SharedTitle;
-use packetizer::image::PayloadClass;
+use packetizer::image::{Framing, PayloadClass};
 use packetizer::index::{MediaIndex, TrackId};
 use packetizer::rtp;
 use packetizer::sdp;
@@ -42,6 +43,7 @@ pub(in crate::control) struct SettingUp {
     /// The URL that RTP-Info will name the stream by.
     url: String,
     bits_per_second: u64,
+    memory: MemoryNeed,
     payload_class: PayloadClass,
     /// What the shard has been asked for.
     transport: StreamTransport,
@@ -96,14 +98,17 @@ impl Control {
     ) -> Answer {
         let track = track_to_set_up(&title.index, url)?;
         let session = self.session_to_extend(id, request)?;
+        let offers = parse_offers(request.headers("Transport")).map_err(|error| error.status())?;
+        let peer = self.connection(id)?.peer.ip();
+        let class = payload_class(self.config.payload_class, peer, request);
         let shard = match session {
             Some(session) => session.shard,
             None => {
+                let need = MemoryNeed::of(title, track, class, offered_framing(&offers));
                 let bound = self.connection(id)?.shard;
-                bound.unwrap_or_else(|| self.admission.choose_shard(title.source))
+                bound.unwrap_or_else(|| self.admission.choose_shard(title.source, &need))
             }
         };
-        let offers = parse_offers(request.headers("Transport")).map_err(|error| error.status())?;
         let mut transports = self.usable_transports(id, shard, &offers)?;
         let transport = transports.pop_front().ok_or(StatusCode::UNSUPPORTED_TRANSPORT)?;
         let (known_key, purpose) = match session {
@@ -121,7 +126,6 @@ impl Control {
         };
         let track_bits_per_second =
             title.index.tracks.get(usize::from(track.0)).map_or(0, |track| track.bits_per_second);
-        let peer = self.connection(id)?.peer.ip();
         let setting_up = SettingUp {
             connection: id,
             peer,
@@ -133,8 +137,13 @@ impl Control {
                 .uri
                 .url()
                 .map_or_else(String::new, |url| without_credentials(url.as_str())),
-            bits_per_second: reservation(track_bits_per_second),
-            payload_class: payload_class(self.config.payload_class, peer, request),
+            // The same track by another transport: the rate stays reserved.
+            bits_per_second: match purpose {
+                Purpose::Replace => 0,
+                Purpose::NewSession | Purpose::NewStream => reservation(track_bits_per_second),
+            },
+            memory: MemoryNeed::of(title, track, class, transport.framing()),
+            payload_class: class,
             transport,
             alternatives: transports,
             purpose,
@@ -182,26 +191,22 @@ impl Control {
     }
 
     fn reserve(&mut self, setting_up: &SettingUp) -> Result<(), Refusal> {
-        let SettingUp { peer, shard, bits_per_second, purpose, .. } = *setting_up;
+        let SettingUp { peer, shard, bits_per_second, ref memory, purpose, .. } = *setting_up;
         let source = setting_up.title.source;
-        match purpose {
-            Purpose::NewSession => {
-                self.admission.admit_session(peer, source, shard)?;
-                self.admission
-                    .reserve(shard, bits_per_second)
-                    .inspect_err(|_| self.admission.release_session(peer, source, shard))
-            }
-            Purpose::NewStream => self.admission.reserve(shard, bits_per_second),
-            Purpose::Replace => Ok(()),
+        if purpose == Purpose::NewSession {
+            self.admission.admit_session(peer, source, shard)?;
         }
+        self.admission.reserve(shard, bits_per_second, memory).inspect_err(|_| {
+            if purpose == Purpose::NewSession {
+                self.admission.release_session(peer, source, shard);
+            }
+        })
     }
 
     /// Gives back what [`Self::admit_stream`] took.
     fn release_admitted(&mut self, setting_up: &SettingUp) {
         let SettingUp { peer, shard, bits_per_second, purpose, .. } = *setting_up;
-        if purpose != Purpose::Replace {
-            self.admission.release(shard, bits_per_second);
-        }
+        self.admission.release(shard, bits_per_second, &setting_up.memory);
         if purpose == Purpose::NewSession {
             self.admission.release_session(peer, setting_up.title.source, shard);
         }
@@ -221,7 +226,7 @@ impl Control {
             payload_class: setting_up.payload_class,
         };
         effects.push(Effect::Command { shard: setting_up.shard, command });
-        self.pending.insert(token, Pending::SetUp(setting_up));
+        self.pending.insert(token, Pending::SetUp(Box::new(setting_up)));
     }
 
     /// The shard has made a stream, or not.
@@ -232,11 +237,11 @@ impl Control {
         result: Result<StreamSetUp, SetUpRefused>,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(Pending::SetUp(mut setting_up)) = self.pending.remove(&token) else { return };
+        let Some(Pending::SetUp(setting_up)) = self.pending.remove(&token) else { return };
+        let mut setting_up = *setting_up;
         let is_transport_to_blame =
             matches!(result, Err(SetUpRefused::NoPairLeft | SetUpRefused::ChannelTaken));
-        if is_transport_to_blame && let Some(next) = setting_up.alternatives.pop_front() {
-            setting_up.transport = next;
+        if is_transport_to_blame && self.take_alternative(&mut setting_up) {
             return self.ask_shard(setting_up, effects);
         }
         if let Some(session) = self.sessions.get_mut(setting_up.session) {
@@ -265,6 +270,22 @@ impl Control {
         }
     }
 
+    /// Moves on to the next transport that the client takes and that there is memory for.
+    fn take_alternative(&mut self, setting_up: &mut SettingUp) -> bool {
+        while let Some(transport) = setting_up.alternatives.pop_front() {
+            let SettingUp { shard, track, payload_class: class, .. } = *setting_up;
+            let memory = MemoryNeed::of(&setting_up.title, track, class, transport.framing());
+            self.admission.release(shard, 0, &setting_up.memory);
+            if self.admission.reserve(shard, 0, &memory).is_ok() {
+                (setting_up.transport, setting_up.memory) = (transport, memory);
+                return true;
+            }
+            let restored = self.admission.reserve(shard, 0, &setting_up.memory);
+            restored.expect("it was reserved before");
+        }
+        false
+    }
+
     /// Enters a stream that its shard has made, unless nobody is left to hear of it.
     fn keep_stream(
         &mut self,
@@ -288,12 +309,15 @@ impl Control {
             transport: setting_up.transport,
             set_up,
             bits_per_second: setting_up.bits_per_second,
+            memory: setting_up.memory,
         };
         let is_interleaved = stream.interleaved_in() == Some(id);
         if let Some(session) = self.sessions.get_mut(key) {
             match session.streams.iter_mut().find(|stream| stream.track == track) {
                 Some(old) => {
-                    let old = mem::replace(old, stream);
+                    let bits_per_second = old.bits_per_second;
+                    let old = mem::replace(old, Stream { bits_per_second, ..stream });
+                    self.admission.release(shard, 0, &old.memory);
                     let stream = Some(old.set_up.ssrc);
                     let command = Command::TearDown { session: key, stream };
                     effects.push(Effect::Command { shard, command });
@@ -452,6 +476,14 @@ fn payload_class(configured: PayloadClass, peer: IpAddr, request: &Request<'_>) 
     let mut classes = std::iter::once(configured.packet_bytes_max).chain(PACKET_BYTES_CLASSES);
     let packet_bytes_max = classes.find(fits).unwrap_or(PACKET_BYTES_MIN);
     PayloadClass { packet_bytes_max: packet_bytes_max.min(configured.packet_bytes_max) }
+}
+
+/// How packets will probably travel: as the client's first offer says.
+fn offered_framing(offers: &[TransportOffer<'_>]) -> Framing {
+    match offers.iter().find(|offer| offer.mode == Mode::Play).map(|offer| offer.protocol) {
+        Some(Protocol::RtpAvpTcp) => Framing::Interleaved,
+        Some(Protocol::RtpAvpUdp | Protocol::Other) | None => Framing::Datagram,
+    }
 }
 
 /// RTP/AVP over UDP, if the offer is one that can be served. Media goes only to the address that

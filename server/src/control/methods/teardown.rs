@@ -42,7 +42,7 @@ impl Control {
             let stream = session.streams.remove(position);
             let command = Command::TearDown { session: key, stream: Some(stream.set_up.ssrc) };
             effects.push(Effect::Command { shard: session.shard, command });
-            self.admission.release(session.shard, stream.bits_per_second);
+            self.admission.release(session.shard, stream.bits_per_second, &stream.memory);
             self.stream_gone(key, &stream);
         }
     }

@@ -1,16 +1,18 @@
 //! What sessions do: transports, states, seeks, shards, reservations.
 
 use super::CLIENT;
-use crate::config::Config;
-use crate::control::testing::{Bench, Event, PAUSED_AT, TCP, config, udp};
+use crate::config::{Config, SHARD_MEMORY_BYTES_MIN};
+use crate::control::testing::{Bench, Event, PAUSED_AT, TCP, config, title, udp};
 use crate::mailbox::{
     Command, ConnectionId, EndReason, Report, SessionKey, SetUpRefused, Start, StreamTransport,
     Token,
 };
+use crate::title::{ByteSourceId, Title};
 use packetizer::image::PayloadClass;
-use packetizer::index::TrackId;
+use packetizer::index::{IndexBuilder, TrackDescription};
 use packetizer::rtp::Ssrc;
-use packetizer::time::Npt;
+use packetizer::time::{ClockRate, Npt};
+use std::sync::Arc;
 use std::time::Duration;
 
 const MOVIE: &str = "rtsp://h/movie.mp4";
@@ -472,6 +474,51 @@ fn blocksize_chooses_among_few_packet_sizes_and_never_a_larger_one() {
 }
 
 #[test]
+fn viewers_whose_images_do_not_fit_are_refused_and_leave_nothing() {
+    let memory_bytes = SHARD_MEMORY_BYTES_MIN;
+    let mut bench = Bench::with(Config { memory_bytes, ..config() }, 1);
+    // 13 MB of video a title, of 20 MB for images: two viewers of it need what one title takes.
+    for name in ["a.mp4", "b.mp4"] {
+        let mut builder = IndexBuilder::new();
+        let codec = bench.titles["silent.mp4"].as_ref().unwrap().index.tracks[0].codec.clone();
+        let (media_rate, language) = (ClockRate::VIDEO, None);
+        let description = TrackDescription { container_id: 1, codec, media_rate, language };
+        let track = builder.add_track(description).unwrap();
+        for unit in 0..2_i64 {
+            let (offset, time) = (unit.unsigned_abs() * 6_500_000, unit * 90_000);
+            builder.push(track, offset, 6_500_000, time, time, 90_000, true).unwrap();
+        }
+        let index = builder.finish(Npt::from_nanos(2_000_000_000));
+        let source = ByteSourceId(u64::from(name.as_bytes()[0]));
+        let title = title(name, 0, true);
+        let generation = title.generation;
+        let (path, name) = (title.path.clone(), name.to_owned());
+        let title = Title { name: name.clone(), path, generation, source, index, file: None };
+        bench.titles.insert(name, Ok(Arc::new(title)));
+    }
+    let (a, b) = ("rtsp://h/a.mp4/trackID=0", "rtsp://h/b.mp4/trackID=0");
+    let before = bench.control.fingerprint();
+    let sessions = [4000, 4002].map(|port| bench.ask("SETUP", a, &[udp(port)]).session());
+    bench.events.clear();
+    assert_eq!(bench.ask("SETUP", b, &[udp(4002)]).status, 453);
+    assert_eq!(bench.ask("SETUP", a, &[TCP]).status, 453, "another form of it");
+    assert!(bench.take_commands().is_empty(), "no shard is asked");
+    for session in sessions {
+        let session = format!("Session: {session}");
+        assert_eq!(bench.ask("TEARDOWN", "rtsp://h/a.mp4", &[&session]).status, 200);
+    }
+    // The shard has no pair left: the stream, and its memory, move to TCP.
+    bench.refusals.push_back(SetUpRefused::NoPairLeft);
+    let both = "Transport: RTP/AVP;unicast;client_port=4000-4001,RTP/AVP/TCP;interleaved=2-3";
+    assert_eq!(bench.ask("SETUP", b, &[both]).status, 200);
+    let commands = bench.take_commands();
+    let Some(Command::SetUp { session, .. }) = commands.last() else { panic!("{commands:?}") };
+    let ended = Report::Ended { session: *session, reason: EndReason::TimedOut };
+    bench.drive(|control, now, effects| control.report(now, 0, ended, effects));
+    assert_eq!(bench.control.fingerprint(), before);
+}
+
+#[test]
 fn packets_to_an_ipv6_viewer_fit_an_ethernet_frame() {
     let largest = PayloadClass { packet_bytes_max: 1472 };
     let mut bench = Bench::with(Config { payload_class: largest, ..config() }, 1);
@@ -480,9 +527,9 @@ fn packets_to_an_ipv6_viewer_fit_an_ethernet_frame() {
         assert!(bench.connect(id, peer));
         bench.post(id, "SETUP", VIDEO, &[TCP]);
         let commands = bench.take_commands();
-        let class = commands.iter().find_map(|command| match command {
-            Command::SetUp { payload_class, .. } => Some(payload_class.packet_bytes_max),
-            _ => None,
+        let class = commands.iter().find_map(|command| {
+            let Command::SetUp { payload_class, .. } = command else { return None };
+            Some(payload_class.packet_bytes_max)
         });
         assert_eq!(class, Some(packet_bytes_max), "{peer}");
     }

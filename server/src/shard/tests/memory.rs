@@ -1,0 +1,112 @@
+//! What viewers cost: reads, memory, and waiting for them.
+
+use super::*;
+
+/// Runs to this time, a second at a time, and forgets what was sent.
+fn run(rig: &mut Rig, seconds: u64) {
+    let now = (rig.now.0 - SECOND) / SECOND;
+    for second in now + 1..=seconds {
+        rig.run_until(second * 1000);
+        rig.datagrams.clear();
+    }
+}
+
+/// Each signs its life.
+fn touch(rig: &mut Rig, sessions: impl Iterator<Item = u64>) {
+    for session in sessions {
+        rig.command(Command::Touch { session: SessionKey(session) });
+    }
+}
+
+#[test]
+fn two_hundred_viewers_of_a_title_read_it_once() {
+    const PICTURE_BYTES: u32 = 400;
+    let mut random = fastrand::Rng::with_seed(5);
+    let mut rig = Rig::with(vec![film(1, 120 * 25, PICTURE_BYTES, 0)], 64, 4 << 20);
+    // They start anywhere in the first minute of two, within ten seconds, and stay to the end.
+    for session in 0..200 {
+        rig.play_udp_from(session, 0, random.u64(..60));
+        run(&mut rig, session / 20);
+    }
+    for seconds in (15..=140).step_by(5) {
+        run(&mut rig, seconds);
+        touch(&mut rig, 0..200);
+    }
+    let (read, film) = (rig.shard.counters().read_bytes, rig.films[0].file.len() as u64);
+    println!("figure: 200 viewers read {read} bytes of a title of {film}");
+    assert!(read <= film * 11 / 10, "{read} of {film}");
+    assert_eq!(rig.shard.counters().stalls, 0);
+    let finished = rig.reports.iter().filter(|r| matches!(r, Report::Finished { .. })).count();
+    assert_eq!(finished, 200);
+}
+
+#[test]
+fn without_memory_for_a_title_its_near_viewers_still_share_it() {
+    // Twelve viewers, five seconds apart, of a title that takes three times the memory.
+    let mut rig = Rig::with(vec![film(1, 240 * 25, 400, 0)], 64, 1 << 20);
+    for session in 0..12 {
+        rig.play_udp(session, 0);
+        run(&mut rig, 5 * (session + 1));
+        touch(&mut rig, 0..session);
+    }
+    for seconds in (65..=310).step_by(5) {
+        run(&mut rig, seconds);
+        touch(&mut rig, 0..12);
+    }
+    let (read, film) = (rig.shard.counters().read_bytes, rig.films[0].file.len() as u64);
+    println!("figure: 12 viewers within a minute read {read} bytes of a title of {film}");
+    assert!(read <= film * 11 / 10, "{read} of {film}");
+}
+
+#[test]
+fn viewers_of_one_title_do_not_pay_for_those_who_scan() {
+    let films = (0..61).map(|id| film(id, if id == 0 { 7500 } else { 2500 }, 200, 0)).collect();
+    let mut rig = Rig::with(films, 64, 3 << 20);
+    let mut random = fastrand::Rng::with_seed(2);
+    let mut next_popular = 0;
+    for second in 0..300 {
+        // Twenty at a time go once through a film of their own, which takes 100 seconds.
+        if second % 5 == 0 {
+            let scanner = second / 5;
+            rig.play_udp(100 + scanner, 1 + scanner as usize);
+            touch(&mut rig, 0..20);
+            touch(&mut rig, 100 + scanner.saturating_sub(22)..101 + scanner);
+        }
+        // The popular one is joined every 20 to 60 seconds.
+        if second == next_popular && second < 200 {
+            rig.play_udp(second / 20, 0);
+            next_popular += random.u64(20..=60);
+        }
+        run(&mut rig, second + 1);
+    }
+    let film = |film: usize| rig.films[film].file.len() as u64;
+    let read = rig.shard.counters().read_bytes;
+    // Each scanner reads his film once, as far as he has come and two segments.
+    let scanned: u64 = (0..60).map(|n| film(1) / 100 * (300 - 5 * n + 4).min(100)).sum();
+    println!("figure: {read} bytes read, popular title {}, the others {scanned}", film(0));
+    assert!(read <= scanned + film(0) * 11 / 10, "{read}");
+}
+
+#[test]
+fn whoever_waits_for_memory_is_woken_and_does_not_poll() {
+    // Memory for one image at a time, and films whose images are all different.
+    let films = (0..4).map(|id| film(id, 1500, 1000, 0)).collect();
+    let mut rig = Rig::with(films, 64, 1);
+    for session in 0..4 {
+        rig.play_interleaved(session, session as usize);
+    }
+    let mut turns = 0;
+    while rig.now < MonoTime(15 * SECOND) {
+        let at = rig.shard.deadline().expect("somebody plays").max(rig.now);
+        rig.turn_at((at.0 - SECOND).div_ceil(MILLI));
+        turns += 1;
+    }
+    let trains = rig.shard.counters().trains;
+    assert!(trains > 300, "{trains} pictures");
+    assert!(turns < trains * 2 + 100, "{turns} turns for {trains} pictures");
+    let fed = |session: &u64| {
+        let slot = rig.shard.session_slots[&SessionKey(*session)];
+        rig.shard.streams[rig.shard.sessions[slot].streams[0]].packets_sent > 50
+    };
+    assert_eq!((0..4).filter(fed).count(), 4, "nobody starves");
+}
