@@ -13,6 +13,20 @@ const SHARDS: usize = 2;
 /// What must be given back by whoever leaves: from the line `control`, and over all shards from
 /// the lines `serving`, by name. Images and open titles stay, for the next viewer.
 pub(crate) fn held(server: &Server) -> BTreeMap<String, u64> {
+    let mut held = counted(server, &["control", "serving"]);
+    for stays in ["titles", "image_bytes"] {
+        held.remove(stays);
+    }
+    held
+}
+
+/// Bytes that it has read from its titles.
+pub(crate) fn read_bytes(server: &Server) -> u64 {
+    counted(server, &["control", "read"])["bytes"]
+}
+
+/// The values of these lines, by name, summed over all shards.
+fn counted(server: &Server, subjects: &[&str; 2]) -> BTreeMap<String, u64> {
     let before = server.log().len();
     let pid = server.pid().to_string();
     assert!(Command::new("kill").args(["-USR1", &pid]).status().unwrap().success());
@@ -23,18 +37,17 @@ pub(crate) fn held(server: &Server) -> BTreeMap<String, u64> {
             let what = format!(" {what} ");
             log.lines().filter_map(|line| Some(line.split_once(&what)?.1.to_owned())).collect()
         };
-        let (control, shards) = (of("INFO control"), of("INFO serving"));
+        let [control, shards] = subjects.map(|subject| of(&format!("INFO {subject}")));
         (control.len() == 1 && shards.len() == SHARDS).then(|| [control, shards].concat())
     });
-    let mut held = BTreeMap::new();
+    let mut counted = BTreeMap::new();
     for line in lines.expect("counters are logged") {
         for (name, value) in line.split(' ').filter_map(|field| field.split_once('=')) {
-            if !matches!(name, "shard" | "titles" | "image_bytes") {
-                *held.entry(name.to_owned()).or_default() += value.parse::<u64>().unwrap();
-            }
+            *counted.entry(name.to_owned()).or_default() += value.parse::<u64>().unwrap();
         }
     }
-    held
+    counted.remove("shard");
+    counted
 }
 
 /// Waits until nobody holds anything any more; names what is left when the time is up.
