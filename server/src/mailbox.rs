@@ -87,7 +87,8 @@ pub enum Command {
         /// How big packets may be.
         payload_class: PayloadClass,
     },
-    /// Moves the session to `cue`, silent until [`Command::Start`] (or the reply that carries one). Answered by [`Report::Cued`].
+    /// Moves the session to `cue`, silent until [`Command::Start`] or the reply that carries one.
+    /// Answered by [`Report::Cued`].
     Cue {
         /// Echoed in the answer.
         token: Token,
