@@ -71,8 +71,7 @@ fn connections_that_half_send_and_die_leave_nothing() {
         while closed < AT_ONCE {
             match control.receive() {
                 Some(Report::ConnectionClosed { .. }) => closed += 1,
-                // What arrived is no RTSP; the client is gone before anybody answers.
-                Some(Report::Unreadable { .. }) => {}
+                Some(Report::Unreadable { .. }) => {} // the client is gone before an answer
                 Some(other) => panic!("{other:?}"),
                 None => woken.clear(),
             }
