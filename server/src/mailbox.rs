@@ -98,7 +98,7 @@ pub enum Command {
         /// How big packets may be.
         payload_class: PayloadClass,
     },
-    /// Moves the session to `cue`, silent until [`Command::Start`] (or the reply that carries one).
+    /// Moves the session to `cue`, silent until [`Command::Start`] or the reply that carries one.
     /// Answered by [`Report::Cued`].
     Cue {
         /// Echoed in the answer.

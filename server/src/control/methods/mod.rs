@@ -104,8 +104,11 @@ impl From<StatusCode> for Rejection {
 #[derive(Debug)]
 pub(super) enum Pending {
     SetUp(Box<SettingUp>),
-    Play { connection: ConnectionId, session: SessionKey },
-    Pause { connection: ConnectionId, session: SessionKey },
+    /// PLAY or PAUSE.
+    Move {
+        connection: ConnectionId,
+        session: SessionKey,
+    },
 }
 
 impl Control {

@@ -8,7 +8,7 @@ use crate::clock::MonoTime;
 use crate::control::connection::AfterReply;
 use crate::control::session::{Session, State};
 use crate::control::{Control, Effect};
-use crate::mailbox::{Command, ConnectionId, Cued, Start, Token};
+use crate::mailbox::{Command, ConnectionId, Cued, SessionKey, Start, Token};
 use crate::rtsp::headers::{NptRange, NptStart, Rate, RtpInfo, RtpInfoEntry};
 use crate::rtsp::{Request, RequestUri, Response, StatusCode};
 use packetizer::index::Cue;
@@ -33,15 +33,10 @@ impl Control {
         let range = range.map_err(|error| error.status())?;
         check_rates(request)?;
         let cue = position(session, range)?;
-        let shard = session.shard;
-        let token = self.next_token();
-        let command = Command::Cue { token, session: key, cue };
-        effects.push(Effect::Command { shard, command });
-        self.pending.insert(token, Pending::Play { connection: id, session: key });
         if let Some(session) = self.sessions.get_mut(key) {
             session.cues_underway += 1;
         }
-        Ok(Outcome::AwaitShard)
+        self.move_session(id, key, effects, |token| Command::Cue { token, session: key, cue })
     }
 
     /// The shard has moved to the range, silent until the reply has been written.
@@ -52,9 +47,7 @@ impl Control {
         cued: Option<Cued>,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(Pending::Play { connection, session: key }) = self.pending.remove(&token) else {
-            return;
-        };
+        let Some((connection, key)) = self.moved_session(token) else { return };
         if let Some(session) = self.sessions.get_mut(key) {
             session.cues_underway -= 1;
             if let Some(Cued { start, end, .. }) = &cued {
@@ -85,12 +78,7 @@ impl Control {
         if session.state != State::Playing {
             return Ok(ok(request).header("Session", session.id).into());
         }
-        let shard = session.shard;
-        let token = self.next_token();
-        let command = Command::Pause { token, session: key };
-        effects.push(Effect::Command { shard, command });
-        self.pending.insert(token, Pending::Pause { connection: id, session: key });
-        Ok(Outcome::AwaitShard)
+        self.move_session(id, key, effects, |token| Command::Pause { token, session: key })
     }
 
     pub(in crate::control) fn pause_answered(
@@ -100,9 +88,7 @@ impl Control {
         position: Option<Npt>,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(Pending::Pause { connection, session: key }) = self.pending.remove(&token) else {
-            return;
-        };
+        let Some((connection, key)) = self.moved_session(token) else { return };
         if let (Some(position), Some(session)) = (position, self.sessions.get_mut(key)) {
             session.enter(now, State::Ready { paused: Some(position) });
         }
@@ -110,6 +96,29 @@ impl Control {
             let session = control.session(key)?;
             Ok(ok(request).header("Session", session.id).into())
         });
+    }
+
+    /// Asks the session's shard to move or stop it; the request waits for the report.
+    fn move_session(
+        &mut self,
+        id: ConnectionId,
+        key: SessionKey,
+        effects: &mut Vec<Effect>,
+        command: impl FnOnce(Token) -> Command,
+    ) -> Answer {
+        let shard = self.session(key)?.shard;
+        let token = self.next_token();
+        effects.push(Effect::Command { shard, command: command(token) });
+        self.pending.insert(token, Pending::Move { connection: id, session: key });
+        Ok(Outcome::AwaitShard)
+    }
+
+    /// Who asked for what the shard reports, and of which session.
+    fn moved_session(&mut self, token: Token) -> Option<(ConnectionId, SessionKey)> {
+        match self.pending.remove(&token)? {
+            Pending::Move { connection, session } => Some((connection, session)),
+            Pending::SetUp(_) => None,
+        }
     }
 }
 
