@@ -8,6 +8,7 @@ mod require;
 mod rtp_info;
 mod scale;
 mod session;
+mod smpte;
 mod transport;
 
 pub use accept::accepts;
@@ -17,6 +18,7 @@ pub use require::required_options;
 pub use rtp_info::{RtpInfo, RtpInfoEntry, RtpInfoError};
 pub use scale::{Rate, RateError};
 pub use session::{SessionHeader, SessionHeaderError};
+pub use smpte::FrameRate;
 pub use transport::{
     Delivery, Mode, Protocol, Transport, TransportError, TransportOffer, parse_offers,
 };
