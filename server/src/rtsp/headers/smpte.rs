@@ -7,7 +7,7 @@ use std::fmt;
 
 /// How frames are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FrameRate {
+pub(super) enum FrameRate {
     /// 29.97 frames a second, of which the labels 00 and 01 are left out at the start of every
     /// minute but each tenth: the default.
     Drop30,
