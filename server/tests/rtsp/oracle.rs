@@ -165,7 +165,7 @@ proptest! {
         let respond = |transport| {
             let bytes = Response::new(StatusCode::OK, Some("1"))
                 .header("Transport", transport)
-                .header("Range", range)
+                .header("Range", &range)
                 .header("RTP-Info", &rtp_info)
                 .header("Session", session)
                 .into_bytes();
