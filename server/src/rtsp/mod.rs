@@ -10,7 +10,7 @@
 //! | write a response | [`Response::new`]`(status, cseq).header(name, value).into_bytes()` or `into_bytes_with_body(type, body)` |
 //! | read a response | [`ReceivedResponse::parse`]`(&[u8])`: `status`, `header(name)`, `body` |
 //! | Transport | [`headers::parse_offers`]`(request.headers("Transport")) -> Vec<TransportOffer>`; [`headers::Transport`] is written |
-//! | Range | `value.parse::<`[`headers::NptRange`]`>()`; writes itself |
+//! | Range | `value.parse::<`[`headers::Range`]`>()`, `.npt(origin)`; [`headers::RangeUnit::write`] |
 //! | Session | [`headers::SessionHeader::parse`]`(value)`; writes itself |
 //! | RTP-Info | [`headers::RtpInfo`]: written by the server, `parse` for our client |
 //! | Scale, Speed | `value.parse::<`[`headers::Rate`]`>()`; writes itself |

@@ -9,7 +9,7 @@ use crate::control::connection::AfterReply;
 use crate::control::session::{Session, State};
 use crate::control::{Control, Effect};
 use crate::mailbox::{Command, ConnectionId, Cued, SessionKey, Start, Token};
-use crate::rtsp::headers::{NptRange, NptStart, Rate, RtpInfo, RtpInfoEntry};
+use crate::rtsp::headers::{NptRange, NptStart, Range, RangeUnit, Rate, RtpInfo, RtpInfoEntry};
 use crate::rtsp::{Request, RequestUri, Response, StatusCode};
 use packetizer::index::Cue;
 use packetizer::time::Npt;
@@ -29,7 +29,7 @@ impl Control {
         if session.setting_up {
             return Err(StatusCode::METHOD_NOT_VALID_IN_THIS_STATE.into());
         }
-        let range = request.header("Range").map(str::parse::<NptRange>).transpose();
+        let range = asked_range(request)?.map(|range| range.npt(None)).transpose();
         let range = range.map_err(|error| error.status())?;
         check_rates(request)?;
         let cue = position(session, range)?;
@@ -137,6 +137,11 @@ fn check_aggregate(session: &Session, request: &Request<'_>) -> Result<(), Rejec
     }
 }
 
+fn asked_range(request: &Request<'_>) -> Result<Option<Range>, StatusCode> {
+    let range = request.header("Range").map(str::parse::<Range>).transpose();
+    range.map_err(|error| error.status())
+}
+
 /// Where to play from: without a range where it was paused, or else from the beginning
 /// (RFC 2326 §10.5). `None` if the shard is to go on: where it was paused, or as it plays already.
 /// It is asked then too, because the reply that would have started it may have been lost.
@@ -179,8 +184,9 @@ fn play_response(session: &Session, request: &Request<'_>, cued: &Cued) -> Respo
     });
     let rtp_info = RtpInfo { entries: entries.collect() };
     let response = with_rates(ok(request), request).header("Session", session.id);
+    let unit = asked_range(request).ok().flatten().map_or(RangeUnit::Npt, Range::unit);
     let response = match NptRange::new(NptStart::At(cued.start), Some(cued.end)) {
-        Ok(range) => response.header("Range", range),
+        Ok(range) => response.header("Range", unit.write(range, None)),
         Err(_) => response,
     };
     response.header("RTP-Info", rtp_info)
