@@ -31,6 +31,9 @@ pub struct Counts {
     pub bytes: u64,
     /// Sequence numbers that never came between the first and the last of the ranges.
     pub lost: u64,
+    /// Those of them before the first packet that came: `RTP-Info` announced them. Some servers'
+    /// `seq` is wrong by one.
+    pub lost_at_start: u64,
     /// Packets that came again.
     pub duplicates: u64,
     /// Packets that came after a later one.
@@ -48,6 +51,7 @@ impl std::ops::AddAssign for Counts {
         self.packets += other.packets;
         self.bytes += other.bytes;
         self.lost += other.lost;
+        self.lost_at_start += other.lost_at_start;
         self.duplicates += other.duplicates;
         self.reordered += other.reordered;
         self.premature += other.premature;
@@ -275,7 +279,7 @@ impl StreamJudge {
     pub fn counts(&self) -> Counts {
         let unsent = self.sender_packets.saturating_sub(self.counts.packets);
         let lost = self.numbers.expected().saturating_sub(self.counts.packets).max(unsent);
-        Counts { lost, ..self.counts }
+        Counts { lost, lost_at_start: self.numbers.missing_at_start(), ..self.counts }
     }
 
     /// What a receiver report should tell the sender; `None` before the first packet.

@@ -91,6 +91,12 @@ fn a_seek_shows_premature_stale_and_lost_packets() {
 }
 
 #[test]
+fn what_rtp_info_announces_and_never_comes_is_lost_at_the_start() {
+    let counts = feed(&mut playing(65_530, 0), &[65_533, 65_532, 65_534, 0]);
+    assert_eq!((counts.lost, counts.lost_at_start), (3, 2));
+}
+
+#[test]
 fn nothing_may_come_while_paused() {
     let mut judge = playing(0, 0);
     feed(&mut judge, &[0, 1]);
@@ -162,6 +168,7 @@ fn faults_put_into_a_stream_are_counted_one_by_one() {
         }
     }
     let counts = judge.counts();
+    assert_eq!(counts.lost_at_start, 0);
     assert!(lost > 90 && duplicates > 90 && reordered > 90);
     assert_eq!((counts.lost, counts.duplicates, counts.reordered), (lost, duplicates, reordered));
     assert_eq!(counts.packets, 100_000 - lost);
