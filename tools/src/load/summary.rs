@@ -165,8 +165,8 @@ pub struct Summary {
     pub bytes: u64,
     /// Packets that never came.
     pub lost: u64,
-    /// Those of them that `RTP-Info` announced before the first that came; some servers announce one
-    /// too many.
+    /// Those of them that `RTP-Info` announced before the first that came; some servers announce
+    /// one too many.
     pub lost_at_start: u64,
     /// Packets that never came of streams whose receive buffer overflowed in the generator.
     pub lost_here: u64,

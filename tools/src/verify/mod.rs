@@ -164,8 +164,15 @@ impl StreamJudge {
             self.counts.foreign += 1;
             return None;
         }
+        let highest = self.numbers.highest();
         let (number, in_order) = match self.numbers.receive(packet.sequence) {
-            Number::Next(number) => (number, true),
+            Number::Next(number) => {
+                if highest.is_some_and(|highest| number > highest + 1) {
+                    // The units in between are missing among those that decode times follow from.
+                    self.decode.restart();
+                }
+                (number, true)
+            }
             Number::Late(number) => {
                 self.counts.reordered += 1;
                 (number, false)

@@ -141,6 +141,12 @@ fn pictures_are_late_against_their_decode_time() {
     }
     assert_eq!(late[2..], [0, 0, 0, 0, 7]);
     assert!(late[..2].iter().all(|late| *late <= 0), "{late:?}");
+    // A second is lost: what comes after it in time is not late.
+    for (unit, shown) in [30, 28, 29, 33, 31].into_iter().enumerate() {
+        let unit = unit as u64 + 28;
+        let late = judge.receive(MonoTime(unit * 40 * MS), &packet(unit as u16, shown * 3600));
+        assert!(late <= Some(0), "{late:?}");
+    }
 }
 
 #[test]
