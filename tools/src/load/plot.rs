@@ -55,8 +55,9 @@ impl Panel {
         let points = || self.lines.iter().flat_map(|(_, points)| points);
         let x_min = points().map(|point| point.0).fold(f64::INFINITY, f64::min).min(0.0);
         let x_max = points().map(|point| point.0).fold(x_min + 1.0, f64::max);
-        // A little air above the highest point, and something to draw if all are 0.
-        let y_max = points().map(|point| point.1).fold(0.0, f64::max) * 1.08;
+        // Air above the highest point, for names if there are any; something to draw if all are 0.
+        let air = if self.lines.len() > 1 { 1.4 } else { 1.08 };
+        let y_max = points().map(|point| point.1).fold(0.0, f64::max) * air;
         let y_max = if y_max > 0.0 { y_max } else { 1.0 };
         let mut chart = ChartBuilder::on(area)
             .caption(self.title, ("sans-serif", 17))

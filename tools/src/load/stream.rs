@@ -145,7 +145,7 @@ impl Stream {
         // What a socket had no room for cannot be told from what never reached it.
         if self.overflows > 0 {
             tally.lost_here += counts.lost;
-            tally.counts += Counts { lost: 0, ..counts };
+            tally.counts += Counts { lost: 0, lost_at_start: 0, ..counts };
         } else {
             tally.counts += counts;
         }

@@ -165,6 +165,9 @@ pub struct Summary {
     pub bytes: u64,
     /// Packets that never came.
     pub lost: u64,
+    /// Those of them that `RTP-Info` announced before the first that came; some servers announce
+    /// one too many.
+    pub lost_at_start: u64,
     /// Packets that never came of streams whose receive buffer overflowed in the generator.
     pub lost_here: u64,
     /// Packets that came again.
@@ -231,6 +234,7 @@ impl Summary {
             packets: counts.packets,
             bytes: counts.bytes,
             lost: counts.lost,
+            lost_at_start: counts.lost_at_start,
             lost_here: sum.lost_here,
             duplicates: counts.duplicates,
             reordered: counts.reordered,

@@ -54,6 +54,13 @@ impl Summary {
             "             {} lost, {} duplicate, {} reordered, {} premature, {} stale, {} foreign",
             self.lost, self.duplicates, self.reordered, self.premature, self.stale, self.foreign
         )?;
+        if self.lost_at_start > 0 {
+            writeln!(
+                f,
+                "             {} of the lost announced by RTP-Info before the first that came",
+                self.lost_at_start
+            )?;
+        }
         if self.lost_here > 0 {
             writeln!(f, "             {} more lost in this program's buffers", self.lost_here)?;
         }

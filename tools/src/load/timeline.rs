@@ -67,12 +67,16 @@ impl Timeline {
         let late = std::mem::take(&mut self.late);
         let seconds = (now - MonoTime(0)).as_secs();
         let snapshot = gauges.snapshot(seconds, &late);
-        let interval = (now - self.last_at).as_secs_f64().max(0.001);
+        let interval = now - self.last_at;
+        if interval < INTERVAL / 2 {
+            // What is left over at the end.
+            return (snapshot, late);
+        }
         self.samples.push(Sample {
             seconds: (now - MonoTime(0)).as_secs_f64(),
             playing: snapshot.playing,
             packets_per_second: snapshot.packets.saturating_sub(self.last.packets) as f64
-                / interval,
+                / interval.as_secs_f64(),
             lost: snapshot.lost.saturating_sub(self.last.lost),
             late_p99_ms: late.at(0.99) as f64 / 1000.0,
             late_max_ms: late.max() as f64 / 1000.0,

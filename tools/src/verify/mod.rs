@@ -31,6 +31,9 @@ pub struct Counts {
     pub bytes: u64,
     /// Sequence numbers that never came between the first and the last of the ranges.
     pub lost: u64,
+    /// Those of them before the first packet that came: `RTP-Info` announced them. Some servers'
+    /// `seq` is wrong by one.
+    pub lost_at_start: u64,
     /// Packets that came again.
     pub duplicates: u64,
     /// Packets that came after a later one.
@@ -48,6 +51,7 @@ impl std::ops::AddAssign for Counts {
         self.packets += other.packets;
         self.bytes += other.bytes;
         self.lost += other.lost;
+        self.lost_at_start += other.lost_at_start;
         self.duplicates += other.duplicates;
         self.reordered += other.reordered;
         self.premature += other.premature;
@@ -160,8 +164,15 @@ impl StreamJudge {
             self.counts.foreign += 1;
             return None;
         }
+        let highest = self.numbers.highest();
         let (number, in_order) = match self.numbers.receive(packet.sequence) {
-            Number::Next(number) => (number, true),
+            Number::Next(number) => {
+                if highest.is_some_and(|highest| number > highest + 1) {
+                    // The units in between are missing among those that decode times follow from.
+                    self.decode.restart();
+                }
+                (number, true)
+            }
             Number::Late(number) => {
                 self.counts.reordered += 1;
                 (number, false)
@@ -275,7 +286,7 @@ impl StreamJudge {
     pub fn counts(&self) -> Counts {
         let unsent = self.sender_packets.saturating_sub(self.counts.packets);
         let lost = self.numbers.expected().saturating_sub(self.counts.packets).max(unsent);
-        Counts { lost, ..self.counts }
+        Counts { lost, lost_at_start: self.numbers.missing_at_start(), ..self.counts }
     }
 
     /// What a receiver report should tell the sender; `None` before the first packet.

@@ -7,6 +7,8 @@ const WINDOW_PACKETS: u64 = 128;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Numbers {
     first: Option<u64>,
+    /// Lowest and highest that have come.
+    lowest: Option<u64>,
     highest: Option<u64>,
     /// Bit `n` set: `highest - n` has come.
     seen: u128,
@@ -36,6 +38,7 @@ impl Numbers {
     pub(super) fn receive(&mut self, sequence: u16) -> Number {
         let number = self.extend(sequence);
         self.first.get_or_insert(number);
+        self.lowest = Some(self.lowest.map_or(number, |lowest| lowest.min(number)));
         let Some(highest) = self.highest else {
             self.highest = Some(number);
             self.seen = 1;
@@ -67,6 +70,14 @@ impl Numbers {
     /// The highest number that has come.
     pub(super) const fn highest(&self) -> Option<u64> {
         self.highest
+    }
+
+    /// How many were expected before the first that came.
+    pub(super) fn missing_at_start(&self) -> u64 {
+        match (self.first, self.lowest) {
+            (Some(first), Some(lowest)) => lowest.saturating_sub(first),
+            _ => 0,
+        }
     }
 
     /// How many packets there should be, from the first expected to the highest that came.

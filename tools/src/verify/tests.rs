@@ -91,6 +91,12 @@ fn a_seek_shows_premature_stale_and_lost_packets() {
 }
 
 #[test]
+fn what_rtp_info_announces_and_never_comes_is_lost_at_the_start() {
+    let counts = feed(&mut playing(65_530, 0), &[65_533, 65_532, 65_534, 0]);
+    assert_eq!((counts.lost, counts.lost_at_start), (3, 2));
+}
+
+#[test]
 fn nothing_may_come_while_paused() {
     let mut judge = playing(0, 0);
     feed(&mut judge, &[0, 1]);
@@ -135,6 +141,12 @@ fn pictures_are_late_against_their_decode_time() {
     }
     assert_eq!(late[2..], [0, 0, 0, 0, 7]);
     assert!(late[..2].iter().all(|late| *late <= 0), "{late:?}");
+    // A second is lost: what comes after it in time is not late.
+    for (unit, shown) in [30, 28, 29, 33, 31].into_iter().enumerate() {
+        let unit = unit as u64 + 28;
+        let late = judge.receive(MonoTime(unit * 40 * MS), &packet(unit as u16, shown * 3600));
+        assert!(late <= Some(0), "{late:?}");
+    }
 }
 
 #[test]
@@ -162,6 +174,7 @@ fn faults_put_into_a_stream_are_counted_one_by_one() {
         }
     }
     let counts = judge.counts();
+    assert_eq!(counts.lost_at_start, 0);
     assert!(lost > 90 && duplicates > 90 && reordered > 90);
     assert_eq!((counts.lost, counts.duplicates, counts.reordered), (lost, duplicates, reordered));
     assert_eq!(counts.packets, 100_000 - lost);

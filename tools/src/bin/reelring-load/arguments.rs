@@ -11,7 +11,7 @@ use tools::load::{Churn, Limits, LossLimit, Mix, Options, SourceNet, Start};
 /// Each viewer is a session of its own with its own sockets: OPTIONS, DESCRIBE, SETUP of every
 /// stream, PLAY, receiver reports, keep-alives, TEARDOWN; a title that ends is played again.
 #[derive(Debug, Parser)]
-#[command(version, after_long_help = super::help::AFTER)]
+#[command(version, args_override_self = true, after_long_help = super::help::AFTER)]
 pub(crate) struct Arguments {
     /// What to play, rtsp://HOST[:PORT]/PATH; several are played in turn.
     #[arg(required = true, value_name = "URL")]
