@@ -1,9 +1,9 @@
 //! From a stream's wish for a segment to an image in the cache: loads, and what they bring.
 
-use super::Shard;
 use super::cache::{ImageKey, ImageSlot};
 use super::loads::{Ended, Load, Part, Wanted};
 use super::operation::{BlockMemory, BlockRun, Operation, ReadId, ReadResult};
+use super::{Shard, ahead};
 use crate::clock::MonoTime;
 use crate::mailbox::EndReason;
 use packetizer::image::{ImageError, ImageRequest, PacketImage, Train};
@@ -105,29 +105,30 @@ impl Shard {
     fn begin_load(&mut self, key: ImageKey, stream: usize, due: MonoTime) {
         let title = self.sources.title(key.source);
         let index = &title.index;
-        let mut tracks = TrackSet::EMPTY;
-        let (mut wanted, mut image_bytes) = (Vec::new(), 0);
-        for &sibling in &self.sessions[self.streams[stream].session].streams {
-            let other = self.image_key(sibling, key.segment);
-            let alike = other.class == key.class && other.framing == key.framing;
-            let start = index.segment_start(other.track, key.segment);
-            if let Some(start) = start.filter(|_| alike && self.cache.find(&other).is_none()) {
-                tracks = tracks.with(other.track);
-                image_bytes += about_bytes(index, &other);
-                wanted.push((other, start, sibling));
-            }
-        }
+        let mut wanted = self.wanted_with(key, stream);
+        let tracks = wanted.iter().fold(TrackSet::EMPTY, |set, (key, _)| set.with(key.track));
         let mut extents: Vec<Extent> = Vec::new();
         index.extents(key.segment, tracks, &mut extents);
-        let alignment = title.alignment();
-        let parts: Vec<Part> = extents.iter().map(|extent| Part::new(*extent, alignment)).collect();
+        let parts = |extents: &[Extent]| -> Vec<Part> {
+            extents.iter().map(|extent| Part::new(*extent, title.alignment())).collect()
+        };
+        let mut longer = extents.clone();
+        let ahead = self.wanted_ahead(&wanted, &mut longer);
+        let mut parts_read = parts(&longer);
+        let ahead_bytes: usize = ahead.iter().map(|(key, _)| about_bytes(index, key)).sum();
+        let room = self.loads.reserved_bytes() + ahead_bytes;
+        if self.loads.could_hold(&parts_read) && self.cache.has_idle_room(room) {
+            wanted.extend(ahead);
+        } else {
+            parts_read = parts(&extents);
+        }
+        let image_bytes = wanted.iter().map(|(key, _)| about_bytes(index, key)).sum();
         let slot = self.loads.vacant();
-        let images = wanted.into_iter().map(|(key, start, stream)| Wanted {
-            key,
-            slot: self.cache.begin(key, start, slot),
-            stream,
+        let images = wanted.into_iter().map(|(key, stream)| {
+            let start = index.segment_start(key.track, key.segment).expect("it has units");
+            Wanted { key, slot: self.cache.begin(key, start, slot), stream }
         });
-        let mut load = Load::new(key.source, images.collect(), parts, image_bytes);
+        let mut load = Load::new(key.source, images.collect(), parts_read, image_bytes);
         let fits = self.loads.could_hold(&load.parts);
         if fits && !load.parts.is_empty() {
             self.loads.enqueue(due, load);
@@ -137,6 +138,38 @@ impl Shard {
             let slot = self.loads.insert(load);
             self.unreadable.push(slot);
         }
+    }
+
+    /// `key` and what the session's other streams will want of its segment that is not there, each
+    /// with its stream.
+    fn wanted_with(&self, key: ImageKey, stream: usize) -> Vec<(ImageKey, usize)> {
+        let index = &self.sources.title(key.source).index;
+        let siblings = &self.sessions[self.streams[stream].session].streams;
+        let keys = siblings.iter().map(|stream| (self.image_key(*stream, key.segment), *stream));
+        let is_wanted = |other: &ImageKey| {
+            other.class == key.class
+                && other.framing == key.framing
+                && index.units(other.track, key.segment).next().is_some()
+                && self.cache.find(other).is_none()
+        };
+        keys.filter(|(other, _)| is_wanted(other)).collect()
+    }
+
+    /// What is read along for the tracks that lie alone, by lengthening their extents.
+    fn wanted_ahead(
+        &self,
+        wanted: &[(ImageKey, usize)],
+        extents: &mut [Extent],
+    ) -> Vec<(ImageKey, usize)> {
+        let mut more = Vec::new();
+        for &(key, stream) in wanted {
+            let index = &self.sources.title(key.source).index;
+            let later = |segment| ImageKey { segment, ..key };
+            let is_wanted = |segment| self.cache.find(&later(segment)).is_none();
+            let ahead = ahead::extend(index, key.track, key.segment, extents, is_wanted);
+            more.extend(ahead.into_iter().map(|segment| (later(segment), stream)));
+        }
+        more
     }
 
     /// Ends loads that no read will complete: they fit no pool, or hold no bytes at all.

@@ -344,3 +344,6 @@ fn reserve(pool: &mut BlockPool, parts: &mut [Part]) -> bool {
     }
     true
 }
+
+#[cfg(test)]
+mod tests;

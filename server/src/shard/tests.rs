@@ -207,12 +207,22 @@ impl Rig {
     }
 
     fn set_up(&mut self, session: u64, film: usize, transport: StreamTransport) {
+        self.set_up_track(session, film, TrackId(0), transport);
+    }
+
+    fn set_up_track(
+        &mut self,
+        session: u64,
+        film: usize,
+        track: TrackId,
+        transport: StreamTransport,
+    ) {
         let title = Arc::clone(&self.films[film].title);
         self.command(Command::SetUp {
             token: Token(session),
             session: SessionKey(session),
             title,
-            track: TrackId(0),
+            track,
             transport,
             payload_class: PayloadClass { packet_bytes_max: 1400 },
         });

@@ -102,7 +102,7 @@ impl From<StatusCode> for Rejection {
 /// A request that waits for a shard's report, and on which connection it came.
 #[derive(Debug)]
 pub(super) enum Pending {
-    SetUp(SettingUp),
+    SetUp(Box<SettingUp>),
     Play { connection: ConnectionId, session: SessionKey },
     Pause { connection: ConnectionId, session: SessionKey },
 }

@@ -214,7 +214,7 @@ impl Control {
             payload_class: setting_up.payload_class,
         };
         effects.push(Effect::Command { shard: setting_up.shard, command });
-        self.pending.insert(token, Pending::SetUp(setting_up));
+        self.pending.insert(token, Pending::SetUp(Box::new(setting_up)));
     }
 
     /// The shard has made a stream, or not.
@@ -225,7 +225,8 @@ impl Control {
         result: Result<StreamSetUp, SetUpRefused>,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(Pending::SetUp(mut setting_up)) = self.pending.remove(&token) else { return };
+        let Some(Pending::SetUp(setting_up)) = self.pending.remove(&token) else { return };
+        let mut setting_up = *setting_up;
         let is_transport_to_blame =
             matches!(result, Err(SetUpRefused::NoPairLeft | SetUpRefused::ChannelTaken));
         if is_transport_to_blame && self.take_alternative(&mut setting_up) {

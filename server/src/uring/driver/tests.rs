@@ -420,7 +420,7 @@ fn a_full_socket_loses_nothing_and_goes_on_later() {
             assert!(tries > 0 || gone < 50, "a buffer of 8 kB takes no 50 kB");
             sent += gone as u8;
             tries += 1;
-            std::thread::sleep(Duration::from_millis(5));
+            driver.wait(Some(Duration::from_millis(5))).unwrap();
         }
     });
 }
