@@ -44,6 +44,17 @@ impl ImageKey {
     }
 }
 
+impl ImageKey {
+    /// The same packets with the other framing: one image is made from the other.
+    pub(super) const fn twin(self) -> Self {
+        let framing = match self.framing {
+            Framing::Datagram => Framing::Interleaved,
+            Framing::Interleaved => Framing::Datagram,
+        };
+        Self { framing, ..self }
+    }
+}
+
 /// Slot of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct ImageSlot(pub(super) u32);
@@ -243,7 +254,7 @@ impl ImageCache {
     /// Buffers for an image of about so many bytes, of an evicted one if there is one of that size:
     /// in much larger ones, small images would use up the budget of large ones.
     pub(super) fn storage(&mut self, bytes: usize) -> ImageStorage {
-        let sizes = bytes..=bytes + bytes / 4;
+        let sizes = bytes..=bytes + bytes / 8;
         let spare = self.spare.iter().position(|spare| sizes.contains(&spare.bytes.capacity()));
         spare.and_then(|spare| self.spare.remove(spare)).unwrap_or_default()
     }

@@ -43,6 +43,31 @@ fn two_hundred_viewers_of_a_title_read_it_once() {
 }
 
 #[test]
+fn viewers_of_both_framings_read_a_title_once() {
+    let mut rig = Rig::with(vec![film(1, 60 * 25, 4000, 0)], 64, 20 << 20);
+    // Together at first, then one framing before the other.
+    for (seconds, from) in [(0, 0), (5, 10), (8, 20)] {
+        run(&mut rig, seconds);
+        for session in from..from + 4 {
+            if (session + seconds) % 2 == 0 {
+                rig.play_udp(session, 0);
+            } else {
+                rig.play_interleaved(session, 0);
+            }
+        }
+    }
+    for seconds in (10..=70).step_by(5) {
+        run(&mut rig, seconds);
+        touch(&mut rig, 0..30);
+    }
+    let (read, film) = (rig.shard.counters().read_bytes, rig.films[0].file.len() as u64);
+    println!("figure: viewers of both framings read {read} bytes of a title of {film}");
+    assert!(read <= film * 101 / 100, "{read} of {film}");
+    let finished = rig.reports.iter().filter(|r| matches!(r, Report::Finished { .. })).count();
+    assert_eq!(finished, 12);
+}
+
+#[test]
 fn without_memory_for_a_title_its_near_viewers_still_share_it() {
     // Twelve viewers, five seconds apart, of a title that takes three times the memory.
     let mut rig = Rig::with(vec![film(1, 240 * 25, 400, 0)], 64, 1 << 20);
