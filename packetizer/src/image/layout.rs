@@ -213,7 +213,7 @@ impl Layout {
     }
 
     /// Makes trains of the packets just written. A unit's last train is due at its decode time;
-    /// those of a big one lie before it in proportion to the bytes still to come.
+    /// those of a big one lie before it in proportion to the packets still to come.
     fn end_unit(&mut self, unit: &AccessUnitEntry) -> Result<(), ImageError> {
         let too_large = ImageError { unit: unit.index, kind: ImageErrorKind::ImageTooLarge };
         let end = u32::try_from(self.writer.bytes().len()).map_err(|_| too_large)?;
@@ -228,10 +228,11 @@ impl Layout {
         };
         let timestamp = self.timestamp(unit);
         let mut offset = end - unit_bytes;
+        let mut behind = unit_packets;
         for part in runs.iter().flat_map(|run| split(*run, burst)) {
-            let behind = end - offset - part.bytes();
+            behind -= part.packet_count;
             self.trains.push(Train {
-                due: decode.saturating_sub(spread * i64::from(behind) / i64::from(unit_bytes)),
+                due: decode.saturating_sub(spread * i64::from(behind) / i64::from(unit_packets)),
                 timestamp,
                 unit: unit.index,
                 offset,
@@ -437,9 +438,9 @@ mod tests {
             let trains = image.trains.iter().filter(move |train| train.unit == unit);
             trains.map(|train| (train.packet_count, train.due / 100_000)).collect::<Vec<_>>()
         };
-        assert_eq!(trains_of(0), [(25, -261), (25, -122), (23, 0)]);
-        assert_eq!(trains_of(2), [(17, 776), (16, 800)]); // it lasts 5 ms
-        assert_eq!(trains_of(3), [(17, 826), (16, 850)]); // 5 ms behind the one before
+        assert_eq!(trains_of(0), [(25, -263), (25, -126), (23, 0)]);
+        assert_eq!(trains_of(2), [(17, 775), (16, 800)]); // it lasts 5 ms
+        assert_eq!(trains_of(3), [(17, 825), (16, 850)]); // 5 ms behind the one before
         assert_eq!(trains_of(6), [(32, 2050)]);
     }
 
@@ -504,6 +505,40 @@ mod tests {
                     }
                 }
                 assert!(stamped == expected.bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn an_image_made_from_the_other_framing_is_the_one_made_from_the_file() {
+        let other =
+            Numbering { ssrc: Ssrc(0x1234_5678), sequence: 0xfffe, timestamp_zero: 99, channel: 0 };
+        let titles = [
+            Title::video(&UNITS),
+            Title::audio(48_000, 48_000, &[(300, 1024), (5000, 1024), (40, 1024)]),
+        ];
+        let framings = [Framing::Datagram, Framing::Interleaved];
+        for (title, class) in titles.iter().flat_map(|title| [512, 1400, 1472].map(|c| (title, c)))
+        {
+            for (from, to) in [(0, 1), (1, 0)] {
+                let source = title.build(title.request(class, framings[from])).unwrap();
+                let numbering = Numbering { channel: 6 * to as u8, ..other };
+                let request = title.request(class, framings[to]);
+                let expected = title.build(ImageRequest { numbering, ..request }).unwrap();
+                let dirty = ImageStorage { bytes: vec![9; 100], trains: source.trains.clone() };
+                let made = source.reframed(framings[to], numbering, dirty);
+                assert!(made.bytes == expected.bytes, "{class} {from}");
+                assert_eq!(made.trains, expected.trains);
+                assert_eq!(
+                    (made.numbering, made.framing, made.packet_count, made.segment, made.track),
+                    (
+                        numbering,
+                        framings[to],
+                        expected.packet_count,
+                        expected.segment,
+                        expected.track
+                    )
+                );
             }
         }
     }

@@ -2,6 +2,7 @@
 //! to every viewer of that segment.
 
 mod layout;
+mod reframe;
 
 use crate::index::{AccessUnitEntry, MediaIndex, SegmentId, TrackId};
 use crate::payload::INTERLEAVED_PREFIX_BYTES;
@@ -210,6 +211,18 @@ impl PacketImage {
     /// the train for another viewer. The numbering's sequence number is that of the train's first
     /// packet; payload type and marker come from the packet as it lies.
     pub fn stamp(&self, train: &Train, packet: u16, numbering: &Numbering, out: &mut Vec<u8>) {
+        self.stamp_as(self.framing, train, packet, numbering, out);
+    }
+
+    /// Appends what [`Self::stamp`] would in an image of that framing.
+    fn stamp_as(
+        &self,
+        framing: Framing,
+        train: &Train,
+        packet: u16,
+        numbering: &Numbering,
+        out: &mut Vec<u8>,
+    ) {
         let (offset, bytes) = train.packet_range(packet);
         let prefix_bytes = self.framing.prefix_bytes();
         let kind = self.bytes[offset as usize + usize::from(prefix_bytes) + 1];
@@ -221,7 +234,7 @@ impl PacketImage {
             ssrc: numbering.ssrc,
         }
         .to_bytes();
-        match self.framing {
+        match framing {
             Framing::Datagram => out.extend_from_slice(&header),
             Framing::Interleaved => {
                 let mut prefixed = [0; INTERLEAVED_PREFIX_BYTES + HEADER_BYTES];

@@ -44,6 +44,17 @@ impl ImageKey {
     }
 }
 
+impl ImageKey {
+    /// The same packets with the other framing: one image is made from the other.
+    pub(super) const fn twin(self) -> Self {
+        let framing = match self.framing {
+            Framing::Datagram => Framing::Interleaved,
+            Framing::Interleaved => Framing::Datagram,
+        };
+        Self { framing, ..self }
+    }
+}
+
 /// Slot of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct ImageSlot(pub(super) u32);
@@ -86,6 +97,8 @@ pub(super) struct ImageCache {
     bytes: usize,
     /// How much of it nobody holds.
     unheld_bytes: usize,
+    /// How much of it nobody holds or comes to, as far as was looked.
+    idle_bytes: usize,
     bytes_max: usize,
     spare: VecDeque<ImageStorage>,
 }
@@ -101,6 +114,7 @@ impl ImageCache {
             now: MonoTime::default(),
             bytes: 0,
             unheld_bytes: 0,
+            idle_bytes: 0,
             bytes_max,
             spare: VecDeque::new(),
         }
@@ -141,7 +155,9 @@ impl ImageCache {
         entry.was_reused |= entry.was_held;
         entry.was_held = true;
         if let Some(place) = entry.unheld.take() {
-            self.unheld_bytes -= memory_bytes(&entry.state);
+            let bytes = memory_bytes(&entry.state);
+            self.unheld_bytes -= bytes;
+            self.idle_bytes -= if place.is_idle() { bytes } else { 0 };
             self.unheld.remove(slot, place);
         }
     }
@@ -220,6 +236,11 @@ impl ImageCache {
         true
     }
 
+    /// Whether `bytes` more would cost nobody an image that he comes to.
+    pub(super) const fn has_idle_room(&self, bytes: usize) -> bool {
+        self.bytes - self.idle_bytes + bytes <= self.bytes_max
+    }
+
     /// Evicts every unheld image of `source`.
     pub(super) fn forget_source(&mut self, source: SourceSlot) {
         let slots = self.slots.range(ImageKey::all_of(source)).map(|(_, slot)| *slot);
@@ -233,7 +254,7 @@ impl ImageCache {
     /// Buffers for an image of about so many bytes, of an evicted one if there is one of that size:
     /// in much larger ones, small images would use up the budget of large ones.
     pub(super) fn storage(&mut self, bytes: usize) -> ImageStorage {
-        let sizes = bytes..=bytes + bytes / 4;
+        let sizes = bytes..=bytes + bytes / 8;
         let spare = self.spare.iter().position(|spare| sizes.contains(&spare.bytes.capacity()));
         spare.and_then(|spare| self.spare.remove(spare)).unwrap_or_default()
     }
@@ -253,8 +274,11 @@ impl ImageCache {
         let next_use = self.next_use(slot);
         let entry = &mut self.entries[slot.0 as usize];
         if entry.holders == 0 && matches!(entry.state, State::Ready(_)) {
-            self.unheld_bytes += memory_bytes(&entry.state);
-            entry.unheld = Some(self.unheld.insert(slot, next_use, entry.was_reused));
+            let (bytes, place) =
+                (memory_bytes(&entry.state), self.unheld.insert(slot, next_use, entry.was_reused));
+            self.unheld_bytes += bytes;
+            self.idle_bytes += if place.is_idle() { bytes } else { 0 };
+            entry.unheld = Some(place);
         }
     }
 
@@ -271,7 +295,10 @@ impl ImageCache {
         let next_use = |slot| self.next_use(slot);
         let victim = unheld.victim(self.now, next_use, |slot, place| moved.push((slot, place)));
         for (slot, place) in moved {
-            self.entries[slot.0 as usize].unheld = Some(place);
+            let entry = &mut self.entries[slot.0 as usize];
+            if entry.unheld.replace(place).is_some_and(Place::is_idle) {
+                self.idle_bytes -= memory_bytes(&entry.state);
+            }
         }
         self.unheld = unheld;
         victim
@@ -279,12 +306,14 @@ impl ImageCache {
 
     fn evict(&mut self, slot: ImageSlot) {
         let entry = self.entries.remove(slot.0 as usize);
-        self.unheld.remove(slot, entry.unheld.expect("only unheld images are evicted"));
+        let place = entry.unheld.expect("only unheld images are evicted");
+        self.unheld.remove(slot, place);
         self.unheld.remember(entry.key);
         self.slots.remove(&entry.key);
         let State::Ready(image) = entry.state else { panic!("a loading image stood unheld") };
         self.bytes -= image.memory_bytes();
         self.unheld_bytes -= image.memory_bytes();
+        self.idle_bytes -= if place.is_idle() { image.memory_bytes() } else { 0 };
         let storage = image.into_storage();
         if storage.bytes.capacity() <= SPARE_BYTES_MAX {
             self.spare.truncate(SPARE_MAX - 1);

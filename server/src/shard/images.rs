@@ -1,9 +1,9 @@
 //! From a stream's wish for a segment to an image in the cache: loads, and what they bring.
 
-use super::Shard;
 use super::cache::{ImageKey, ImageSlot};
 use super::loads::{Ended, Load, Part, Wanted};
 use super::operation::{BlockMemory, BlockRun, Operation, ReadId, ReadResult};
+use super::{Shard, ahead};
 use crate::clock::MonoTime;
 use crate::mailbox::EndReason;
 use packetizer::image::{ImageError, ImageRequest, PacketImage, Train};
@@ -55,17 +55,61 @@ impl Shard {
     /// Starts what waits, as far as memory, blocks and queue depth go.
     pub(super) fn start_loads(&mut self, now: MonoTime, operations: &mut Vec<Operation>) {
         while let Some(slot) = self.loads.first_queued() {
-            if !self.loads.reserve(slot) {
+            let is_started = match self.ready_twins(slot) {
+                Some(twins) => self.reframe(now, slot, &twins),
+                None => self.read(now, slot, operations),
+            };
+            if !is_started {
                 return;
             }
-            let load = self.loads.load(slot);
-            if !self.cache.make_room(self.loads.reserved_bytes(), load.image_bytes) {
-                return self.loads.unreserve(slot);
-            }
-            // A load that ends after its viewers have left still needs its file.
-            self.sources.acquire(load.source);
-            self.loads.start(slot, now, operations);
         }
+    }
+
+    /// Starts the reads of a queued load, if there is room for what they bring.
+    fn read(&mut self, now: MonoTime, slot: usize, operations: &mut Vec<Operation>) -> bool {
+        if !self.loads.reserve(slot) {
+            return false;
+        }
+        let load = self.loads.load(slot);
+        if !self.cache.make_room(self.loads.reserved_bytes(), load.image_bytes) {
+            self.loads.unreserve(slot);
+            return false;
+        }
+        // A load that ends after its viewers have left still needs its file.
+        self.sources.acquire(load.source);
+        self.loads.start(slot, now, operations);
+        true
+    }
+
+    /// The images of the other framing, if they are there for all that a load is to bring.
+    fn ready_twins(&self, slot: usize) -> Option<Vec<ImageSlot>> {
+        let is_ready = |twin: &ImageSlot| self.cache.ready(*twin).is_some();
+        let twin = |wanted: &Wanted| self.cache.find(&wanted.key.twin()).filter(is_ready);
+        self.loads.load(slot).images.iter().map(twin).collect()
+    }
+
+    /// Makes the images of a queued load from those of the other framing, if there is room.
+    fn reframe(&mut self, now: MonoTime, slot: usize, twins: &[ImageSlot]) -> bool {
+        twins.iter().for_each(|twin| self.cache.hold(*twin));
+        let bytes = self.loads.load(slot).image_bytes;
+        let fits = self.cache.make_room(self.loads.reserved_bytes(), bytes);
+        if fits {
+            let load = self.loads.cancel(slot);
+            for (wanted, twin) in load.images.iter().zip(twins) {
+                let (key, stream) = (wanted.key, wanted.stream);
+                let numbering = self.expected_numbering(stream, key.track, wanted.slot);
+                let bytes = self.cache.ready(*twin).map_or(0, |twin| twin.bytes.len());
+                let storage = self.cache.storage(bytes);
+                let twin = self.cache.ready(*twin).expect("held");
+                let image = twin.reframed(key.framing, numbering, storage);
+                self.counters.images_built += 1;
+                self.image_ready(wanted.slot, image);
+            }
+        }
+        for twin in twins {
+            self.release_image(*twin);
+        }
+        fits
     }
 
     /// A read has ended; the memory is the shard's again.
@@ -103,31 +147,36 @@ impl Shard {
 
     /// Queues a load of `key` and of what the session's other streams will want of the segment.
     fn begin_load(&mut self, key: ImageKey, stream: usize, due: MonoTime) {
+        let mut wanted = self.wanted_with(key, stream);
+        wanted.retain(|(key, stream)| !self.join_twin(*key, *stream, due));
+        if wanted.is_empty() {
+            return;
+        }
         let title = self.sources.title(key.source);
         let index = &title.index;
-        let mut tracks = TrackSet::EMPTY;
-        let (mut wanted, mut image_bytes) = (Vec::new(), 0);
-        for &sibling in &self.sessions[self.streams[stream].session].streams {
-            let other = self.image_key(sibling, key.segment);
-            let alike = other.class == key.class && other.framing == key.framing;
-            let start = index.segment_start(other.track, key.segment);
-            if let Some(start) = start.filter(|_| alike && self.cache.find(&other).is_none()) {
-                tracks = tracks.with(other.track);
-                image_bytes += about_bytes(index, &other);
-                wanted.push((other, start, sibling));
-            }
-        }
+        let tracks = wanted.iter().fold(TrackSet::EMPTY, |set, (key, _)| set.with(key.track));
         let mut extents: Vec<Extent> = Vec::new();
         index.extents(key.segment, tracks, &mut extents);
-        let alignment = title.alignment();
-        let parts: Vec<Part> = extents.iter().map(|extent| Part::new(*extent, alignment)).collect();
+        let parts = |extents: &[Extent]| -> Vec<Part> {
+            extents.iter().map(|extent| Part::new(*extent, title.alignment())).collect()
+        };
+        let mut longer = extents.clone();
+        let ahead = self.wanted_ahead(&wanted, &mut longer);
+        let mut parts_read = parts(&longer);
+        let ahead_bytes: usize = ahead.iter().map(|(key, _)| about_bytes(index, key)).sum();
+        let room = self.loads.reserved_bytes() + ahead_bytes;
+        if self.loads.could_hold(&parts_read) && self.cache.has_idle_room(room) {
+            wanted.extend(ahead);
+        } else {
+            parts_read = parts(&extents);
+        }
+        let image_bytes = wanted.iter().map(|(key, _)| about_bytes(index, key)).sum();
         let slot = self.loads.vacant();
-        let images = wanted.into_iter().map(|(key, start, stream)| Wanted {
-            key,
-            slot: self.cache.begin(key, start, slot),
-            stream,
+        let images = wanted.into_iter().map(|(key, stream)| {
+            let start = index.segment_start(key.track, key.segment).expect("it has units");
+            Wanted { key, slot: self.cache.begin(key, start, slot), stream }
         });
-        let mut load = Load::new(key.source, images.collect(), parts, image_bytes);
+        let mut load = Load::new(key.source, images.collect(), parts_read, image_bytes);
         let fits = self.loads.could_hold(&load.parts);
         if fits && !load.parts.is_empty() {
             self.loads.enqueue(due, load);
@@ -137,6 +186,56 @@ impl Shard {
             let slot = self.loads.insert(load);
             self.unreadable.push(slot);
         }
+    }
+
+    /// Has the load that brings the image of the other framing bring this one too, if there is one
+    /// and there is room.
+    fn join_twin(&mut self, key: ImageKey, stream: usize, due: MonoTime) -> bool {
+        let twin = self.cache.find(&key.twin());
+        let Some(load) = twin.and_then(|twin| self.cache.load(twin)) else { return false };
+        let index = &self.sources.title(key.source).index;
+        let bytes = about_bytes(index, &key);
+        let reserved_bytes = self.loads.reserved_bytes();
+        if !self.loads.is_queued(load) && !self.cache.make_room(reserved_bytes, bytes) {
+            return false;
+        }
+        let start = index.segment_start(key.track, key.segment).expect("it has units");
+        let slot = self.cache.begin(key, start, load);
+        self.loads.join(load, Wanted { key, slot, stream }, bytes);
+        self.loads.hasten(load, due);
+        true
+    }
+
+    /// `key` and what the session's other streams will want of its segment that is not there, each
+    /// with its stream.
+    fn wanted_with(&self, key: ImageKey, stream: usize) -> Vec<(ImageKey, usize)> {
+        let index = &self.sources.title(key.source).index;
+        let siblings = &self.sessions[self.streams[stream].session].streams;
+        let keys = siblings.iter().map(|stream| (self.image_key(*stream, key.segment), *stream));
+        let is_wanted = |other: &ImageKey| {
+            other.class == key.class
+                && other.framing == key.framing
+                && index.units(other.track, key.segment).next().is_some()
+                && self.cache.find(other).is_none()
+        };
+        keys.filter(|(other, _)| is_wanted(other)).collect()
+    }
+
+    /// What is read along for the tracks that lie alone, by lengthening their extents.
+    fn wanted_ahead(
+        &self,
+        wanted: &[(ImageKey, usize)],
+        extents: &mut [Extent],
+    ) -> Vec<(ImageKey, usize)> {
+        let mut more = Vec::new();
+        for &(key, stream) in wanted {
+            let index = &self.sources.title(key.source).index;
+            let later = |segment| ImageKey { segment, ..key };
+            let is_wanted = |segment| self.cache.find(&later(segment)).is_none();
+            let ahead = ahead::extend(index, key.track, key.segment, extents, is_wanted);
+            more.extend(ahead.into_iter().map(|segment| (later(segment), stream)));
+        }
+        more
     }
 
     /// Ends loads that no read will complete: they fit no pool, or hold no bytes at all.
@@ -229,6 +328,6 @@ impl Shard {
 /// About what an image will take: packet headers for every unit, and trains.
 fn about_bytes(index: &MediaIndex, key: &ImageKey) -> usize {
     let packet_bytes = usize::from(key.class.packet_bytes_max.max(100));
-    let of_unit = |bytes: usize| bytes + (bytes / packet_bytes + 1) * 20 + size_of::<Train>();
+    let of_unit = |bytes: usize| bytes + (bytes / packet_bytes + 2) * 20 + 2 * size_of::<Train>();
     index.units(key.track, key.segment).map(|unit| of_unit(unit.bytes as usize)).sum()
 }

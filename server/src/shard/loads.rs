@@ -209,6 +209,16 @@ impl Loads {
         self.queue.insert(queued, slot);
     }
 
+    /// Has a load bring one more image, of a track and segment that it reads.
+    pub(super) fn join(&mut self, slot: usize, wanted: Wanted, image_bytes: usize) {
+        let load = &mut self.loads[slot];
+        load.images.push(wanted);
+        load.image_bytes += image_bytes;
+        if load.queued.is_none() {
+            self.reserved_bytes += image_bytes;
+        }
+    }
+
     /// Somebody wants the images of a load sooner than was thought.
     pub(super) fn hasten(&mut self, slot: usize, due: MonoTime) {
         if let Some(queued) = self.loads[slot].queued.filter(|(at, _)| due < *at) {
@@ -349,3 +359,6 @@ fn reserve(pool: &mut BlockPool, parts: &mut [Part]) -> bool {
     }
     true
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 //! [`Shard::sent`], perform the operations, wait until [`Shard::deadline`].
 
 mod adoption;
+mod ahead;
 mod audience;
 mod batch;
 mod cache;

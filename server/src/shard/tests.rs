@@ -211,17 +211,28 @@ impl Rig {
     }
 
     fn set_up(&mut self, session: u64, film: usize, transport: StreamTransport) {
-        self.set_up_late(session, film, transport, true, false);
+        self.set_up_as(session, film, TrackId(0), transport, (true, false));
     }
 
-    /// A SETUP of a session's first stream, or of one more; of an adopted connection, or not.
-    fn set_up_late(
+    /// A SETUP of a session's track; of its first stream if that is track 0.
+    fn set_up_track(
         &mut self,
         session: u64,
         film: usize,
+        track: TrackId,
         transport: StreamTransport,
-        is_first: bool,
-        is_adopted: bool,
+    ) {
+        self.set_up_as(session, film, track, transport, (track == TrackId(0), false));
+    }
+
+    /// A SETUP, with whether it is of a session's first stream, and of an adopted connection.
+    fn set_up_as(
+        &mut self,
+        session: u64,
+        film: usize,
+        track: TrackId,
+        transport: StreamTransport,
+        (is_first, is_adopted): (bool, bool),
     ) {
         let title = Arc::clone(&self.films[film].title);
         self.command(Command::SetUp {
@@ -229,7 +240,7 @@ impl Rig {
             session: SessionKey(session),
             is_first,
             title,
-            track: TrackId(0),
+            track,
             transport,
             is_adopted,
             payload_class: PayloadClass { packet_bytes_max: 1400 },
@@ -641,9 +652,9 @@ fn a_setup_that_comes_after_the_end_makes_nothing() {
     rig.shard.connection_closed(rig.now, ConnectionSlot(0), None, &mut rig.operations);
     rig.perform();
     // One more of the session that ended with it, the first of another, one more of another.
-    rig.set_up_late(1, 0, udp(1), false, false);
-    rig.set_up_late(3, 0, interleaved(2), true, true);
-    rig.set_up_late(2, 0, interleaved(4), false, true);
+    rig.set_up_as(1, 0, TrackId(0), udp(1), (false, false));
+    rig.set_up_as(3, 0, TrackId(0), interleaved(2), (true, true));
+    rig.set_up_as(2, 0, TrackId(0), interleaved(4), (false, true));
     rig.turn_at(200);
     let refused = rig
         .reports

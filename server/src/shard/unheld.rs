@@ -33,6 +33,13 @@ pub(super) enum Place {
     Awaited(MonoTime),
 }
 
+impl Place {
+    /// Whether nobody comes.
+    pub(super) const fn is_idle(self) -> bool {
+        !matches!(self, Self::Awaited(_))
+    }
+}
+
 /// The images that may be given up.
 #[derive(Debug, Default)]
 pub(super) struct Unheld {

@@ -9,8 +9,8 @@ use crate::shard::operation::{ConnectionSlot, Datagram, Operation};
 use crate::shard::{Shard, ShardConfig};
 use std::time::Duration;
 
-/// By how much the estimates of images under way may be wrong, all together.
-const IMAGE_BYTES_SLACK: usize = 200_000;
+/// What a single image may take beyond a tiny budget.
+const IMAGE_BYTES_SLACK: usize = 100_000;
 /// Pairs of a shard.
 pub(super) const PAIRS: u16 = 4;
 /// The RTP port of the first pair of the first shard.
@@ -113,8 +113,8 @@ impl SimShard {
     pub(super) fn advance(&mut self, around: &mut Surroundings) -> bool {
         self.shard.advance(around.now, &mut self.operations);
         self.perform(around);
-        // An image's size is known when it is built; the largest are one large access unit.
-        let bytes_max = self.memory.image_bytes_max + IMAGE_BYTES_SLACK;
+        // An image's size is known when it is built; estimates come near.
+        let bytes_max = self.memory.image_bytes_max * 9 / 8 + IMAGE_BYTES_SLACK;
         assert!(self.shard.image_bytes() <= bytes_max, "{} bytes", self.shard.image_bytes());
         if self.shard.egress().entries.is_empty() {
             return false;

@@ -523,10 +523,12 @@ impl World {
         let _ = self.take_from_pipe(index, usize::MAX);
     }
 
+    /// Gives the connection if its buffer has room now.
     fn take_from_pipe(&mut self, index: usize, bytes_max: usize) -> Option<ConnectionId> {
         let id = self.clients[index].connection?;
         let pipe = self.around.net.pipes.get_mut(&id).filter(|pipe| !pipe.is_closed)?;
         let bytes = pipe.read(bytes_max);
+        let has_room = pipe.buffer.len() < pipe.buffer_bytes_max;
         let client = &mut self.clients[index];
         client.framer.push(&bytes);
         let mut messages = Vec::new();
@@ -545,7 +547,7 @@ impl World {
                 None => self.reply_arrived(index),
             }
         }
-        (!bytes.is_empty()).then_some(id)
+        has_room.then_some(id)
     }
 
     /// Leaves by TEARDOWN, by closing the connection, or without a word.

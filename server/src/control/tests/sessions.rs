@@ -527,11 +527,8 @@ fn packets_to_an_ipv6_viewer_fit_an_ethernet_frame() {
         assert!(bench.connect(id, peer));
         bench.post(id, "SETUP", VIDEO, &[TCP]);
         let commands = bench.take_commands();
-        let class = commands.iter().find_map(|command| {
-            let Command::SetUp { payload_class, .. } = command else { return None };
-            Some(payload_class.packet_bytes_max)
-        });
-        assert_eq!(class, Some(packet_bytes_max), "{peer}");
+        let Some(Command::SetUp { payload_class, .. }) = commands.last() else { panic!("{peer}") };
+        assert_eq!(payload_class.packet_bytes_max, packet_bytes_max, "{peer}");
     }
 }
 

@@ -245,6 +245,9 @@ fn random_use_keeps_the_budget_and_the_books() {
             let unheld = ready.filter(|(_, entry)| entry.holders == 0).count();
             assert_eq!(cache.unheld_bytes, unheld * IMAGE_BYTES);
             assert_eq!(cache.unheld.count(), unheld);
+            let is_idle = |entry: &Entry| entry.unheld.is_some_and(Place::is_idle);
+            let idle = cache.entries.iter().filter(|(_, entry)| is_idle(entry)).count();
+            assert_eq!(cache.idle_bytes, idle * IMAGE_BYTES);
         }
     }
 }

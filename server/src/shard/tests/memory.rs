@@ -1,6 +1,8 @@
 //! What viewers cost: reads, memory, and waiting for them.
 
 use super::*;
+use packetizer::codec::aac::AacConfig;
+use packetizer::index::AccessUnitEntry;
 
 /// Runs to this time, a second at a time, and forgets what was sent.
 fn run(rig: &mut Rig, seconds: u64) {
@@ -38,6 +40,31 @@ fn two_hundred_viewers_of_a_title_read_it_once() {
     assert_eq!(rig.shard.counters().stalls, 0);
     let finished = rig.reports.iter().filter(|r| matches!(r, Report::Finished { .. })).count();
     assert_eq!(finished, 200);
+}
+
+#[test]
+fn viewers_of_both_framings_read_a_title_once() {
+    let mut rig = Rig::with(vec![film(1, 60 * 25, 4000, 0)], 64, 20 << 20);
+    // Together at first, then one framing before the other.
+    for (seconds, from) in [(0, 0), (5, 10), (8, 20)] {
+        run(&mut rig, seconds);
+        for session in from..from + 4 {
+            if (session + seconds) % 2 == 0 {
+                rig.play_udp(session, 0);
+            } else {
+                rig.play_interleaved(session, 0);
+            }
+        }
+    }
+    for seconds in (10..=70).step_by(5) {
+        run(&mut rig, seconds);
+        touch(&mut rig, 0..30);
+    }
+    let (read, film) = (rig.shard.counters().read_bytes, rig.films[0].file.len() as u64);
+    println!("figure: viewers of both framings read {read} bytes of a title of {film}");
+    assert!(read <= film * 101 / 100, "{read} of {film}");
+    let finished = rig.reports.iter().filter(|r| matches!(r, Report::Finished { .. })).count();
+    assert_eq!(finished, 12);
 }
 
 #[test]
@@ -109,4 +136,75 @@ fn whoever_waits_for_memory_is_woken_and_does_not_poll() {
         rig.shard.streams[rig.shard.sessions[slot].streams[0]].packets_sent > 50
     };
     assert_eq!((0..4).filter(fed).count(), 4, "nobody starves");
+}
+
+/// A film of video and audio, both tracks whole one behind the other.
+fn film_with_audio_behind(id: u64, seconds: u32, picture_bytes: u32) -> Film {
+    let video = film(id, 25 * seconds, picture_bytes, 0);
+    let mut builder = IndexBuilder::new();
+    let describe = |container_id, codec, rate| TrackDescription {
+        container_id,
+        codec,
+        media_rate: ClockRate::new(rate).unwrap(),
+        language: None,
+    };
+    let codec = video.title.index.tracks[0].codec.clone();
+    let track = builder.add_track(describe(1, codec, 25)).unwrap();
+    for unit in (0..25 * seconds).map(|unit| video.title.index.unit(TrackId(0), unit).unwrap()) {
+        let AccessUnitEntry { offset, bytes, decode, sync, .. } = unit;
+        builder.push(track, offset, bytes, decode, decode, 1, sync).unwrap();
+    }
+    let codec = CodecConfig::Aac(AacConfig {
+        audio_specific_config: vec![0x11, 0x90],
+        rtp_rate: ClockRate::new(48_000).unwrap(),
+        channels: 2,
+        unit_samples: 1024,
+    });
+    let track = builder.add_track(describe(2, codec, 48_000)).unwrap();
+    let mut file = video.file;
+    for unit in 0..i64::from(seconds) * 48_000 / 1024 {
+        // 128 kbit/s
+        builder.push(track, file.len() as u64, 341, unit * 1024, unit * 1024, 1024, true).unwrap();
+        file.resize(file.len() + 341, 3);
+    }
+    let index = builder.finish(Npt::from_nanos(u64::from(seconds) * SECOND));
+    let title = Arc::into_inner(video.title).unwrap();
+    Film { title: Arc::new(Title { index, ..title }), file }
+}
+
+#[test]
+fn audio_that_lies_behind_all_video_is_read_rarely() {
+    let films = vec![film_with_audio_behind(1, 60, 20_000)];
+    let segments = u64::from(films[0].title.index.segment_count());
+    let bytes = films[0].file.len() as u64;
+    let mut rig = Rig::with(films, 256, 4 << 20);
+    rig.set_up_track(1, 0, TrackId(0), udp(1));
+    rig.set_up_track(1, 0, TrackId(1), udp(2));
+    rig.cue(1, None);
+    rig.command(Command::Start { session: SessionKey(1) });
+    for seconds in (5..=65).step_by(5) {
+        run(&mut rig, seconds);
+        touch(&mut rig, 1..2);
+    }
+    assert!(matches!(rig.reports.last(), Some(Report::Finished { .. })));
+    let counters = rig.shard.counters();
+    println!(
+        "figure: {} reads for {segments} segments, {} stalls",
+        counters.reads, counters.stalls
+    );
+    assert!(counters.reads <= segments + 60 / 15 + 1, "{} reads", counters.reads);
+    assert!(counters.read_bytes <= bytes * 101 / 100, "nothing is read twice");
+}
+
+#[test]
+fn with_too_few_blocks_to_read_ahead_a_viewer_is_served_all_the_same() {
+    let films = vec![film_with_audio_behind(1, 30, 20_000)];
+    // 256 KB of video take 16 blocks, a segment's audio one.
+    let mut rig = Rig::with(films, 18, 4 << 20);
+    rig.set_up_track(1, 0, TrackId(0), udp(1));
+    rig.set_up_track(1, 0, TrackId(1), udp(2));
+    rig.cue(1, None);
+    rig.command(Command::Start { session: SessionKey(1) });
+    run(&mut rig, 19);
+    assert_eq!((rig.ends(), rig.shard.counters().stalls), (vec![], 0));
 }

@@ -420,15 +420,9 @@ fn a_full_socket_loses_nothing_and_goes_on_later() {
             assert!(tries > 0 || gone < 50, "a buffer of 8 kB takes no 50 kB");
             sent += gone as u8;
             tries += 1;
-            drain_for_a_moment();
+            driver.wait(Some(Duration::from_millis(5))).unwrap();
         }
     });
-}
-
-/// Lets the device send what it has.
-#[allow(clippy::disallowed_methods, reason = "a test waits for the kernel")]
-fn drain_for_a_moment() {
-    std::thread::sleep(Duration::from_millis(5));
 }
 
 fn connect() -> (TcpStream, TcpStream) {
