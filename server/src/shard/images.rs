@@ -56,7 +56,7 @@ impl Shard {
     pub(super) fn start_loads(&mut self, now: MonoTime, operations: &mut Vec<Operation>) {
         while let Some(slot) = self.loads.first_queued() {
             let is_started = match self.ready_twins(slot) {
-                Some(twins) => self.reframe(now, slot, &twins),
+                Some(twins) => self.reframe(slot, &twins),
                 None => self.read(now, slot, operations),
             };
             if !is_started {
@@ -89,7 +89,7 @@ impl Shard {
     }
 
     /// Makes the images of a queued load from those of the other framing, if there is room.
-    fn reframe(&mut self, now: MonoTime, slot: usize, twins: &[ImageSlot]) -> bool {
+    fn reframe(&mut self, slot: usize, twins: &[ImageSlot]) -> bool {
         twins.iter().for_each(|twin| self.cache.hold(*twin));
         let bytes = self.loads.load(slot).image_bytes;
         let fits = self.cache.make_room(self.loads.reserved_bytes(), bytes);

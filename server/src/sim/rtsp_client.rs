@@ -317,7 +317,9 @@ impl RtspClient {
             12 => ask("OPTIONS", "rtsp://:x/", None, Aim::Always(400), &[]),
             _ if at.is_none() => ask("TEARDOWN", &base, None, Aim::Always(454), &[]),
             13 => ask("PLAY", &base, at, Aim::OfSession(400), &[("Range", "npt=x-")]),
-            14 => ask("PLAY", &base, at, Aim::OfSession(457), &[("Range", "smpte=0:00:01-")]),
+            14 => {
+                ask("PLAY", &base, at, Aim::OfSession(457), &[("Range", "clock=19961108T143720Z-")])
+            }
             15 => ask("PLAY", &other, at, Aim::OfSession(404), &[]),
             16 => ask("PLAY", &base, at, Aim::OfSession(400), &[("Scale", "fast")]),
             17 => ask("TEARDOWN", &format!("{base}/trackID=7"), at, Aim::OfSession(404), &[]),
