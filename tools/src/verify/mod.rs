@@ -193,9 +193,6 @@ impl StreamJudge {
             self.counts.stale += 1;
             return None;
         }
-        if range.due_nanos.is_none() {
-            self.decode.restart();
-        }
         let (range, lateness) = self.judge(range, arrival, packet, in_order);
         self.range = Some(range);
         lateness
@@ -234,6 +231,9 @@ impl StreamJudge {
             range.started = arrival;
             range.rtptime = packet.timestamp;
             range.timestamp = packet.timestamp;
+        }
+        if range.due_nanos.is_none() {
+            self.decode.restart();
         }
         let step = i64::from(packet.timestamp.wrapping_sub(range.timestamp).cast_signed());
         let composition_nanos = self.rate.nanos_floor(range.ticks + step);

@@ -91,6 +91,25 @@ fn a_seek_shows_premature_stale_and_lost_packets() {
 }
 
 #[test]
+fn packets_between_two_quick_seeks_do_not_mix_the_timelines() {
+    let mut judge = playing(0, 0);
+    for number in 0..40_u16 {
+        let at = MonoTime(u64::from(number) * 40 * MS);
+        assert_eq!(judge.receive(at, &packet(number, u32::from(number) * 3600)), Some(0));
+    }
+    // Nothing of the second range has been read when the third is announced.
+    judge.begin_range(MonoTime(1600 * MS), start(40, 200_000));
+    judge.begin_range(MonoTime(1650 * MS), start(42, 300_000));
+    assert_eq!(judge.receive(MonoTime(1600 * MS), &packet(40, 200_000)), Some(0));
+    assert_eq!(judge.receive(MonoTime(1640 * MS), &packet(41, 203_600)), Some(0));
+    for number in 0..40_u16 {
+        let at = MonoTime(1650 * MS + u64::from(number) * 40 * MS);
+        let packet = packet(42 + number, 300_000 + u32::from(number) * 3600);
+        assert_eq!(judge.receive(at, &packet), Some(0), "{number}");
+    }
+}
+
+#[test]
 fn what_rtp_info_announces_and_never_comes_is_lost_at_the_start() {
     let counts = feed(&mut playing(65_530, 0), &[65_533, 65_532, 65_534, 0]);
     assert_eq!((counts.lost, counts.lost_at_start), (3, 2));
