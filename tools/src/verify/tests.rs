@@ -110,6 +110,20 @@ fn packets_between_two_quick_seeks_do_not_mix_the_timelines() {
 }
 
 #[test]
+fn a_server_that_numbers_anew_at_a_seek_has_lost_nothing() {
+    let mut judge = playing(100, 0);
+    feed(&mut judge, &[100, 101, 103]);
+    judge.begin_range(MonoTime(MS), start(30_000, 0));
+    // Here before the answer, read after it.
+    feed(&mut judge, &[104, 105]);
+    for sequence in [30_000, 30_001, 30_003] {
+        assert!(judge.receive(MonoTime(2 * MS), &packet(sequence, 0)).is_some());
+    }
+    let counts = judge.counts();
+    assert_eq!((counts.packets, counts.lost, counts.stale), (8, 2, 0)); // 102 and 30002
+}
+
+#[test]
 fn what_rtp_info_announces_and_never_comes_is_lost_at_the_start() {
     let counts = feed(&mut playing(65_530, 0), &[65_533, 65_532, 65_534, 0]);
     assert_eq!((counts.lost, counts.lost_at_start), (3, 2));
