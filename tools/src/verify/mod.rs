@@ -267,7 +267,8 @@ impl StreamJudge {
         };
         let elapsed = arrival.nanos_since(range.started);
         self.jitter.update(self.rate.ticks_floor(elapsed - composition_nanos));
-        (range, Some(elapsed - due_nanos))
+        // What is decoded before the range starts cannot come before it either.
+        (range, Some(elapsed - due_nanos.max(0)))
     }
 
     /// Takes a sender report that arrived at `arrival`. It shows losses at the very end, and which

@@ -124,6 +124,13 @@ fn a_server_that_numbers_anew_at_a_seek_has_lost_nothing() {
 }
 
 #[test]
+fn what_is_decoded_before_the_range_is_due_at_its_start() {
+    let mut judge = playing(0, 9000);
+    assert_eq!(judge.receive(MonoTime(2 * MS), &packet(0, 7200)), Some(2_000_000));
+    assert_eq!(judge.receive(MonoTime(25 * MS), &packet(1, 10_800)), Some(5_000_000));
+}
+
+#[test]
 fn what_rtp_info_announces_and_never_comes_is_lost_at_the_start() {
     let counts = feed(&mut playing(65_530, 0), &[65_533, 65_532, 65_534, 0]);
     assert_eq!((counts.lost, counts.lost_at_start), (3, 2));
