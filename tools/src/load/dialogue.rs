@@ -85,3 +85,44 @@ impl Dialogue {
         self.asked.front()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn reply(cseq: &str) -> Reply {
+        let headers = vec![("CSeq".to_owned(), cseq.to_owned())];
+        Reply { status: 200, reason: "OK".into(), headers, body: Vec::new() }
+    }
+
+    #[test]
+    fn replies_are_timed_from_when_their_requests_were_meant_to_be_sent() {
+        let mut dialogue = Dialogue::new("rtsp://h/a".into());
+        dialogue.session = Some(Session { id: "s".into(), timeout: Duration::from_secs(60) });
+        dialogue.ask((MonoTime(100), MonoTime(900)), "PAUSE", &[]);
+        dialogue.ask_at((MonoTime(950), MonoTime(950)), "PLAY", "rtsp://h/b", &[("Range", "x")]);
+        let text = String::from_utf8(dialogue.outgoing.clone()).unwrap();
+        assert!(
+            text.starts_with("PAUSE rtsp://h/a RTSP/1.0\r\nCSeq: 1\r\nSession: s\r\n"),
+            "{text}"
+        );
+        assert!(text.contains("PLAY rtsp://h/b RTSP/1.0\r\nCSeq: 2\r\n"), "{text}");
+        let asked = dialogue.answered(&reply("1")).unwrap();
+        assert_eq!(
+            (asked.method, asked.meant, asked.sent),
+            ("PAUSE", MonoTime(100), MonoTime(900))
+        );
+        assert_eq!(dialogue.oldest().unwrap().method, "PLAY");
+        assert!(dialogue.answered(&reply("3")).is_err(), "another request's");
+        assert!(dialogue.answered(&reply("2")).is_err(), "nothing was asked");
+    }
+
+    #[test]
+    fn packets_are_framed() {
+        let mut dialogue = Dialogue::default();
+        dialogue.interleave(3, &[7; 300]);
+        assert_eq!(dialogue.outgoing[..5], [b'$', 3, 1, 44, 7]);
+        assert_eq!(dialogue.outgoing.len(), 304);
+    }
+}

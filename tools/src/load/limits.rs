@@ -109,7 +109,10 @@ impl Summary {
         );
         let wrong = self.premature + self.stale + self.foreign + self.duplicates;
         complain(wrong > limits.wrong_max, format!("{wrong} packets that should not have come"));
-        complain(played > sinks && self.packets == 0 && stalled < asked, "no packet came".into());
+        complain(
+            played > 0 && self.packets == 0 && stalled + sinks < asked,
+            "no packet came".into(),
+        );
         complaints
     }
 }

@@ -67,7 +67,8 @@ impl<W: Write> HistogramLog<W> {
             return;
         }
         let start = Duration::from_secs(start);
-        let duration = Duration::from_secs(end) - start;
+        // What is left over at the end takes less than a second, but not nothing.
+        let duration = (Duration::from_secs(end) - start).max(Duration::from_millis(1));
         // Without headers nothing is written here.
         let written = IntervalLogWriterBuilder::new()
             .begin_log_with(&mut self.output, &mut self.serializer)

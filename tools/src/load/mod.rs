@@ -42,6 +42,9 @@ use tally::Tally;
 use timeline::Timeline;
 use worker::Worker;
 
+/// How long nobody may tell how things stand before that is shown as it is.
+const TELL_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// What a run showed.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -80,24 +83,31 @@ pub fn run(
                 let _ = told.send(Told::Done(outcome));
             });
         }
-        let mut running = threads;
+        let mut sample = |timeline: &mut Timeline| {
+            let (snapshot, late) = timeline.sample(clock.now(), &gauges);
+            progress(snapshot, late.histogram());
+        };
+        let (mut running, mut told_by) = (threads, 0);
         while running > 0 {
-            let wait = timeline.next_sample() - clock.now();
-            match hearing.recv_timeout(wait.max(Duration::from_millis(1))) {
-                Ok(Told::Late(late)) => timeline.take_late(&late),
+            match hearing.recv_timeout(TELL_TIMEOUT) {
+                Ok(Told::Late(late)) => {
+                    timeline.take_late(&late);
+                    told_by += 1;
+                    // A second is over when all have told of it.
+                    if told_by >= running {
+                        told_by = 0;
+                        sample(&mut timeline);
+                    }
+                }
                 Ok(Told::Done(outcome)) => {
                     running -= 1;
                     sum.add(&*outcome?);
                 }
-                Err(RecvTimeoutError::Timeout) => {
-                    let (snapshot, late) = timeline.sample(clock.now(), &gauges);
-                    progress(snapshot, late.histogram());
-                }
+                Err(RecvTimeoutError::Timeout) => sample(&mut timeline),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        let (snapshot, late) = timeline.sample(clock.now(), &gauges);
-        progress(snapshot, late.histogram());
+        sample(&mut timeline);
         io::Result::Ok(())
     })?;
     let drops = Drops::now().since(drops_before);

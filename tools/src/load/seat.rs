@@ -188,8 +188,11 @@ impl Seat {
             let Some(stream) = self.viewer.streams.get(position) else { return Ok(()) };
             let Some(pair) = &stream.pair else { return Ok(()) };
             let socket = if half == Half::Rtp { &pair.rtp } else { &pair.rtcp };
-            let more = shared.receiver.fill(socket);
-            let more = more.map_err(|error| failed(&format!("socket: {error}")))?;
+            let more = match shared.receiver.fill(socket) {
+                // The server's end of a stream that has ended is gone (ICMP).
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused => true,
+                filled => filled.map_err(|error| failed(&format!("socket: {error}")))?,
+            };
             // The reply that announces these packets was here before them.
             if self.viewer.step == Step::AwaitingPlay {
                 self.read_connection(shared)?;

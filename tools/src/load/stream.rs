@@ -151,3 +151,69 @@ impl Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use packetizer::time::ClockRate;
+
+    fn packet(sequence: u8) -> [u8; 13] {
+        [0x80, 96, 0, sequence, 0, 0, 0, 0, 0, 0, 0, 1, 0]
+    }
+
+    fn playing() -> Stream {
+        let mut stream = Stream::new(
+            &Media {
+                kind: "video".into(),
+                payload_type: 96,
+                encoding: "H264".into(),
+                rate: ClockRate::VIDEO,
+                format_parameters: String::new(),
+                control_url: "rtsp://h/1".into(),
+            },
+            None,
+        );
+        stream.begin_range(MonoTime(0), RangeStart { sequence: Some(0), rtptime: Some(0) });
+        stream
+    }
+
+    fn take(stream: &mut Stream, sequences: &[u8], tally: &mut Tally) {
+        let packets: Vec<_> = sequences.iter().map(|sequence| packet(*sequence)).collect();
+        let packets = packets.iter().map(<[u8; 13]>::as_slice);
+        stream.take_media(MonoTime(5_000_000), packets, tally).unwrap();
+    }
+
+    #[test]
+    fn what_was_lost_here_does_not_count_against_the_server() {
+        for (overflows, lost, lost_here) in [(0, 2, 0), (7, 0, 2)] {
+            let (mut stream, mut tally) = (playing(), Tally::default());
+            take(&mut stream, &[0, 1, 3, 5], &mut tally);
+            assert_eq!((stream.newly_lost(), stream.newly_lost()), (2, 0));
+            stream.overflows = overflows;
+            stream.leave(&mut tally);
+            assert_eq!((tally.counts.lost, tally.lost_here), (lost, lost_here));
+            assert_eq!((tally.counts.packets, tally.streams), (4, 1));
+        }
+    }
+
+    #[test]
+    fn packets_of_a_train_are_recorded_together_and_each() {
+        let (mut stream, mut tally) = (playing(), Tally::default());
+        take(&mut stream, &[0, 1, 2], &mut tally);
+        let late = tally.end_interval();
+        assert_eq!((late.count(), late.at(0.5) / 10), (3, 500));
+        assert!(stream.take_media(MonoTime(0), [&[0_u8; 5][..]].into_iter(), &mut tally).is_err());
+    }
+
+    #[test]
+    fn a_stream_that_should_play_and_does_not_is_silent() {
+        let (mut stream, mut tally) = (playing(), Tally::default());
+        stream.stop(MonoTime(900_000_000), &mut tally);
+        assert_eq!((tally.behind.count(), tally.silent_streams), (1, 0));
+        stream.stop(MonoTime(1_100_000_000), &mut tally);
+        assert_eq!((tally.behind.max() / 1_000_000, tally.silent_streams), (1, 1));
+        stream.ended = true;
+        stream.stop(MonoTime(1_100_000_000), &mut tally);
+        assert_eq!((tally.behind.count(), tally.silent_streams), (2, 1));
+    }
+}

@@ -127,16 +127,21 @@ impl Tally {
 }
 
 impl OwnTally {
-    /// A second of which the thread ran for `cpu_nanos` out of `nanos`.
+    /// The thread ran for `cpu_nanos` out of `nanos`, about a second; less, at the end, says little
+    /// of how busy it was.
     pub(super) fn second(&mut self, cpu_nanos: u64, nanos: u64) {
+        const SECOND_MIN_NANOS: u64 = 500_000_000;
         /// So little idle time that it may have been too little.
         const BUSY: f64 = 0.95;
+        self.cpu_nanos += cpu_nanos;
+        if nanos < SECOND_MIN_NANOS {
+            return;
+        }
         #[allow(clippy::cast_precision_loss, reason = "about a second")]
         let part = cpu_nanos as f64 / nanos.max(1) as f64;
         self.seconds += 1;
         self.busy_seconds += u64::from(part > BUSY);
         self.cpu_max = self.cpu_max.max(part);
-        self.cpu_nanos += cpu_nanos;
     }
 
     fn add(&mut self, other: &Self) {

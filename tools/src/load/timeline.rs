@@ -8,8 +8,8 @@ use serde::Serialize;
 use std::io;
 use std::time::Duration;
 
-/// Between two samples.
-const INTERVAL: Duration = Duration::from_secs(1);
+/// A shorter interval is what is left over at the end, and no sample.
+const INTERVAL_MIN: Duration = Duration::from_millis(500);
 
 /// One second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -51,11 +51,6 @@ impl Timeline {
         })
     }
 
-    /// When the next sample is due.
-    pub(super) fn next_sample(&self) -> MonoTime {
-        self.last_at + INTERVAL
-    }
-
     /// A thread told how late its packets were.
     pub(super) fn take_late(&mut self, late: &Micros) {
         self.late.add(late);
@@ -68,8 +63,7 @@ impl Timeline {
         let seconds = (now - MonoTime(0)).as_secs();
         let snapshot = gauges.snapshot(seconds, &late);
         let interval = now - self.last_at;
-        if interval < INTERVAL / 2 {
-            // What is left over at the end.
+        if interval < INTERVAL_MIN {
             return (snapshot, late);
         }
         self.samples.push(Sample {

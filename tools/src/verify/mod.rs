@@ -79,6 +79,8 @@ pub struct StreamJudge {
     paused: Option<MonoTime>,
     ssrc: Option<u32>,
     numbers: Numbers,
+    /// Packets expected in numberings that the sender has given up.
+    expected_before: u64,
     counts: Counts,
     decode: DecodeTimes,
     jitter: Jitter,
@@ -92,6 +94,8 @@ pub struct StreamJudge {
 struct Range {
     /// When PLAY was answered.
     answered: MonoTime,
+    /// Whether numbers began anew, as some servers have it: what came before cannot be placed.
+    is_renumbered: bool,
     /// When the start of the range is due: at first taken from the answer, then from sender
     /// reports.
     started: MonoTime,
@@ -125,6 +129,7 @@ impl StreamJudge {
             paused: None,
             ssrc: None,
             numbers: Numbers::default(),
+            expected_before: 0,
             counts: Counts::default(),
             decode: DecodeTimes::default(),
             jitter: Jitter::default(),
@@ -137,9 +142,16 @@ impl StreamJudge {
     /// first packet was lost at the end of the range before.
     pub fn begin_range(&mut self, answered: MonoTime, start: RangeStart) {
         let rtptime = start.rtptime.unwrap_or(0);
+        let is_renumbered =
+            start.sequence.is_some_and(|sequence| self.numbers.is_elsewhere(sequence));
+        if is_renumbered {
+            self.expected_before += self.numbers.expected();
+            self.numbers = Numbers::default();
+        }
         self.paused = None;
         self.previous = self.range.replace(Range {
             answered,
+            is_renumbered,
             started: answered,
             is_reported: false,
             rtptime,
@@ -162,6 +174,11 @@ impl StreamJudge {
     pub fn receive(&mut self, arrival: MonoTime, packet: &RtpPacket<'_>) -> Option<i64> {
         if *self.ssrc.get_or_insert(packet.ssrc) != packet.ssrc {
             self.counts.foreign += 1;
+            return None;
+        }
+        if self.range.is_some_and(|range| range.is_renumbered && arrival < range.answered) {
+            self.expected_before += 1;
+            self.counts.packets += 1;
             return None;
         }
         let highest = self.numbers.highest();
@@ -192,9 +209,6 @@ impl StreamJudge {
         } else if self.paused.is_some_and(|paused| arrival > paused) {
             self.counts.stale += 1;
             return None;
-        }
-        if range.due_nanos.is_none() {
-            self.decode.restart();
         }
         let (range, lateness) = self.judge(range, arrival, packet, in_order);
         self.range = Some(range);
@@ -235,6 +249,9 @@ impl StreamJudge {
             range.rtptime = packet.timestamp;
             range.timestamp = packet.timestamp;
         }
+        if range.due_nanos.is_none() {
+            self.decode.restart();
+        }
         let step = i64::from(packet.timestamp.wrapping_sub(range.timestamp).cast_signed());
         let composition_nanos = self.rate.nanos_floor(range.ticks + step);
         let due_nanos = match range.due_nanos {
@@ -250,7 +267,8 @@ impl StreamJudge {
         };
         let elapsed = arrival.nanos_since(range.started);
         self.jitter.update(self.rate.ticks_floor(elapsed - composition_nanos));
-        (range, Some(elapsed - due_nanos))
+        // What is decoded before the range starts cannot come before it either.
+        (range, Some(elapsed - due_nanos.max(0)))
     }
 
     /// Takes a sender report that arrived at `arrival`. It shows losses at the very end, and which
@@ -263,7 +281,7 @@ impl StreamJudge {
         }
         let count = u64::from(report.packet_count);
         let offset = *self.sender_offset.get_or_insert_with(|| {
-            Some(count.saturating_sub(self.numbers.expected()))
+            Some(count.saturating_sub(self.expected_before + self.numbers.expected()))
                 .filter(|ahead| *ahead > JOINED_PACKETS)
                 .unwrap_or(0)
         });
@@ -285,7 +303,8 @@ impl StreamJudge {
     #[must_use]
     pub fn counts(&self) -> Counts {
         let unsent = self.sender_packets.saturating_sub(self.counts.packets);
-        let lost = self.numbers.expected().saturating_sub(self.counts.packets).max(unsent);
+        let expected = self.expected_before + self.numbers.expected();
+        let lost = expected.saturating_sub(self.counts.packets).max(unsent);
         Counts { lost, lost_at_start: self.numbers.missing_at_start(), ..self.counts }
     }
 

@@ -3,6 +3,10 @@
 /// How far behind the highest sequence number a packet is still told apart from a duplicate.
 const WINDOW_PACKETS: u64 = 128;
 
+/// A packet this far from where the last one was is of another numbering (RFC 3550 App. A.1:
+/// `MAX_DROPOUT`).
+const DROPOUT_MAX: u64 = 3000;
+
 /// The sequence numbers of one stream.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Numbers {
@@ -32,6 +36,12 @@ impl Numbers {
         let number = self.extend(sequence);
         self.first.get_or_insert(number);
         number
+    }
+
+    /// Whether `sequence` is so far from what has come that the sender numbers anew.
+    pub(super) fn is_elsewhere(&self, sequence: u16) -> bool {
+        let number = self.extend(sequence);
+        self.highest.is_some_and(|highest| number.abs_diff(highest) > DROPOUT_MAX)
     }
 
     /// The packet `sequence` has come.

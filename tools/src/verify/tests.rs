@@ -91,6 +91,46 @@ fn a_seek_shows_premature_stale_and_lost_packets() {
 }
 
 #[test]
+fn packets_between_two_quick_seeks_do_not_mix_the_timelines() {
+    let mut judge = playing(0, 0);
+    for number in 0..40_u16 {
+        let at = MonoTime(u64::from(number) * 40 * MS);
+        assert_eq!(judge.receive(at, &packet(number, u32::from(number) * 3600)), Some(0));
+    }
+    // Nothing of the second range has been read when the third is announced.
+    judge.begin_range(MonoTime(1600 * MS), start(40, 200_000));
+    judge.begin_range(MonoTime(1650 * MS), start(42, 300_000));
+    assert_eq!(judge.receive(MonoTime(1600 * MS), &packet(40, 200_000)), Some(0));
+    assert_eq!(judge.receive(MonoTime(1640 * MS), &packet(41, 203_600)), Some(0));
+    for number in 0..40_u16 {
+        let at = MonoTime(1650 * MS + u64::from(number) * 40 * MS);
+        let packet = packet(42 + number, 300_000 + u32::from(number) * 3600);
+        assert_eq!(judge.receive(at, &packet), Some(0), "{number}");
+    }
+}
+
+#[test]
+fn a_server_that_numbers_anew_at_a_seek_has_lost_nothing() {
+    let mut judge = playing(100, 0);
+    feed(&mut judge, &[100, 101, 103]);
+    judge.begin_range(MonoTime(MS), start(30_000, 0));
+    // Here before the answer, read after it.
+    feed(&mut judge, &[104, 105]);
+    for sequence in [30_000, 30_001, 30_003] {
+        assert!(judge.receive(MonoTime(2 * MS), &packet(sequence, 0)).is_some());
+    }
+    let counts = judge.counts();
+    assert_eq!((counts.packets, counts.lost, counts.stale), (8, 2, 0)); // 102 and 30002
+}
+
+#[test]
+fn what_is_decoded_before_the_range_is_due_at_its_start() {
+    let mut judge = playing(0, 9000);
+    assert_eq!(judge.receive(MonoTime(2 * MS), &packet(0, 7200)), Some(2_000_000));
+    assert_eq!(judge.receive(MonoTime(25 * MS), &packet(1, 10_800)), Some(5_000_000));
+}
+
+#[test]
 fn what_rtp_info_announces_and_never_comes_is_lost_at_the_start() {
     let counts = feed(&mut playing(65_530, 0), &[65_533, 65_532, 65_534, 0]);
     assert_eq!((counts.lost, counts.lost_at_start), (3, 2));

@@ -70,7 +70,8 @@ fn faults_are_reported_exactly() {
 #[test]
 fn a_server_that_falls_silent_is_behind() {
     let faults = Faults { silent_from: Some(60), ..Faults::default() };
-    let (status, json, complaints) = load(&FaultyServer::start(faults), &[]);
+    let server = FaultyServer::start(faults);
+    let (status, json, complaints) = load(&server, &["--max-late", "200ms"]);
     assert_eq!((status, &json["lost"]), (1, &0.into()));
     assert!(complaints.contains("had been silent for"), "{complaints}");
     let faults = Faults { silent_from: Some(0), ..Faults::default() };

@@ -20,9 +20,10 @@ How to read the result:
                 the reply to PLAY and, once there are, from sender reports. RTP timestamps are
                 composition times in decode order. The decode time of a picture is the composition
                 time that lies as many places behind the latest as pictures are reordered, which is
-                learned from the stream; without B pictures it is the timestamp. Early packets
-                count as 0. Without seq and rtptime in RTP-Info, streams are judged from their
-                first packet on, and the result says how many were.
+                learned from the stream; without B pictures it is the timestamp. What is decoded
+                before the range starts is due at its start. Early packets count as 0. Without
+                seq and rtptime in RTP-Info, streams are judged from their first packet on, and
+                the result says how many were.
   behind        How far the last packet of a stream was behind when its viewer left: a server that
                 stops sending loses nothing and is never late, but it is behind.
   first packet  From PLAY to the first packet.

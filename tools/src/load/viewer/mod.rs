@@ -1,34 +1,31 @@
 //! One viewer of the load generator: from connecting to TEARDOWN, without ever waiting.
 
+mod setup;
+mod upkeep;
+
 use super::dialogue::Dialogue;
 use super::options::{Options, Role};
 use super::stream::Stream;
 use super::tally::{Failure, Tally, failed};
-use crate::client::{Half, Lower, server_address};
+use crate::client::{Half, server_address};
 use crate::clock::MonoTime;
-use crate::headers::parse_transport;
 use crate::lenient;
 use crate::message::Reply;
-use crate::packet::write_receiver_report;
-use crate::presentation::Presentation;
 use crate::receive::Train;
-use crate::socket::{UdpPair, unconnected};
+use crate::socket::unconnected;
 use nix::errno::Errno;
 use packetizer::time::Npt;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
+use upkeep::REPORT_INTERVAL;
 
-/// Between two receiver reports of a stream.
-const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 /// Receive buffer of a viewer that stops reading.
 const STALLED_BUFFER_BYTES: usize = 16 * 1024;
-/// How long nothing comes before a title without BYE counts as ended, if it should have.
-const SILENCE: Duration = Duration::from_secs(2);
-/// Shortest pause; the longest is one and a half times this and more.
+/// Shortest pause.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
-/// What a pause may be longer than the shortest.
+/// How much longer pauses may be.
 const PAUSE_SPREAD_MILLIS: u64 = 4000;
 
 /// How far a viewer has come.
@@ -197,54 +194,6 @@ impl Viewer {
         result
     }
 
-    /// Does what is due: receiver reports, keep-alives, playing on after a pause, playing again
-    /// what has ended.
-    pub(super) fn tick(
-        &mut self,
-        now: MonoTime,
-        options: &Options,
-        tally: &mut Tally,
-    ) -> Result<(), Failure> {
-        if self.is_deaf() {
-            return Ok(());
-        }
-        if let Some(asked) = self.dialogue.oldest()
-            && now - asked.sent > options.reply_timeout
-        {
-            tally.answered(asked.method, now.nanos_since(asked.meant));
-            return Err(failed(&format!("no reply to {} in time", asked.method)));
-        }
-        match self.step {
-            Step::Paused(until) if now >= until => {
-                self.play((now, now), None);
-                return Ok(());
-            }
-            Step::Playing if self.has_ended(now) => {
-                tally.replays += 1;
-                self.start_millis = 0;
-                self.play((now, now), Some(0));
-                return Ok(());
-            }
-            Step::Playing | Step::Paused(_) => {}
-            Step::Connecting
-            | Step::Describing
-            | Step::SettingUp(_)
-            | Step::AwaitingPlay
-            | Step::AwaitingPause
-            | Step::TearingDown
-            | Step::Done => return Ok(()),
-        }
-        if now >= self.report_at {
-            self.report_at = now + REPORT_INTERVAL;
-            self.report();
-        }
-        if now >= self.keep_alive_at {
-            self.schedule_keep_alive(now);
-            self.dialogue.ask((now, now), self.keep_alive_method, &[]);
-        }
-        Ok(())
-    }
-
     /// Leaves, as was meant to happen at `meant`.
     pub(super) fn tear_down(&mut self, (meant, now): (MonoTime, MonoTime), tally: &mut Tally) {
         self.note_silence(now, tally);
@@ -299,83 +248,10 @@ impl Viewer {
             && !self.streams.iter().any(|stream| stream.ended)
     }
 
-    fn has_ended(&self, now: MonoTime) -> bool {
-        let is_silent = |stream: &Stream| {
-            let silence = stream.last_arrival().map(|last| now - last);
-            stream.ended || silence.map_or(self.role.is_sink, |silence| silence > SILENCE)
-        };
-        self.streams.iter().all(|stream| stream.ended)
-            || (now >= self.ends_at && self.streams.iter().all(is_silent))
-    }
-
     fn saw_packet(&mut self, at: MonoTime, tally: &mut Tally) {
         if let Some(meant) = self.awaits_packet.take() {
             tally.first_packet.record(at.nanos_since(meant));
         }
-    }
-
-    fn described(
-        &mut self,
-        now: MonoTime,
-        reply: &Reply,
-        options: &Options,
-    ) -> Result<(), Failure> {
-        let base = reply.header("Content-Base").unwrap_or(&self.dialogue.url);
-        let presentation = Presentation::parse(&reply.body, base).map_err(|why| failed(&why))?;
-        self.dialogue.url.clone_from(&presentation.control_url);
-        self.duration = presentation.duration;
-        self.start_millis = options.start.millis(presentation.duration, self.random);
-        for media in &presentation.media {
-            let pair = match self.role.lower {
-                Lower::Tcp => None,
-                Lower::Udp => Some(self.bind().map_err(|error| failed(&error.to_string()))?),
-            };
-            self.streams.push(Stream::new(media, pair));
-        }
-        self.ask_setup(now, 0)
-    }
-
-    fn bind(&self) -> io::Result<UdpPair> {
-        let pair = UdpPair::bind(self.connection.local_addr()?.ip())?;
-        if self.role.is_sink {
-            pair.ignore_media()?;
-        }
-        Ok(pair)
-    }
-
-    fn ask_setup(&mut self, now: MonoTime, position: usize) -> Result<(), Failure> {
-        let stream = self.streams.get(position).ok_or_else(|| failed("no streams on offer"))?;
-        let offer = match &stream.pair {
-            Some(pair) => {
-                let (rtp, rtcp) = (pair.rtp_port, pair.rtp_port + 1);
-                format!("RTP/AVP;unicast;client_port={rtp}-{rtcp}")
-            }
-            None => {
-                let channel = position * 2;
-                format!("RTP/AVP/TCP;unicast;interleaved={channel}-{}", channel + 1)
-            }
-        };
-        self.step = Step::SettingUp(position);
-        let headers = [("Transport", offer.as_str())];
-        self.dialogue.ask_at((now, now), "SETUP", &stream.control_url, &headers);
-        Ok(())
-    }
-
-    fn set_up(&mut self, now: MonoTime, reply: &Reply) -> Result<(), Failure> {
-        let Step::SettingUp(position) = self.step else { return Err(failed("a stray reply")) };
-        let session = reply.header("Session").and_then(lenient::session);
-        self.dialogue.session = Some(session.ok_or_else(|| failed("no usable Session"))?);
-        let transport = reply.header("Transport").and_then(parse_transport);
-        let transport = transport.ok_or_else(|| failed("no usable Transport"))?;
-        if let Some(pair) = &self.streams[position].pair {
-            let ports = transport.server_port.ok_or_else(|| failed("no server_port"))?;
-            pair.connect(self.server.ip(), ports).map_err(|error| failed(&error.to_string()))?;
-        }
-        if position + 1 < self.streams.len() {
-            return self.ask_setup(now, position + 1);
-        }
-        self.play((now, now), Some(self.start_millis));
-        Ok(())
     }
 
     /// Plays from a normal play time in milliseconds, or where it paused.
@@ -416,26 +292,6 @@ impl Viewer {
         if self.step == Step::AwaitingPause {
             let spread = Duration::from_millis(self.random % PAUSE_SPREAD_MILLIS);
             self.step = Step::Paused(at + PAUSE_MIN + spread);
-        }
-    }
-
-    fn schedule_keep_alive(&mut self, now: MonoTime) {
-        let session = self.dialogue.session.as_ref();
-        let timeout = session.map_or(Duration::from_secs(60), |session| session.timeout);
-        self.keep_alive_at = now + timeout / 2;
-    }
-
-    fn report(&mut self) {
-        let ssrc = (self.random & 0xffff_ffff) as u32;
-        for (position, stream) in self.streams.iter().enumerate() {
-            let packet = write_receiver_report(ssrc, stream.reception(), false);
-            if let Some(pair) = &stream.pair {
-                // A report that is lost is followed by another.
-                let _ = pair.rtcp.send(&packet);
-            } else {
-                let channel = u8::try_from(position * 2 + 1).unwrap_or(u8::MAX);
-                self.dialogue.interleave(channel, &packet);
-            }
         }
     }
 }
