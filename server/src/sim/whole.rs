@@ -345,8 +345,8 @@ fn config(is_tight: bool) -> Config {
         shard_cpus: vec![None],
         control_cpu: None,
         rtp_ports: 6970..=7033,
-        // Little: 3.5 MiB of images, for three or four viewers.
-        memory_bytes: if is_tight { 10 << 20 } else { 1 << 30 },
+        // Little: 2 MiB of images, for two or three viewers.
+        memory_bytes: if is_tight { 8 << 20 } else { 1 << 30 },
         sessions_max: count,
         connections_max: count,
         sessions_per_address_max: many,
