@@ -4,6 +4,7 @@
 //! connection limits, and so does the room for it: a full queue of reports is a broken invariant,
 //! not a load. Commands that find no room wait with control, in their order.
 
+use crate::framing::FramingError;
 pub use crate::shard::counters::Counters;
 use crate::title::SharedTitle;
 use bytes::Bytes;
@@ -22,8 +23,8 @@ pub struct SessionKey(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
 
-/// Pairs a [`Report`] with the [`Command`] that asked for it. Chosen by control, echoed by the
-/// shard.
+/// Pairs a [`Report`] with the [`Command`] that asked for it. Chosen by control, each greater than
+/// those before; echoed by the shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token(pub u64);
 
@@ -84,17 +85,21 @@ pub enum Command {
         token: Token,
         /// The session.
         session: SessionKey,
+        /// Makes the session. Otherwise the shard has it, or it has ended.
+        is_first: bool,
         /// What to play.
         title: SharedTitle,
         /// Which of its tracks.
         track: TrackId,
         /// How packets travel.
         transport: StreamTransport,
+        /// The connection that asks has been given to this shard, which has it, or has closed it.
+        is_adopted: bool,
         /// How big packets may be.
         payload_class: PayloadClass,
     },
-    /// Moves the session to `cue`, silent until [`Command::Start`] (or the reply that carries a
-    /// start). Answered by [`Report::Cued`].
+    /// Moves the session to `cue`, silent until [`Command::Start`] or the reply that carries one.
+    /// Answered by [`Report::Cued`].
     Cue {
         /// Echoed in the answer.
         token: Token,
@@ -103,11 +108,8 @@ pub enum Command {
         /// Where to; `None` resumes where the session was paused.
         cue: Option<Cue>,
     },
-    /// Lets the packets of the last cue go: the PLAY reply has been written.
-    Start {
-        /// The session.
-        session: SessionKey,
-    },
+    /// Lets the packets of a cue go.
+    Start(Start),
     /// Stops delivery and keeps the position. Answered by [`Report::Paused`].
     Pause {
         /// Echoed in the answer.
@@ -115,13 +117,12 @@ pub enum Command {
         /// The session.
         session: SessionKey,
     },
-    /// Ends one stream (of two of the same track, the older), or the whole session. Not answered:
-    /// the shard reports nothing more of it.
+    /// Ends one stream, or the whole session. Not answered: the shard reports nothing more of it.
     TearDown {
         /// The session.
         session: SessionKey,
         /// The one stream to end; `None` ends the session.
-        track: Option<TrackId>,
+        stream: Option<Ssrc>,
     },
     /// An RTSP request named the session: it lives (RFC 2326 §12.37).
     Touch {
@@ -136,9 +137,9 @@ pub enum Command {
         connection: ConnectionId,
         /// The response as it goes on the wire.
         bytes: Bytes,
-        /// A session whose packets may go once these bytes are in the socket. If it is not this
-        /// shard's, [`Report::ReplyWritten`] says when that is.
-        start: Option<SessionKey>,
+        /// What may start once these bytes are in the socket. If the session is not this shard's,
+        /// [`Report::ReplyWritten`] says when that is.
+        start: Option<Start>,
         /// Close the connection when they are.
         close: bool,
     },
@@ -146,6 +147,16 @@ pub enum Command {
     Drain,
     /// Asks for [`Report::Counters`].
     Snapshot,
+}
+
+/// The reply to a PLAY has been written: the packets of its cue may go, unless the session has been
+/// moved or paused since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// The session.
+    pub session: SessionKey,
+    /// The token of the [`Command::Cue`] that the reply answers.
+    pub cue: Token,
 }
 
 /// First sequence number and timestamp of a stream after a cue, for RTP-Info (RFC 2326 §12.33).
@@ -191,11 +202,17 @@ pub enum Report {
         /// The message, head and body.
         bytes: Bytes,
     },
-    /// A reply with a start was written, and the session to start is not this shard's.
-    ReplyWritten {
-        /// The session.
-        session: SessionKey,
+    /// What arrived on an adopted connection cannot be cut into messages. The reply must close it.
+    Unreadable {
+        /// Which connection.
+        connection: ConnectionId,
+        /// Why not.
+        error: FramingError,
+        /// The lines before the error of the message that has it.
+        rejected: Bytes,
     },
+    /// A reply with a start was written, and the session to start is not this shard's.
+    ReplyWritten(Start),
     /// An adopted connection is gone; its interleaved sessions end with it, each with its own
     /// [`Report::Ended`].
     ConnectionClosed {
@@ -240,7 +257,7 @@ pub enum SetUpRefused {
     NoSlotLeft,
     /// The interleaved channels are in use on that connection: 461.
     ChannelTaken,
-    /// The session has ended meanwhile, or the connection is not adopted here: 454.
+    /// The session has ended meanwhile, or the connection has closed: 454.
     Gone,
 }
 
@@ -275,8 +292,6 @@ pub enum EndReason {
 pub enum CloseReason {
     /// The peer closed it, or it failed with this error number.
     Peer(Option<i32>),
-    /// What it sent is neither RTSP nor an interleaved frame.
-    NotRtsp,
     /// It sent faster than it read: more than the pending limit waited.
     Overflow,
     /// A request or a reply exceeded its deadline.

@@ -8,7 +8,8 @@ use crate::headers::{
 };
 use crate::message::{Cutter, Incoming, Malformed, Reply, write_request};
 use crate::presentation::{Media, Presentation};
-use crate::socket::{self, Receiver, UdpPair};
+use crate::receive::Receiver;
+use crate::socket::{self, UdpPair};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::collections::VecDeque;
@@ -416,10 +417,18 @@ impl RtspClient {
         for (stream, route) in self.routes.iter().enumerate() {
             let Route::Udp(pair) = route else { continue };
             for (socket, half) in [(&pair.rtp, Half::Rtp), (&pair.rtcp, Half::Rtcp)] {
-                let arrivals = &mut self.arrivals;
-                while self.receiver.receive(socket, |at, bytes| {
-                    arrivals.push_back(Arrival { at, stream, half, bytes: bytes.to_vec() });
-                })? {}
+                let mut more = true;
+                while more {
+                    more = self.receiver.fill(socket)?;
+                    for train in self.receiver.trains() {
+                        self.arrivals.extend(train.packets().map(|packet| Arrival {
+                            at: train.at,
+                            stream,
+                            half,
+                            bytes: packet.to_vec(),
+                        }));
+                    }
+                }
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! The tools' only way to the system clocks.
 
-use nix::sys::socket::ControlMessageOwned;
+use nix::sys::time::TimeSpec;
 use packetizer::time::NtpTime;
 pub use server::clock::{Clock, MonoTime};
 
@@ -25,17 +25,19 @@ impl KernelClock {
         self.clock.now()
     }
 
-    /// When the kernel received what came with these control messages, if they say so.
-    pub fn arrival(&self, messages: impl Iterator<Item = ControlMessageOwned>) -> Option<MonoTime> {
-        for message in messages {
-            if let ControlMessageOwned::ScmTimestampns(stamp) = message {
-                let seconds = u64::try_from(stamp.tv_sec()).ok()?;
-                let nanos = u64::try_from(stamp.tv_nsec()).ok()?;
-                let unix_nanos = seconds.saturating_mul(1_000_000_000).saturating_add(nanos);
-                return Some(MonoTime(unix_nanos.saturating_sub(self.unix_nanos_at_zero)));
-            }
-        }
-        None
+    /// The monotonic time of a kernel timestamp.
+    #[must_use]
+    pub fn at(&self, stamp: TimeSpec) -> Option<MonoTime> {
+        let seconds = u64::try_from(stamp.tv_sec()).ok()?;
+        let nanos = u64::try_from(stamp.tv_nsec()).ok()?;
+        let unix_nanos = seconds.saturating_mul(1_000_000_000).saturating_add(nanos);
+        Some(MonoTime(unix_nanos.saturating_sub(self.unix_nanos_at_zero)))
+    }
+
+    /// The wallclock when the monotonic time was zero, in nanoseconds since the Unix epoch.
+    #[must_use]
+    pub const fn unix_nanos_at_zero(&self) -> u64 {
+        self.unix_nanos_at_zero
     }
 }
 

@@ -6,10 +6,13 @@
 pub mod client;
 pub mod clock;
 pub mod headers;
+pub mod histogram;
 pub mod inspect;
+pub mod lenient;
 pub mod load;
 pub mod message;
 pub mod packet;
 pub mod presentation;
+pub mod receive;
 pub mod socket;
 pub mod verify;

@@ -1,19 +1,17 @@
-//! A viewer's sockets: connections and RTP/RTCP port pairs, read with the kernel's own receive
-//! timestamps, so that a busy reader does not look like a late sender.
+//! A viewer's sockets: connections and RTP/RTCP port pairs, set to note when things arrive.
 
 use crate::clock::{KernelClock, MonoTime};
 use nix::errno::Errno;
-use nix::sys::socket::sockopt::ReceiveTimestampns;
-use nix::sys::socket::{MsgFlags, MultiHeaders, recvmmsg, recvmsg, setsockopt};
-use socket2::{Domain, Protocol, Socket, Type};
+use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce, ReceiveTimestampns, RxqOvfl, UdpGroSegment};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, getsockopt, recvmsg, setsockopt};
+use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 use std::io::{self, IoSliceMut};
-use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
 
-/// Datagrams taken by one system call.
-const BATCH_DATAGRAMS_MAX: usize = 32;
-/// Longest datagram that is read whole.
-const DATAGRAM_BYTES_MAX: usize = 2048;
+/// Receive buffer asked for each media socket: some seconds of video, so that a reader who comes
+/// late loses nothing.
+const RECEIVE_BUFFER_BYTES: usize = 1 << 20;
 /// Attempts to find an even port whose neighbour is free.
 const PAIR_ATTEMPTS_MAX: usize = 1000;
 
@@ -46,7 +44,12 @@ pub fn read(
     let descriptor = connection.as_raw_fd();
     match recvmsg::<()>(descriptor, &mut slices, Some(&mut control), MsgFlags::MSG_DONTWAIT) {
         Ok(message) => {
-            let stamped = clock.arrival(message.cmsgs()?);
+            let mut stamped = None;
+            for control in message.cmsgs()? {
+                if let ControlMessageOwned::ScmTimestampns(stamp) = control {
+                    stamped = clock.at(stamp);
+                }
+            }
             Ok(Some((stamped.unwrap_or_else(|| clock.now()), message.bytes)))
         }
         Err(Errno::EAGAIN | Errno::EINTR) => Ok(None),
@@ -84,11 +87,26 @@ impl UdpPair {
             };
             for socket in [&rtp, &rtcp] {
                 socket.set_nonblocking(true)?;
-                setsockopt(&socket.as_fd(), ReceiveTimestampns, &true)?;
+                setsockopt(socket, ReceiveTimestampns, &true)?;
             }
+            setsockopt(&rtp, RxqOvfl, &1)?;
+            // Kernels without it (before 5.0) hand over packets one by one.
+            let _ = setsockopt(&rtp, UdpGroSegment, &true);
+            grow_receive_buffer(&rtp)?;
             return Ok(Self { rtp, rtcp, rtp_port });
         }
         Err(io::Error::new(io::ErrorKind::AddrInUse, "no pair of neighbouring ports is free"))
+    }
+
+    /// Has the kernel throw away all media on arrival: nobody reads it, yet the server is not told
+    /// that its packets are unwanted (ICMP), and no memory is taken.
+    ///
+    /// # Errors
+    /// The kernel has no socket filters.
+    pub fn ignore_media(&self) -> io::Result<()> {
+        /// `BPF_RET`: keep this many bytes of a packet.
+        const KEEP_NOTHING: SockFilter = SockFilter::new(0x06, 0, 0, 0);
+        SockRef::from(&self.rtp).attach_filter(&[KEEP_NOTHING])
     }
 
     /// From now on hears, and sends reports to, the server's ports only.
@@ -101,90 +119,30 @@ impl UdpPair {
     }
 }
 
-/// The memory datagrams are received into, shared by all sockets of a thread.
-#[derive(Debug)]
-pub struct Receiver {
-    headers: MultiHeaders<()>,
-    buffers: Vec<u8>,
-    clock: KernelClock,
+/// Asks for a big receive buffer: past `net.core.rmem_max` if this process may.
+fn grow_receive_buffer(socket: &UdpSocket) -> io::Result<()> {
+    if setsockopt(socket, RcvBufForce, &RECEIVE_BUFFER_BYTES).is_err() {
+        setsockopt(socket, RcvBuf, &RECEIVE_BUFFER_BYTES)?;
+    }
+    Ok(())
 }
 
-impl Receiver {
-    /// A receiver that dates packets by `clock`.
-    #[must_use]
-    pub fn new(clock: KernelClock) -> Self {
-        let control = nix::cmsg_space!(nix::sys::time::TimeSpec);
-        Self {
-            headers: MultiHeaders::preallocate(BATCH_DATAGRAMS_MAX, Some(control)),
-            buffers: vec![0; BATCH_DATAGRAMS_MAX * DATAGRAM_BYTES_MAX],
-            clock,
-        }
-    }
-
-    /// Takes one batch from `socket`, giving each datagram with its arrival to `take`; returns
-    /// whether more may be waiting.
-    ///
-    /// # Errors
-    /// The socket failed (an ICMP error of a connected socket shows here).
-    pub fn receive(
-        &mut self,
-        socket: &UdpSocket,
-        mut take: impl FnMut(MonoTime, &[u8]),
-    ) -> io::Result<bool> {
-        let mut slices: Vec<[IoSliceMut<'_>; 1]> = self
-            .buffers
-            .chunks_exact_mut(DATAGRAM_BYTES_MAX)
-            .map(|buffer| [IoSliceMut::new(buffer)])
-            .collect();
-        let descriptor = socket.as_raw_fd();
-        let flags = MsgFlags::MSG_DONTWAIT;
-        let batch = match recvmmsg(descriptor, &mut self.headers, slices.iter_mut(), flags, None) {
-            Ok(batch) => batch,
-            Err(Errno::EAGAIN | Errno::EINTR) => return Ok(false),
-            Err(errno) => return Err(errno.into()),
-        };
-        let mut count = 0;
-        for datagram in batch {
-            count += 1;
-            let stamped = self.clock.arrival(datagram.cmsgs()?);
-            let arrival = stamped.unwrap_or_else(|| self.clock.now());
-            for bytes in datagram.iovs() {
-                take(arrival, bytes);
-            }
-        }
-        Ok(count == BATCH_DATAGRAMS_MAX)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::Clock;
-    use std::net::Ipv4Addr;
-
-    #[test]
-    fn pairs_receive_in_order_and_know_when() {
-        let clock = KernelClock::new(Clock::start());
-        let pair = UdpPair::bind(IpAddr::V4(Ipv4Addr::LOCALHOST)).unwrap();
-        assert_eq!(pair.rtp_port % 2, 0);
-        assert_eq!(pair.rtcp.local_addr().unwrap().port(), pair.rtp_port + 1);
-        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let before = clock.now();
-        for number in 0..100_u8 {
-            sender.send_to(&[number; 3], ("127.0.0.1", pair.rtp_port)).unwrap();
-        }
-        let after = clock.now();
-        let mut seen = Vec::new();
-        let mut receiver = Receiver::new(clock);
-        while receiver
-            .receive(&pair.rtp, |at, bytes| {
-                // The two clocks are read a moment apart when they are set against each other.
-                assert!(at.nanos_since(before) > -1_000_000 && after.nanos_since(at) > -1_000_000);
-                assert_eq!(bytes.len(), 3);
-                seen.push(bytes[0]);
-            })
-            .unwrap()
-        {}
-        assert_eq!(seen, (0..100).collect::<Vec<u8>>());
-    }
+/// What to do about media sockets whose receive buffers stay small here, if they do.
+///
+/// # Errors
+/// No socket can be made at all.
+pub fn receive_buffer_warning() -> io::Result<Option<String>> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    grow_receive_buffer(&socket)?;
+    // The kernel doubles what is asked for, for its own bookkeeping.
+    let granted = getsockopt(&socket, RcvBuf)? / 2;
+    let warning = || {
+        format!(
+            "receive buffers hold {} KiB instead of {} KiB, so a pause of this program may lose \
+             packets: sysctl -w net.core.rmem_max={RECEIVE_BUFFER_BYTES}",
+            granted >> 10,
+            RECEIVE_BUFFER_BYTES >> 10,
+        )
+    };
+    Ok((granted < RECEIVE_BUFFER_BYTES).then(warning))
 }

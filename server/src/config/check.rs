@@ -121,7 +121,7 @@ impl RawConfig {
     pub fn check(&self, host: &Host) -> Result<Config, ConfigError> {
         let shard_cpus = self.check_shards(host)?;
         let sessions_max = count("max-sessions", self.max_sessions, 10_000)?;
-        let connections_max = count("max-connections", self.max_connections, 12_000)?;
+        let connections_max = count("max-connections", self.max_connections, 11_000)?;
         Ok(Config {
             media: self.check_media()?,
             listen: self.check_listen(host)?,
@@ -145,6 +145,7 @@ impl RawConfig {
             payload_class: self.check_packet_bytes()?,
             session_timeout: self.check_session_timeout()?,
             drain_deadline: self.check_drain_deadline()?,
+            coalescing: self.check_coalescing()?,
         })
     }
 
@@ -291,15 +292,11 @@ impl RawConfig {
     }
 
     fn check_drain_deadline(&self) -> Result<Duration, ConfigError> {
-        match self.drain_deadline {
-            None => Ok(DRAIN_DEADLINE_DEFAULT),
-            Some(Span(deadline)) if deadline <= DRAIN_DEADLINE_MAX => Ok(deadline),
-            Some(span) => Err(ConfigError::OutOfBounds {
-                key: "drain-deadline",
-                value: span.to_string(),
-                bounds: format!("{} at most", Span(DRAIN_DEADLINE_MAX)),
-            }),
-        }
+        at_most("drain-deadline", self.drain_deadline, DRAIN_DEADLINE_DEFAULT, DRAIN_DEADLINE_MAX)
+    }
+
+    fn check_coalescing(&self) -> Result<Duration, ConfigError> {
+        at_most("coalesce", self.coalesce, COALESCING_DEFAULT, COALESCING_MAX)
     }
 }
 
@@ -345,9 +342,27 @@ impl RawConfig {
             egress_limit: config.egress_bits_per_second.map(BitRate),
             session_timeout: Some(Span(config.session_timeout)),
             drain_deadline: Some(Span(config.drain_deadline)),
+            coalesce: Some(Span(config.coalescing)),
             log_level: Some(logs.filter.clone()),
             log_format: Some(logs.format),
         }
+    }
+}
+
+fn at_most(
+    key: &'static str,
+    typed: Option<Span>,
+    default: Duration,
+    longest: Duration,
+) -> Result<Duration, ConfigError> {
+    match typed {
+        None => Ok(default),
+        Some(Span(time)) if time <= longest => Ok(time),
+        Some(span) => Err(ConfigError::OutOfBounds {
+            key,
+            value: span.to_string(),
+            bounds: format!("{} at most", Span(longest)),
+        }),
     }
 }
 
@@ -365,6 +380,9 @@ const SESSION_TIMEOUT_BOUNDS: RangeInclusive<Duration> =
     Duration::from_secs(5)..=Duration::from_secs(3600);
 const DRAIN_DEADLINE_DEFAULT: Duration = Duration::from_secs(10);
 const DRAIN_DEADLINE_MAX: Duration = Duration::from_secs(600);
+/// A tenth of a picture's time.
+const COALESCING_DEFAULT: Duration = Duration::from_millis(4);
+const COALESCING_MAX: Duration = Duration::from_millis(20);
 
 const _: () = assert!(
     RTP_PORT_FIRST as usize + 2 * SHARDS_MAX * SHARD_PAIRS_DEFAULT <= u16::MAX as usize,
@@ -392,7 +410,7 @@ mod tests {
         assert_eq!(one.memory_bytes, 256 << 20);
         assert_eq!(one.listen, ["0.0.0.0:8554".parse().unwrap()]);
         assert_eq!(one.rtp_ports, 6970..=7033);
-        assert_eq!((one.sessions_max, one.connections_max), (10_000, 12_000));
+        assert_eq!((one.sessions_max, one.connections_max), (10_000, 11_000));
         assert_eq!(one.session_timeout, Duration::from_secs(60));
 
         let many = raw("").check(&host(100, BIG, true)).unwrap();
@@ -449,6 +467,7 @@ mod tests {
             ("session-timeout = \"1500ms\"", "whole seconds"),
             ("session-timeout = \"2s\"", "5s to 1h"),
             ("drain-deadline = \"1h\"", "10min at most"),
+            ("coalesce = \"30ms\"", "20ms at most"),
             ("listen = []", "give an ADDR:PORT"),
             ("listen = [\"0.0.0.0:1\", \"0.0.0.0:1\"]", "named twice"),
         ] {

@@ -50,6 +50,8 @@ pub struct Config {
     pub session_timeout: Duration,
     /// How long a drain may take.
     pub drain_deadline: Duration,
+    /// What is due within this time leaves together.
+    pub coalescing: Duration,
 }
 
 /// How logs are written.

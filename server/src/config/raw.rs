@@ -76,7 +76,7 @@ pub struct RawConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_sessions: Option<u32>,
 
-    /// Most RTSP connections at once [default: 12000]
+    /// Most RTSP connections at once [default: 11000]
     #[arg(long, value_name = "N", help_heading = "Limits")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_connections: Option<u32>,
@@ -110,6 +110,12 @@ pub struct RawConfig {
     #[arg(long, value_name = "TIME", help_heading = "Limits")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drain_deadline: Option<Span>,
+
+    /// What is due within this time leaves together: fewer system calls, packets that much later,
+    /// 20ms at most [default: 4ms]
+    #[arg(long, value_name = "TIME", help_heading = "Network")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coalesce: Option<Span>,
 
     /// What is logged: error, warn, info, debug or trace [default: info]
     ///
@@ -211,6 +217,7 @@ impl RawConfig {
             egress_limit: self.egress_limit.or(file.egress_limit),
             session_timeout: self.session_timeout.or(file.session_timeout),
             drain_deadline: self.drain_deadline.or(file.drain_deadline),
+            coalesce: self.coalesce.or(file.coalesce),
             log_level: self.log_level.or(file.log_level),
             log_format: self.log_format.or(file.log_format),
         }
@@ -245,7 +252,7 @@ mod tests {
         --listen [::1]:554 --rtp-ports 7000-7015 --packet-bytes 1200 --shard-cpus 1-2 \
         --control-cpu 0 --memory 1GiB --max-sessions 10 --max-connections 20 \
         --max-sessions-per-address 3 --max-connections-per-address 4 --egress-limit 1Gbit/s \
-        --session-timeout 30s --drain-deadline 5s --log-level debug --log-format plain";
+        --session-timeout 30s --drain-deadline 5s --coalesce 2ms --log-level debug --log-format plain";
     const EVERY_KEY: &str = r#"
         media = ["/a", "films=/b"]
         listen = ["127.0.0.1:8554", "[::1]:554"]
@@ -261,6 +268,7 @@ mod tests {
         egress-limit = "1Gbit/s"
         session-timeout = "30s"
         drain-deadline = "5s"
+        coalesce = "2ms"
         log-level = "debug"
         log-format = "plain"
     "#;

@@ -111,7 +111,7 @@ impl Admission {
         bits_per_second: u64,
         need: &MemoryNeed,
     ) -> Result<(), Refusal> {
-        let reserved: u64 = self.reserved_bits_per_second.iter().sum();
+        let reserved = self.reserved_bits_per_second();
         if reserved.saturating_add(bits_per_second) > self.egress_bits_per_second_max {
             return Err(Refusal::BandwidthExceeded);
         }
@@ -126,6 +126,11 @@ impl Admission {
         let reserved = &mut self.reserved_bits_per_second[shard];
         *reserved = reserved.saturating_sub(bits_per_second);
         self.memory[shard].release(need);
+    }
+
+    /// What is reserved on all shards.
+    pub(super) fn reserved_bits_per_second(&self) -> u64 {
+        self.reserved_bits_per_second.iter().sum()
     }
 
     /// Whether nothing is admitted or reserved.

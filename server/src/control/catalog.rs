@@ -100,6 +100,11 @@ struct Opening {
 }
 
 impl Catalog {
+    /// Titles that are open.
+    pub(super) fn len(&self) -> usize {
+        self.titles.len() + self.replaced.len()
+    }
+
     /// A catalog of the titles below `roots` that keeps at most `bytes_max` of indexes.
     pub(super) fn new(roots: Vec<MediaRoot>, bytes_max: u64) -> Self {
         Self {

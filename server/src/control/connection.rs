@@ -1,13 +1,17 @@
-//! A connection: where it lives, what is under way on it, when it must have moved on.
+//! A connection: where it lives, what is under way on it, when it must have moved on; and how
+//! connections come and go.
 
+use super::{Control, Effect};
 use crate::clock::MonoTime;
 use crate::framing::Framer;
 use crate::limits::{IDLE_CONNECTION_DEADLINE, REPLY_DEADLINE, REQUEST_DEADLINE};
-use crate::mailbox::SessionKey;
+use crate::mailbox::{ConnectionId, SessionKey, Start};
+use crate::rtsp::{Response, StatusCode};
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::mem;
 use std::net::SocketAddr;
+use tracing::{debug, warn};
 
 /// An RTSP connection. One request is under way at a time, from its last byte read until its reply
 /// is written; what the client sends meanwhile waits in the socket or in the framer.
@@ -62,7 +66,7 @@ pub(super) enum AfterReply {
     #[default]
     NextRequest,
     /// The session's packets may go: the reply was that to PLAY.
-    Start(SessionKey),
+    Start(Start),
     /// The shard takes the connection over, for the interleaved session just set up.
     Adopt(usize),
     /// The connection is closed.
@@ -131,4 +135,82 @@ impl Connection {
             ) => None,
         }
     }
+}
+
+impl Control {
+    /// A client has connected from `peer` and reached `local`.
+    ///
+    /// # Errors
+    /// If it may not stay: what the shell sends before it closes the connection, of which nothing
+    /// more is said.
+    pub fn connected(
+        &mut self,
+        now: MonoTime,
+        id: ConnectionId,
+        peer: SocketAddr,
+        local: SocketAddr,
+    ) -> Result<(), Bytes> {
+        // Of an IPv6 address the scope stays: a link-local one is reached by it alone.
+        let canonical = |mut address: SocketAddr| {
+            address.set_ip(address.ip().to_canonical());
+            address
+        };
+        let (peer, local) = (canonical(peer), canonical(local));
+        if self.retiring {
+            return Err(turn_away());
+        }
+        if let Err(refusal) = self.admission.admit_connection(peer.ip()) {
+            if let Some(not_logged) = self.refused_connections.permit(now) {
+                warn!(%peer, ?refusal, not_logged, "connection refused");
+            }
+            return Err(turn_away());
+        }
+        debug!(connection = id.0, %peer, %local, "connection opened");
+        self.connections.insert(id, Connection::new(peer, local));
+        self.refresh_deadline(now, id);
+        Ok(())
+    }
+
+    /// A connection is gone: the client closed it, it failed, or [`Effect::Close`] was performed.
+    pub fn closed(&mut self, now: MonoTime, id: ConnectionId, effects: &mut Vec<Effect>) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        for session in mem::take(&mut connection.carries) {
+            self.tear_down_session(now, session, "connection closed", effects);
+        }
+        self.forget_connection(id);
+    }
+
+    /// Closes connections that have not moved on in time.
+    pub fn advance(&mut self, now: MonoTime, effects: &mut Vec<Effect>) {
+        while let Some(id) = self.deadlines.pop_due(now) {
+            debug!(connection = id.0, "connection exceeded its deadline");
+            self.close(id, effects);
+        }
+    }
+
+    pub(super) fn close(&mut self, id: ConnectionId, effects: &mut Vec<Effect>) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.underway = Underway::Closing;
+            self.deadlines.set(id, None);
+            effects.push(Effect::Close { connection: id });
+        }
+    }
+
+    pub(super) fn forget_connection(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.remove(&id) {
+            debug!(connection = id.0, "connection closed");
+            self.deadlines.set(id, None);
+            self.admission.release_connection(connection.peer.ip());
+        }
+    }
+
+    pub(super) fn refresh_deadline(&mut self, now: MonoTime, id: ConnectionId) {
+        let deadline = self.connections.get(&id).and_then(|connection| connection.deadline(now));
+        self.deadlines.set(id, deadline);
+    }
+}
+
+/// What a client is told that is too many. It has asked nothing yet, so there is no CSeq.
+fn turn_away() -> Bytes {
+    Response::new(StatusCode::SERVICE_UNAVAILABLE, None).into_bytes()
 }

@@ -1,15 +1,18 @@
-//! RTSP sessions as control sees them: who may use one, which shard has it, and its state
-//! (RFC 2326 App. A.2).
+//! RTSP sessions as control sees them: who may use one, which shard has it, its state
+//! (RFC 2326 App. A.2), and its end.
 
 use super::memory::MemoryNeed;
+use super::{Control, Effect};
 use crate::clock::MonoTime;
-use crate::mailbox::{ConnectionId, SessionKey, StreamSetUp, StreamTransport};
+use crate::mailbox::{Command, ConnectionId, EndReason, SessionKey, StreamSetUp, StreamTransport};
 use crate::title::SharedTitle;
 use packetizer::index::{TrackId, TrackSet};
 use packetizer::time::Npt;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
+use tracing::info;
 
 /// What the Session header carries: 128 random bits, written as 32 hexadecimal digits, which is
 /// the alphabet that every client takes.
@@ -101,8 +104,14 @@ pub(super) struct Session {
     pub(super) state: State,
     /// Whether a SETUP of one more stream waits for the shard.
     pub(super) setting_up: bool,
+    /// PLAYs that wait for the shard; several connections may send some.
+    pub(super) cues_underway: u32,
     /// In the order of their SETUP.
     pub(super) streams: Vec<Stream>,
+    /// Since when it plays.
+    pub(super) playing_since: Option<MonoTime>,
+    /// How long it played before.
+    pub(super) played: Duration,
     /// When its shard last heard that its viewer lives.
     pub(super) touched: MonoTime,
     /// The connection whose request named it last.
@@ -110,6 +119,13 @@ pub(super) struct Session {
 }
 
 impl Session {
+    /// Changes the state, and counts the time that it played.
+    pub(super) fn enter(&mut self, now: MonoTime, state: State) {
+        self.played += self.playing_since.take().map_or(Duration::ZERO, |since| now - since);
+        self.playing_since = (state == State::Playing).then_some(now);
+        self.state = state;
+    }
+
     pub(super) fn stream(&self, track: TrackId) -> Option<&Stream> {
         self.streams.iter().find(|stream| stream.track == track)
     }
@@ -154,6 +170,70 @@ impl Sessions {
 
     pub(super) fn len(&self) -> usize {
         self.by_key.len()
+    }
+}
+
+impl Control {
+    /// Has the shard end a session, and forgets it.
+    pub(super) fn tear_down_session(
+        &mut self,
+        now: MonoTime,
+        key: SessionKey,
+        reason: &str,
+        effects: &mut Vec<Effect>,
+    ) {
+        if let Some(session) = self.sessions.get(key) {
+            let command = Command::TearDown { session: key, stream: None };
+            effects.push(Effect::Command { shard: session.shard, command });
+            self.end_session(now, key, reason);
+        }
+    }
+
+    /// Forgets a session that its shard has ended or been told to end.
+    pub(super) fn end_session(&mut self, now: MonoTime, key: SessionKey, reason: &str) {
+        let Some(mut session) = self.sessions.remove(key) else { return };
+        session.enter(now, State::Ready { paused: None });
+        for stream in &session.streams {
+            self.admission.release(session.shard, stream.bits_per_second, &stream.memory);
+        }
+        self.admission.release_session(session.peer, session.title.source, session.shard);
+        info!(
+            session = ?session.id,
+            peer = %session.peer,
+            title = session.title.name,
+            reason,
+            seconds_played = session.played.as_secs(),
+            "session ended"
+        );
+        for id in session.streams.iter().filter_map(Stream::interleaved_in) {
+            if let Some(connection) = self.connections.get_mut(&id) {
+                connection.carries.remove(&key);
+            }
+        }
+        self.detach(now, key, session.connection);
+    }
+
+    /// A session no longer lets the connection be idle.
+    pub(super) fn detach(&mut self, now: MonoTime, key: SessionKey, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.sessions.remove(&key);
+            if connection.wants_read() {
+                self.refresh_deadline(now, id);
+            }
+        }
+    }
+}
+
+pub(super) fn describe_end(reason: EndReason) -> String {
+    match reason {
+        EndReason::TimedOut => "timed out".to_owned(),
+        EndReason::ConnectionClosed => "connection closed".to_owned(),
+        EndReason::SourceFailed(Some(number)) => {
+            format!("read failed: {}", std::io::Error::from_raw_os_error(number))
+        }
+        EndReason::SourceFailed(None) => "the file has shrunk".to_owned(),
+        EndReason::MediaInvalid => "the media bytes are not what the index says".to_owned(),
+        EndReason::Drained => "server drained".to_owned(),
     }
 }
 

@@ -39,6 +39,7 @@ pub(super) fn config() -> Config {
         payload_class: PayloadClass { packet_bytes_max: 1400 },
         session_timeout: Duration::from_secs(60),
         drain_deadline: Duration::from_secs(5),
+        coalescing: Duration::from_millis(4),
     }
 }
 
@@ -112,7 +113,7 @@ pub(super) struct Bench {
     pub(super) hold_opens: bool,
     pub(super) held_reports: VecDeque<(usize, Report)>,
     /// The streams of the shards' sessions, in the order of their SETUP.
-    pub(super) streams: BTreeMap<SessionKey, Vec<TrackId>>,
+    pub(super) streams: BTreeMap<SessionKey, Vec<(TrackId, Ssrc)>>,
     pub(super) drained: bool,
     streams_made: u16,
     cseq: u32,
@@ -284,23 +285,24 @@ impl Bench {
                     Some(refused) => Err(refused),
                     None => {
                         self.streams_made += 1;
-                        self.streams.entry(*session).or_default().push(*track);
+                        let ssrc = Ssrc(self.streams_made.into());
+                        self.streams.entry(*session).or_default().push((*track, ssrc));
                         let server_port = match transport {
                             StreamTransport::Udp { .. } => Some(6970 + self.streams_made * 2),
                             StreamTransport::Interleaved { .. } => None,
                         };
-                        Ok(StreamSetUp { server_port, ssrc: Ssrc(self.streams_made.into()) })
+                        Ok(StreamSetUp { server_port, ssrc })
                     }
                 };
                 Some(Report::SetUp { token: *token, result })
             }
             Command::Cue { token, session, cue } => {
-                let cued = self.streams.get(session).map(|tracks| Cued {
+                let cued = self.streams.get(session).map(|streams| Cued {
                     start: cue.as_ref().map_or(PAUSED_AT, |cue| cue.start),
                     end: cue.as_ref().map_or(Npt::from_nanos(10_000_000_000), |cue| cue.end),
-                    streams: tracks
+                    streams: streams
                         .iter()
-                        .map(|track| StreamInfo {
+                        .map(|(track, _)| StreamInfo {
                             track: *track,
                             sequence: 100 + u16::from(track.0),
                             rtptime: 9000 + u32::from(track.0),
@@ -313,15 +315,15 @@ impl Bench {
                 let position = self.streams.contains_key(session).then_some(PAUSED_AT);
                 Some(Report::Paused { token: *token, position })
             }
-            Command::TearDown { session, track: None } => {
+            Command::TearDown { session, stream: None } => {
                 self.streams.remove(session);
                 None
             }
-            Command::TearDown { session, track: Some(track) } => {
-                let tracks = self.streams.get_mut(session)?;
-                let position = tracks.iter().position(|other| other == track)?;
-                tracks.remove(position);
-                if tracks.is_empty() {
+            Command::TearDown { session, stream: Some(ssrc) } => {
+                let streams = self.streams.get_mut(session)?;
+                let position = streams.iter().position(|(_, other)| other == ssrc)?;
+                streams.remove(position);
+                if streams.is_empty() {
                     self.streams.remove(session);
                 }
                 None
@@ -331,10 +333,9 @@ impl Bench {
                 None
             }
             Command::Drain => Some(Report::Drained),
-            Command::Start { .. }
-            | Command::Touch { .. }
-            | Command::Adopt(_)
-            | Command::Snapshot => None,
+            Command::Start(_) | Command::Touch { .. } | Command::Adopt(_) | Command::Snapshot => {
+                None
+            }
         }
     }
 

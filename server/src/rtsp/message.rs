@@ -93,7 +93,8 @@ impl<'a> Headers<'a> {
 
 /// The CSeq of a message that may be broken elsewhere, so that even its refusal can carry it
 /// (RFC 2326 §12.17). Digits only: they are echoed as they came.
-pub(super) fn find_cseq(message: &[u8]) -> Option<&str> {
+#[must_use]
+pub fn find_cseq(message: &[u8]) -> Option<&str> {
     let head = &message[..head_bytes(message).unwrap_or(message.len())];
     let value = head.split(|&byte| byte == b'\n').skip(1).find_map(|line| {
         let colon = line.iter().position(|&byte| byte == b':')?;

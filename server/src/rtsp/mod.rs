@@ -4,12 +4,13 @@
 //! |---|---|
 //! | cut a stream | [`crate::framing::Framer`]: `push(&[u8])`, `next() -> Result<Option<Message>, FramingError>` |
 //! | read a request | [`Request::parse`]`(&[u8]) -> Result<Request, RequestError>`; the error has `status()` and `cseq` |
+//! | refuse what is no request | [`find_cseq`]`(lines)` finds its CSeq |
 //! | its headers | [`Request::header`]`(name) -> Option<&str>`, [`Request::headers`]`(name)` for repeated ones |
 //! | what it names | [`Url`]; [`ControlUrl::split`]`(url) -> { title, control: Option<"trackID=0"> }`; [`Url::base`] for Content-Base |
 //! | write a response | [`Response::new`]`(status, cseq).header(name, value).into_bytes()` or `into_bytes_with_body(type, body)` |
 //! | read a response | [`ReceivedResponse::parse`]`(&[u8])`: `status`, `header(name)`, `body` |
 //! | Transport | [`headers::parse_offers`]`(request.headers("Transport")) -> Vec<TransportOffer>`; [`headers::Transport`] is written |
-//! | Range | `value.parse::<`[`headers::NptRange`]`>()`; writes itself |
+//! | Range | `value.parse::<`[`headers::Range`]`>()`, `.npt(origin)`; [`headers::RangeUnit::write`] |
 //! | Session | [`headers::SessionHeader::parse`]`(value)`; writes itself |
 //! | RTP-Info | [`headers::RtpInfo`]: written by the server, `parse` for our client |
 //! | Scale, Speed | `value.parse::<`[`headers::Rate`]`>()`; writes itself |
@@ -26,7 +27,7 @@ mod response;
 mod status;
 mod url;
 
-pub use message::Headers;
+pub use message::{Headers, find_cseq};
 pub use request::{Method, Request, RequestError, RequestErrorKind, RequestUri};
 pub use response::{NotAResponse, ReceivedResponse, Response};
 pub use status::StatusCode;

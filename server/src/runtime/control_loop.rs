@@ -2,7 +2,9 @@
 
 use super::catalog_worker::CatalogWorker;
 use super::connection_task::{ConnectionSlot, serve};
+use super::logs::show_counters;
 use super::mailbox_queue::ControlEnd;
+use super::tide::Tide;
 use crate::clock::{Clock, MonoTime};
 use crate::config::Config;
 use crate::control::{Control, Effect};
@@ -22,7 +24,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_uring::net::TcpStream;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 /// What the operator asks for, as a byte on the stream that [`run`] reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,7 +168,7 @@ impl Shell {
             }
             Effect::Command { shard, command } => self.send(shard, command),
             Effect::OpenTitle(request) => self.worker.ask(request),
-            Effect::ShowCounters { shard, counters } => info!("shard {shard}:\n{counters}"),
+            Effect::ShowCounters { shard, counters } => show_counters(shard, &counters),
             Effect::Drained => self.finish(Stage::Finished),
         }
     }
@@ -377,8 +379,11 @@ async fn read_signals(shell: Rc<Shell>, signals: UnixStream) {
 
 /// Has control look at its deadlines. They are seconds long, so looking now and then is enough.
 async fn tick(shell: Rc<Shell>) {
+    let mut tide = Tide::default();
     while !shell.is_finished() {
         tokio::time::sleep(TICK_INTERVAL).await;
+        let sessions = shell.control.borrow().session_count();
+        tide.watch(shell.connections.borrow().len() + sessions);
         shell.drive(|control, now, effects| control.advance(now, effects));
         for shard in 0..shell.shards.len() {
             shell.flush(shard);

@@ -11,6 +11,7 @@ pub mod sample;
 mod serve;
 pub mod shard_loop;
 mod signals;
+mod tide;
 
 pub use affinity::pin_current_thread;
 pub use serve::{ServeError, serve};

@@ -1,5 +1,6 @@
 //! The server put together: start-up checks, sockets, threads, and their end.
 
+use super::logs::show_counters;
 use super::mailbox_queue::{ControlEnd, ShardEnd, mailbox};
 use super::probe::{self, Finding, Needs};
 use super::signals::SignalThread;
@@ -171,6 +172,7 @@ fn start_shards(
             image_bytes_max: usize::try_from(budget.shard_image_bytes).unwrap_or(usize::MAX),
             read_blocks,
             session_timeout: config.session_timeout + SESSION_TIMEOUT_MARGIN,
+            coalescing: config.coalescing,
             cname: cname.clone(),
             seed: u64::from_ne_bytes(random()),
         };
@@ -250,7 +252,10 @@ fn join(threads: Vec<JoinHandle<io::Result<Counters>>>) -> io::Result<()> {
     let mut result = Ok(());
     for (index, thread) in threads.into_iter().enumerate() {
         match thread.join() {
-            Ok(Ok(counters)) => info!("shard {index} has ended\n{counters}"),
+            Ok(Ok(counters)) => {
+                info!(shard = index, "shard has ended");
+                show_counters(index, &counters);
+            }
             Ok(Err(error)) => result = Err(error),
             Err(_) => result = Err(io::Error::other(format!("shard {index} has panicked"))),
         }

@@ -1,6 +1,7 @@
 //! The loop of a shard's thread: events, commands, what is due, reports, sleep.
 
 use super::mailbox_queue::ShardEnd;
+use super::tide::Tide;
 use crate::clock::Clock;
 use crate::mailbox::Report;
 use crate::shard::Shard;
@@ -19,6 +20,7 @@ pub fn run(shard: Shard, mailbox: ShardEnd, driver: Driver, clock: Clock) -> io:
     let operations = Vec::new();
     let results = Vec::new();
     let mut turns = Turns { shard, mailbox, driver, clock, operations, results };
+    let mut tide = Tide::default();
     loop {
         turns.poll();
         let more = turns.take_commands();
@@ -27,6 +29,7 @@ pub fn run(shard: Shard, mailbox: ShardEnd, driver: Driver, clock: Clock) -> io:
         if drained || turns.mailbox.is_closed() {
             return Ok(turns.shard.counters());
         }
+        tide.watch(turns.shard.viewer_count());
         turns.wait(more)?;
     }
 }
@@ -56,7 +59,7 @@ impl Turns {
             Event::Closed { connection, errno } => {
                 shard.connection_closed(now, connection, errno, operations);
             }
-            Event::Writable { connection } => shard.connection_writable(now, connection),
+            Event::Writable { connection } => shard.connection_writable(connection),
             Event::Datagram(datagram) => shard.datagram(now, datagram),
         });
     }

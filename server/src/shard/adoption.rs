@@ -8,9 +8,9 @@ use super::connection::{Connection, Mark};
 use super::operation::{ConnectionSlot, Operation, SendResult};
 use super::stream::{Delivery, Transport};
 use crate::clock::MonoTime;
-use crate::framing::{Framer, Message};
-use crate::limits::{CONNECTION_PENDING_BYTES_MAX, IDLE_CONNECTION_DEADLINE, REQUEST_DEADLINE};
-use crate::mailbox::{AdoptedConnection, CloseReason, ConnectionId, EndReason, Report, SessionKey};
+use crate::framing::{Framer, FramingError, Message};
+use crate::limits::CONNECTION_PENDING_BYTES_MAX;
+use crate::mailbox::{AdoptedConnection, CloseReason, ConnectionId, EndReason, Report, Start};
 use bytes::Bytes;
 
 /// Input that waits behind an unanswered request before the shard stops reading.
@@ -19,6 +19,8 @@ const UNPARSED_BYTES_MAX: usize = 64 * 1024;
 /// What an input message means for the shard.
 enum Input {
     Request(Bytes),
+    /// Nothing that follows can be read either. With the whole lines before the error.
+    Unreadable(FramingError, Bytes),
     Frame {
         channel: u8,
         payload: Bytes,
@@ -48,7 +50,7 @@ impl Shard {
                 *known = Some(slot);
             }
         }
-        self.take_input(now, slot, operations);
+        self.take_input(now, slot);
     }
 
     /// Control answers a request, or closes the connection.
@@ -57,15 +59,16 @@ impl Shard {
         now: MonoTime,
         id: ConnectionId,
         bytes: &[u8],
-        start: Option<SessionKey>,
+        start: Option<Start>,
         close: bool,
         operations: &mut Vec<Operation>,
     ) {
         let Some(&slot) = self.connection_slots.get(&id) else { return };
         let connection = &mut self.connections[slot.0 as usize];
         connection.push(bytes);
-        if let Some(session) = start {
-            connection.mark(Mark::Start(session));
+        connection.reply_queued = Some(now);
+        if let Some(start) = start {
+            connection.mark(Mark::Start(start));
         }
         connection.mark(if close { Mark::Close } else { Mark::Answered });
         if connection.pending.len() > CONNECTION_PENDING_BYTES_MAX {
@@ -86,7 +89,7 @@ impl Shard {
         let connection = &mut self.connections[slot.0 as usize];
         connection.active = now;
         connection.framer.push(bytes);
-        self.take_input(now, slot, operations);
+        self.take_input(now, slot);
         let Some(connection) = self.connections.get(slot.0 as usize) else { return };
         if connection.awaits_reply && connection.framer.unparsed_bytes() >= UNPARSED_BYTES_MAX {
             operations.push(Operation::PauseInput { connection: slot });
@@ -105,42 +108,51 @@ impl Shard {
     }
 
     /// A connection that was full takes bytes again.
-    pub fn connection_writable(&mut self, now: MonoTime, slot: ConnectionSlot) {
+    pub fn connection_writable(&mut self, slot: ConnectionSlot) {
         let connection = &mut self.connections[slot.0 as usize];
         connection.blocked = false;
         self.dirty.push(slot);
         let id = connection.id;
         for stream in self.carried_streams(id).collect::<Vec<_>>() {
             if self.streams[stream].delivery == Delivery::Blocked {
-                self.schedule_stream(stream, now);
+                self.wake_stream(stream);
             }
         }
     }
 
     /// Handles whole messages, up to a request that needs a reply.
-    fn take_input(&mut self, now: MonoTime, slot: ConnectionSlot, operations: &mut Vec<Operation>) {
+    fn take_input(&mut self, now: MonoTime, slot: ConnectionSlot) {
         loop {
             let connection = &mut self.connections[slot.0 as usize];
             if connection.awaits_reply {
                 return;
             }
             let input = match connection.framer.next() {
-                Ok(None) => return,
+                Ok(None) => {
+                    connection.note_progress(now);
+                    return;
+                }
                 Ok(Some(Message::Request(bytes))) => Input::Request(Bytes::copy_from_slice(bytes)),
                 Ok(Some(Message::Interleaved { channel, payload })) => {
                     Input::Frame { channel, payload: Bytes::copy_from_slice(payload) }
                 }
                 Ok(Some(Message::Response(_))) => Input::Reply,
-                Err(_) => {
-                    self.close_connection(now, slot, CloseReason::NotRtsp, operations);
-                    return;
+                Err(error) => {
+                    let rejected = Bytes::copy_from_slice(connection.framer.rejected());
+                    Input::Unreadable(error, rejected)
                 }
             };
+            connection.request_began = None;
             match input {
                 Input::Request(bytes) => {
                     connection.awaits_reply = true;
                     let connection = connection.id;
                     self.reports.push_back(Report::Request { connection, bytes });
+                }
+                Input::Unreadable(error, rejected) => {
+                    connection.awaits_reply = true;
+                    let connection = connection.id;
+                    self.reports.push_back(Report::Unreadable { connection, error, rejected });
                 }
                 Input::Frame { channel, payload } => {
                     let id = connection.id;
@@ -182,7 +194,7 @@ impl Shard {
                 for mark in reached {
                     match mark {
                         Mark::Answered => self.answered.push(slot),
-                        Mark::Start(session) => self.reply_written(now, session),
+                        Mark::Start(start) => self.reply_written(now, start),
                         Mark::Close => self.closing.push((slot, CloseReason::Server)),
                     }
                 }
@@ -195,11 +207,11 @@ impl Shard {
     }
 
     /// A reply to PLAY is written: the session's packets may go.
-    fn reply_written(&mut self, now: MonoTime, session: SessionKey) {
-        if self.session_slots.contains_key(&session) {
-            self.start(now, session);
+    fn reply_written(&mut self, now: MonoTime, start: Start) {
+        if self.session_slots.contains_key(&start.session) {
+            self.start_cue(now, start);
         } else {
-            self.reports.push_back(Report::ReplyWritten { session });
+            self.reports.push_back(Report::ReplyWritten(start));
         }
     }
 
@@ -223,29 +235,21 @@ impl Shard {
         }
         while let Some(slot) = self.answered.pop() {
             let Some(connection) = self.connections.get_mut(slot.0 as usize) else { continue };
-            connection.awaits_reply = false;
+            (connection.awaits_reply, connection.reply_queued) = (false, None);
             if connection.framer.unparsed_bytes() >= UNPARSED_BYTES_MAX {
                 operations.push(Operation::ResumeInput { connection: slot });
             }
-            self.take_input(now, slot, operations);
+            self.take_input(now, slot);
         }
     }
 
-    /// Closes connections without a session that say nothing, or stop in the middle of a request.
+    /// Closes the connections that have exceeded a deadline.
     pub(super) fn sweep_connections(&mut self, now: MonoTime, operations: &mut Vec<Operation>) {
-        let is_stale = |connection: &Connection| {
-            let silent = now - connection.active;
-            let idle = !self.carried.contains_key(&connection.id);
-            let half = !connection.framer.is_empty() && !connection.awaits_reply;
-            (idle && silent >= IDLE_CONNECTION_DEADLINE) || (half && silent >= REQUEST_DEADLINE)
+        let is_overdue = |(_, connection): &(usize, &Connection)| {
+            connection.is_overdue(now, !self.carried.contains_key(&connection.id))
         };
-        let stale: Vec<usize> = self
-            .connections
-            .iter()
-            .filter(|(_, connection)| is_stale(connection))
-            .map(|(slot, _)| slot)
-            .collect();
-        for slot in stale {
+        let overdue = self.connections.iter().filter(is_overdue).map(|(slot, _)| slot);
+        for slot in overdue.collect::<Vec<_>>() {
             let slot = ConnectionSlot(u32::try_from(slot).expect("bounded"));
             self.close_connection(now, slot, CloseReason::Deadline, operations);
         }

@@ -6,12 +6,12 @@ use super::session::{Session, State};
 use super::stream::{Cursor, Delivery, Extract, Stream, Transport};
 use crate::clock::MonoTime;
 use crate::mailbox::{
-    Command, ConnectionId, EndReason, Report, SessionKey, SetUpRefused, StreamSetUp,
-    StreamTransport,
+    Command, ConnectionId, EndReason, Report, SessionKey, SetUpRefused, Start, StreamSetUp,
+    StreamTransport, Token,
 };
 use crate::title::SharedTitle;
 use packetizer::image::PayloadClass;
-use packetizer::index::TrackId;
+use packetizer::index::{Cue, TrackId};
 use packetizer::rtp::Ssrc;
 use std::collections::VecDeque;
 use std::mem;
@@ -21,21 +21,32 @@ impl Shard {
     /// Control commands something.
     pub fn command(&mut self, now: MonoTime, command: Command, operations: &mut Vec<Operation>) {
         match command {
-            Command::SetUp { token, session, title, track, transport, payload_class } => {
-                let asked = Asked { session, track, transport, payload_class };
+            Command::SetUp {
+                token,
+                session,
+                is_first,
+                title,
+                track,
+                transport,
+                is_adopted,
+                payload_class,
+            } => {
+                let asked =
+                    Asked { session, is_first, track, transport, is_adopted, payload_class };
                 let result = self.set_up(now, &asked, &title, operations);
                 self.reports.push_back(Report::SetUp { token, result });
             }
             Command::Cue { token, session, cue } => {
+                self.note_move(token, session, cue.as_ref());
                 let cued = self.cue(now, session, cue, operations);
                 self.reports.push_back(Report::Cued { token, cued });
             }
-            Command::Start { session } => self.start(now, session),
+            Command::Start(start) => self.start_cue(now, start),
             Command::Pause { token, session } => {
                 let position = self.pause(now, session);
                 self.reports.push_back(Report::Paused { token, position });
             }
-            Command::TearDown { session, track } => self.tear_down(now, session, track),
+            Command::TearDown { session, stream } => self.tear_down(now, session, stream),
             Command::Touch { session } => self.touch(now, session),
             Command::Adopt(adopted) => self.adopt(now, adopted, operations),
             Command::Reply { connection, bytes, start, close } => {
@@ -55,6 +66,9 @@ impl Shard {
         title: &SharedTitle,
         operations: &mut Vec<Operation>,
     ) -> Result<StreamSetUp, SetUpRefused> {
+        if self.is_gone(asked) {
+            return Err(SetUpRefused::Gone);
+        }
         if self.streams.len() >= self.config.streams_max as usize {
             return Err(SetUpRefused::NoSlotLeft);
         }
@@ -83,6 +97,18 @@ impl Shard {
         }
     }
 
+    /// Whether what the stream is for has ended while it was asked for.
+    fn is_gone(&self, asked: &Asked) -> bool {
+        let has_connection = match asked.transport {
+            StreamTransport::Interleaved { connection, .. } => {
+                !asked.is_adopted || self.connection_slots.contains_key(&connection)
+            }
+            StreamTransport::Udp { .. } => true,
+        };
+        let has_session = asked.is_first || self.session_slots.contains_key(&asked.session);
+        !(has_connection && has_session)
+    }
+
     fn open_session(
         &mut self,
         now: MonoTime,
@@ -100,6 +126,7 @@ impl Shard {
             source,
             streams: Vec::new(),
             state: State::Init,
+            moved_by: None,
             timeline: None,
             heard: now,
             report_at: None,
@@ -195,6 +222,24 @@ impl Shard {
         })
     }
 
+    /// Notes which cue moves the session. One that only asks where it stands moves nothing: the
+    /// reply to the cue before it may start the session as well.
+    fn note_move(&mut self, token: Token, key: SessionKey, cue: Option<&Cue>) {
+        let Some(&session) = self.session_slots.get(&key) else { return };
+        let session = &mut self.sessions[session];
+        if cue.is_some() || !matches!(session.state, State::Cued | State::Playing) {
+            session.moved_by = Some(token);
+        }
+    }
+
+    /// Lets the packets of a cue go, unless another one has moved the session since.
+    pub(super) fn start_cue(&mut self, now: MonoTime, start: Start) {
+        let Some(&session) = self.session_slots.get(&start.session) else { return };
+        if self.sessions[session].moved_by <= Some(start.cue) {
+            self.start(now, start.session);
+        }
+    }
+
     fn touch(&mut self, now: MonoTime, key: SessionKey) {
         if let Some(&session) = self.session_slots.get(&key) {
             self.sessions[session].heard = now;
@@ -202,13 +247,12 @@ impl Shard {
         }
     }
 
-    fn tear_down(&mut self, now: MonoTime, key: SessionKey, track: Option<TrackId>) {
+    fn tear_down(&mut self, now: MonoTime, key: SessionKey, ssrc: Option<Ssrc>) {
         let Some(&session) = self.session_slots.get(&key) else { return };
         let streams = &self.sessions[session].streams;
-        let named = track.and_then(|track| {
-            streams.iter().position(|stream| self.streams[*stream].track == track)
-        });
-        match (track, named) {
+        let named = ssrc
+            .and_then(|ssrc| streams.iter().position(|stream| self.streams[*stream].ssrc == ssrc));
+        match (ssrc, named) {
             (Some(_), Some(position)) if streams.len() > 1 => {
                 let stream = self.sessions[session].streams.remove(position);
                 self.say_bye(now, stream);
@@ -287,7 +331,9 @@ const SOURCE_IDLE: Duration = Duration::from_secs(60);
 /// What SETUP asks.
 struct Asked {
     session: SessionKey,
+    is_first: bool,
     track: TrackId,
     transport: StreamTransport,
+    is_adopted: bool,
     payload_class: PayloadClass,
 }

@@ -3,7 +3,8 @@
 
 use crate::clock::MonoTime;
 use crate::framing::Framer;
-use crate::mailbox::{ConnectionId, SessionKey};
+use crate::limits::{IDLE_CONNECTION_DEADLINE, REPLY_DEADLINE, REQUEST_DEADLINE};
+use crate::mailbox::{ConnectionId, Start};
 use std::collections::VecDeque;
 
 /// An adopted connection.
@@ -11,8 +12,12 @@ use std::collections::VecDeque;
 pub(super) struct Connection {
     pub(super) id: ConnectionId,
     pub(super) framer: Framer,
+    /// When the first byte of the request that is arriving came.
+    pub(super) request_began: Option<MonoTime>,
     /// A request of it is under way, from its last byte read until its reply is written.
     pub(super) awaits_reply: bool,
+    /// When that reply was queued.
+    pub(super) reply_queued: Option<MonoTime>,
     /// Bytes that go before any media: replies, RTCP, the rest of a packet that went half.
     pub(super) pending: Vec<u8>,
     /// What happens when the first so many bytes of `pending` have gone.
@@ -30,8 +35,8 @@ pub(super) struct Connection {
 pub(super) enum Mark {
     /// Take the next request.
     Answered,
-    /// Let the session's packets go.
-    Start(SessionKey),
+    /// Let the packets of a cue go.
+    Start(Start),
     /// Close the connection.
     Close,
 }
@@ -41,13 +46,34 @@ impl Connection {
         Self {
             id,
             framer,
+            request_began: None,
             awaits_reply: false,
+            reply_queued: None,
             pending: Vec::new(),
             marks: VecDeque::new(),
             blocked: false,
             pending_in_batch: false,
             active: now,
         }
+    }
+
+    /// Notes when an unfinished message began.
+    pub(super) fn note_progress(&mut self, now: MonoTime) {
+        if self.framer.is_empty() {
+            self.request_began = None;
+        } else {
+            self.request_began.get_or_insert(now);
+        }
+    }
+
+    /// Whether its client has taken too long: to send a request, to read a reply, or, while it
+    /// carries no session (`is_idle`), to do anything. A reader that stops in the middle of media
+    /// is its session's business.
+    pub(super) fn is_overdue(&self, now: MonoTime, is_idle: bool) -> bool {
+        let exceeds = |since: Option<MonoTime>, limit| since.is_some_and(|it| now - it >= limit);
+        exceeds(self.request_began, REQUEST_DEADLINE)
+            || exceeds(self.reply_queued, REPLY_DEADLINE)
+            || (is_idle && exceeds(Some(self.active), IDLE_CONNECTION_DEADLINE))
     }
 
     /// Queues bytes before any media.

@@ -1,7 +1,6 @@
 //! What a shard has done so far: plain values, owned by the shard, copied out on request.
 
 use hdrhistogram::Histogram;
-use std::fmt;
 
 /// The largest value the histograms tell apart; larger ones count as this.
 const MICROS_MAX: u64 = 60_000_000;
@@ -39,6 +38,10 @@ pub struct Counters {
     pub image_hits: u64,
     /// Bytes of images now.
     pub image_bytes: u64,
+    /// Images that streams hold now, one for each.
+    pub image_holds: u64,
+    /// Blocks of the read pool that are taken now.
+    pub blocks_taken: u64,
     /// Times a stream was due and its image was not there.
     pub stalls: u64,
     /// Times a late UDP stream skipped to its next sync sample.
@@ -77,6 +80,8 @@ impl Default for Counters {
             images_built: 0,
             image_hits: 0,
             image_bytes: 0,
+            image_holds: 0,
+            blocks_taken: 0,
             stalls: 0,
             skips: 0,
             rebases: 0,
@@ -86,50 +91,5 @@ impl Default for Counters {
             read_micros: micros,
             train_packets: packets,
         }
-    }
-}
-
-impl fmt::Display for Counters {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "now: {} sessions, {} streams, {} connections, {} image bytes",
-            self.sessions, self.streams, self.connections, self.image_bytes
-        )?;
-        writeln!(
-            f,
-            "sent: {} trains ({} as they lie), {} packets, {} bytes; {} full, {} failed",
-            self.trains,
-            self.trains_as_they_lie,
-            self.packets,
-            self.bytes,
-            self.sends_full,
-            self.sends_failed
-        )?;
-        writeln!(
-            f,
-            "read: {} reads, {} bytes, {} failed; {} images built, {} found",
-            self.reads, self.read_bytes, self.reads_failed, self.images_built, self.image_hits
-        )?;
-        writeln!(
-            f,
-            "trouble: {} stalls, {} skips, {} rebases, {} invalid RTCP",
-            self.stalls, self.skips, self.rebases, self.rtcp_invalid
-        )?;
-        for (name, histogram) in [
-            ("lateness µs", &self.lateness_micros),
-            ("read µs", &self.read_micros),
-            ("packets a train", &self.train_packets),
-        ] {
-            writeln!(
-                f,
-                "{name}: p50 {} p99 {} p99.9 {} max {}",
-                histogram.value_at_quantile(0.5),
-                histogram.value_at_quantile(0.99),
-                histogram.value_at_quantile(0.999),
-                histogram.max()
-            )?;
-        }
-        Ok(())
     }
 }

@@ -57,7 +57,7 @@ impl Shard {
     pub(super) fn start_loads(&mut self, now: MonoTime, operations: &mut Vec<Operation>) {
         while let Some(slot) = self.loads.first_queued() {
             let is_started = match self.ready_twins(slot) {
-                Some(twins) => self.reframe(now, slot, &twins),
+                Some(twins) => self.reframe(slot, &twins),
                 None => self.read(now, slot, operations),
             };
             if !is_started {
@@ -90,7 +90,7 @@ impl Shard {
     }
 
     /// Makes the images of a queued load from those of the other framing, if there is room.
-    fn reframe(&mut self, now: MonoTime, slot: usize, twins: &[ImageSlot]) -> bool {
+    fn reframe(&mut self, slot: usize, twins: &[ImageSlot]) -> bool {
         twins.iter().for_each(|twin| self.cache.hold(*twin));
         let bytes = self.loads.load(slot).image_bytes;
         let fits = self.cache.make_room(self.loads.reserved_bytes(), bytes);
@@ -104,7 +104,7 @@ impl Shard {
                 let twin = self.cache.ready(*twin).expect("held");
                 let image = twin.reframed(key.framing, numbering, storage);
                 self.counters.images_built += 1;
-                self.image_ready(now, wanted.slot, image);
+                self.image_ready(wanted.slot, image);
             }
         }
         for twin in twins {
@@ -171,7 +171,7 @@ impl Shard {
                 }
             };
             match built {
-                Ok(built) => self.image_ready(now, wanted.slot, built),
+                Ok(built) => self.image_ready(wanted.slot, built),
                 Err(reason) => failures.push((wanted.slot, reason)),
             }
         }
@@ -204,11 +204,11 @@ impl Shard {
         built
     }
 
-    fn image_ready(&mut self, now: MonoTime, slot: ImageSlot, image: PacketImage) {
+    fn image_ready(&mut self, slot: ImageSlot, image: PacketImage) {
         for stream in self.cache.complete(slot, image) {
             let stream = stream as usize;
             if self.streams.get(stream).is_some_and(super::Stream::awaits_image) {
-                self.schedule_stream(stream, now);
+                self.wake_stream(stream);
             }
         }
     }

@@ -65,6 +65,11 @@ impl Loads {
         }
     }
 
+    /// Blocks that reads have, or what came of them.
+    pub(super) const fn blocks_taken(&self) -> u32 {
+        self.pool.block_count() - self.pool.free_count()
+    }
+
     /// Whether nothing is under way and every block is free.
     pub(super) fn is_idle(&self) -> bool {
         self.loads.is_empty()
@@ -72,7 +77,7 @@ impl Loads {
             && self.retries.is_empty()
             && self.queue.is_empty()
             && self.reserved_bytes == 0
-            && self.pool.free_count() == self.pool.block_count()
+            && self.blocks_taken() == 0
     }
 
     /// The slot of the next load.

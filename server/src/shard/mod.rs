@@ -68,6 +68,8 @@ pub struct ShardConfig {
     pub read_blocks: u32,
     /// Silence after which a session ends: what SETUP announced, and a margin.
     pub session_timeout: Duration,
+    /// What is due within this time leaves together.
+    pub coalescing: Duration,
     /// The canonical name in its RTCP (RFC 3550 §6.5.1).
     pub cname: String,
     /// Seed of SSRCs, first sequence numbers and timestamps, and report intervals.
@@ -103,6 +105,8 @@ pub struct Shard {
     /// Streams whose timers are due and not handled yet.
     due: VecDeque<usize>,
     due_scratch: Vec<TimerId>,
+    /// Before this, no timer is looked at: what falls due meanwhile leaves together.
+    wave_at: MonoTime,
     /// When connections and titles are next looked over.
     sweep_at: MonoTime,
     egress: Egress,
@@ -142,6 +146,7 @@ impl Shard {
             wheel: Wheel::new(config.sessions_max + config.streams_max),
             due: VecDeque::new(),
             due_scratch: Vec::new(),
+            wave_at: MonoTime::default(),
             sweep_at: MonoTime::default(),
             egress: Egress::default(),
             cargo: Vec::new(),
@@ -164,7 +169,9 @@ impl Shard {
             self.sweep_connections(now, operations);
             self.close_idle_sources(now, operations);
         }
-        self.take_due(now);
+        if now >= self.wave_at {
+            self.take_due(now);
+        }
         let mut dirty = std::mem::take(&mut self.dirty);
         for slot in dirty.drain(..) {
             if self.connections.contains(slot.0 as usize) {
@@ -189,7 +196,8 @@ impl Shard {
         }
         let is_swept = !self.connections.is_empty() || !self.sources.is_empty();
         let sweep = is_swept.then_some(self.sweep_at);
-        [self.wheel.deadline(), self.loads.deadline(), sweep].into_iter().flatten().min()
+        let wave = self.wheel.deadline().map(|deadline| deadline.max(self.wave_at));
+        [wave, self.loads.deadline(), sweep].into_iter().flatten().min()
     }
 
     /// The batch to be performed; empty when there is nothing to send.
@@ -237,8 +245,21 @@ impl Shard {
             streams: self.streams.len() as u64,
             connections: self.connections.len() as u64,
             image_bytes: self.cache.bytes() as u64,
+            image_holds: u64::from(self.cache.holds()),
+            blocks_taken: u64::from(self.loads.blocks_taken()),
             ..self.counters.clone()
         }
+    }
+
+    /// Sessions and connections that it serves.
+    #[must_use]
+    pub fn viewer_count(&self) -> usize {
+        self.sessions.len() + self.connections.len()
+    }
+
+    /// Connections that sessions go through, adopted or about to be.
+    pub fn carrying(&self) -> impl Iterator<Item = ConnectionId> + '_ {
+        self.carried.keys().copied()
     }
 
     /// Whether everything that sessions and connections took has been given back: what a churn
@@ -270,6 +291,9 @@ impl Shard {
     fn take_due(&mut self, now: MonoTime) {
         let mut due = std::mem::take(&mut self.due_scratch);
         self.wheel.advance(now, &mut due);
+        if !due.is_empty() {
+            self.wave_at = now + self.config.coalescing;
+        }
         for timer in due.drain(..) {
             match timer.0.checked_sub(self.config.sessions_max) {
                 Some(stream) => self.due.push_back(stream as usize),
@@ -295,6 +319,13 @@ impl Shard {
     fn schedule_stream(&mut self, stream: usize, at: MonoTime) {
         self.streams[stream].delivery = Delivery::Scheduled;
         self.wheel.schedule(self.stream_timer(stream), at);
+    }
+
+    /// Looks at the stream in the next turn, which does not wait for others.
+    fn wake_stream(&mut self, stream: usize) {
+        self.streams[stream].delivery = Delivery::Scheduled;
+        self.wheel.cancel(self.stream_timer(stream));
+        self.due.push_back(stream);
     }
 
     /// Wakes the session for its next sender reports or its expiry.

@@ -60,7 +60,7 @@ impl Shard {
         self.schedule_session(slot);
         for position in 0..self.sessions[slot].streams.len() {
             let stream = self.sessions[slot].streams[position];
-            self.schedule_stream(stream, now);
+            self.wake_stream(stream);
         }
     }
 

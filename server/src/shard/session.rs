@@ -2,7 +2,7 @@
 
 use super::timeline::Timeline;
 use crate::clock::MonoTime;
-use crate::mailbox::SessionKey;
+use crate::mailbox::{SessionKey, Token};
 use packetizer::time::Npt;
 
 /// Where a session stands.
@@ -29,6 +29,8 @@ pub(super) struct Session {
     /// Its streams' slots, in the order of their SETUP.
     pub(super) streams: Vec<usize>,
     pub(super) state: State,
+    /// The cue that moved it last; only a reply to that one, or to one after it, starts it.
+    pub(super) moved_by: Option<Token>,
     /// The last PLAY's range; stays behind a pause or an end, because the media clock runs on.
     pub(super) timeline: Option<Timeline>,
     /// When the viewer last showed a sign of life.

@@ -4,8 +4,10 @@
 use super::operation::{BLOCK_BYTES, BlockMemory, BlockRun, ReadResult, SendResult};
 use super::*;
 use crate::framing::{Framer, Message};
-use crate::limits::IDLE_CONNECTION_DEADLINE;
-use crate::mailbox::{AdoptedConnection, Command, EndReason, StreamTransport, Token};
+use crate::limits::{IDLE_CONNECTION_DEADLINE, REPLY_DEADLINE, REQUEST_DEADLINE};
+use crate::mailbox::{
+    AdoptedConnection, Command, EndReason, SetUpRefused, Start, StreamTransport, Token,
+};
 use crate::title::{ByteSourceId, Generation, SharedTitle, Title};
 use bytes::Bytes;
 use egress::Destination;
@@ -14,6 +16,7 @@ use packetizer::codec::CodecConfig;
 use packetizer::codec::h264::H264Config;
 use packetizer::image::PayloadClass;
 use packetizer::index::{Cue, IndexBuilder, TrackDescription, TrackId, TrackSet};
+use packetizer::rtp::Ssrc;
 use packetizer::time::{ClockRate, Npt};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -100,6 +103,7 @@ impl Rig {
             image_bytes_max,
             read_blocks,
             session_timeout: TIMEOUT,
+            coalescing: Duration::from_millis(4),
             cname: "rig".to_owned(),
             seed: 1,
         };
@@ -158,7 +162,7 @@ impl Rig {
         self.now = MonoTime(SECOND + millis * MILLI);
         if self.appetite > 0 {
             for slot in std::mem::take(&mut self.watched) {
-                self.shard.connection_writable(self.now, slot);
+                self.shard.connection_writable(slot);
             }
         }
         self.shard.advance(self.now, &mut self.operations);
@@ -207,9 +211,10 @@ impl Rig {
     }
 
     fn set_up(&mut self, session: u64, film: usize, transport: StreamTransport) {
-        self.set_up_track(session, film, TrackId(0), transport);
+        self.set_up_as(session, film, TrackId(0), transport, (true, false));
     }
 
+    /// A SETUP of a session's track; of its first stream if that is track 0.
     fn set_up_track(
         &mut self,
         session: u64,
@@ -217,19 +222,38 @@ impl Rig {
         track: TrackId,
         transport: StreamTransport,
     ) {
+        self.set_up_as(session, film, track, transport, (track == TrackId(0), false));
+    }
+
+    /// A SETUP, with whether it is of a session's first stream, and of an adopted connection.
+    fn set_up_as(
+        &mut self,
+        session: u64,
+        film: usize,
+        track: TrackId,
+        transport: StreamTransport,
+        (is_first, is_adopted): (bool, bool),
+    ) {
         let title = Arc::clone(&self.films[film].title);
         self.command(Command::SetUp {
             token: Token(session),
             session: SessionKey(session),
+            is_first,
             title,
             track,
             transport,
+            is_adopted,
             payload_class: PayloadClass { packet_bytes_max: 1400 },
         });
     }
 
     fn cue(&mut self, session: u64, cue: Option<Cue>) {
         self.command(Command::Cue { token: Token(session), session: SessionKey(session), cue });
+    }
+
+    /// The reply to the cue of that token has been written.
+    fn start(&mut self, session: u64, cue: u64) {
+        self.command(Command::Start(Start { session: SessionKey(session), cue: Token(cue) }));
     }
 
     fn play_udp(&mut self, session: u64, film: usize) {
@@ -243,7 +267,7 @@ impl Rig {
         let index = &self.films[film].title.index;
         let cue = index.cue(tracks, Npt::from_nanos(seconds * SECOND), None);
         self.cue(session, cue);
-        self.command(Command::Start { session: SessionKey(session) });
+        self.start(session, session);
     }
 
     /// One session in a connection of its own, started by the reply to its PLAY.
@@ -269,8 +293,34 @@ impl Rig {
     fn reply(&mut self, session: u64) {
         let connection = ConnectionId(session);
         let bytes = Bytes::from_static(b"RTSP/1.0 200 OK\r\nCSeq: 9\r\n\r\n");
-        let start = Some(SessionKey(session));
+        let start = Some(Start { session: SessionKey(session), cue: Token(session) });
         self.command(Command::Reply { connection, bytes, start, close: false });
+    }
+
+    /// Bytes arrive on the only connection.
+    fn receive(&mut self, bytes: &[u8]) {
+        let slot = ConnectionSlot(0);
+        self.shard.connection_received(self.now, slot, bytes, &mut self.operations);
+        self.perform();
+    }
+
+    /// The streams that were set up, in order.
+    fn ssrcs(&mut self) -> Vec<Ssrc> {
+        self.reports.extend(std::iter::from_fn(|| self.shard.take_report()));
+        let set_up = |report: &Report| {
+            let Report::SetUp { result, .. } = report else { return None };
+            result.ok().map(|set_up| set_up.ssrc)
+        };
+        self.reports.iter().filter_map(set_up).collect()
+    }
+
+    /// Connections that the shard has closed.
+    fn closed(&self) -> Vec<(u64, CloseReason)> {
+        let closed = |report: &Report| {
+            let Report::ConnectionClosed { connection, reason } = report else { return None };
+            Some((connection.0, *reason))
+        };
+        self.reports.iter().filter_map(closed).collect()
     }
 
     /// Sessions that the shard has ended.
@@ -357,7 +407,7 @@ fn a_seek_in_an_overloaded_turn_sends_nothing_twice() {
         rig.cue(session, None);
         rig.command(Command::Pause { token: Token(0), session: SessionKey(session) });
         rig.cue(session, None);
-        rig.command(Command::Start { session: SessionKey(session) });
+        rig.start(session, session);
     }
     rig.turn_at(1060);
     rig.run_until(3000);
@@ -468,12 +518,149 @@ fn a_connection_that_a_session_has_left_does_not_stay() {
         rig.adopt(connection.0);
     }
     // The stream has moved to the second connection, where the session times out later.
-    rig.command(Command::TearDown { session, track: Some(TrackId(0)) });
+    let stream = rig.ssrcs().first().copied();
+    assert!(stream.is_some());
+    rig.command(Command::TearDown { session, stream });
     rig.run_until(3 * IDLE_CONNECTION_DEADLINE.as_millis() as u64);
-    let closed = rig.reports.iter().filter_map(|report| {
-        let Report::ConnectionClosed { connection, .. } = report else { return None };
-        Some(connection.0)
+    assert_eq!(rig.closed(), [1, 2].map(|connection| (connection, CloseReason::Deadline)));
+    rig.shard.check_empty().unwrap();
+}
+
+#[test]
+fn a_late_start_of_an_earlier_cue_does_nothing() {
+    let mut rig = Rig::new(vec![film(1, 1000, 1000, 0)], 64);
+    let session = SessionKey(1);
+    let cue_at = |rig: &mut Rig, token, start| {
+        let index = &rig.films[0].title.index;
+        let cue = index.cue(TrackSet::EMPTY.with(TrackId(0)), start, None);
+        rig.command(Command::Cue { token: Token(token), session, cue });
+    };
+    rig.set_up(1, 0, udp(1));
+    cue_at(&mut rig, 5, Npt::ZERO);
+    cue_at(&mut rig, 6, Npt::from_nanos(2 * SECOND));
+    rig.start(1, 5);
+    rig.run_until(500);
+    assert_eq!(rig.packets_of(1).len(), 0, "before the reply to the second cue");
+    // One that only asks where it stands supersedes nothing.
+    rig.command(Command::Cue { token: Token(7), session, cue: None });
+    rig.start(1, 6);
+    rig.run_until(1000);
+    assert!(rig.packets_of(1).len() > 10);
+    // Nor does a pause let an earlier reply start what follows it.
+    rig.command(Command::Pause { token: Token(8), session });
+    rig.command(Command::Cue { token: Token(9), session, cue: None });
+    rig.start(1, 7);
+    let before = rig.packets_of(1).len();
+    rig.run_until(1500);
+    assert_eq!(rig.packets_of(1).len(), before);
+    rig.start(1, 9);
+    rig.run_until(2000);
+    assert!(rig.packets_of(1).len() > before + 10);
+}
+
+/// Deadlines of adopted connections are looked at once a second.
+const LOOK: u64 = 1000;
+
+#[test]
+fn a_request_must_be_whole_in_time_while_media_plays() {
+    let mut rig = Rig::new(vec![film(1, 1000, 1000, 0)], 64);
+    rig.play_interleaved(1, 0);
+    let deadline = REQUEST_DEADLINE.as_millis() as u64;
+    // Whole frames before it, and bytes that trickle, give it no more time.
+    rig.run_until(500);
+    rig.receive(b"$\x01\x00\x04oops$\x01\x00\x04oopsOPT");
+    for second in 1..deadline / 1000 {
+        rig.run_until(500 + second * 1000);
+        rig.receive(b"I");
+    }
+    rig.run_until(500 + deadline - 1);
+    assert_eq!(rig.closed(), []);
+    rig.run_until(500 + deadline + LOOK);
+    assert_eq!(rig.closed(), [(1, CloseReason::Deadline)]);
+    rig.shard.check_empty().unwrap();
+}
+
+#[test]
+fn frames_cut_anywhere_are_no_late_request() {
+    let mut rig = Rig::new(vec![film(1, 1000, 1000, 0)], 64);
+    rig.play_interleaved(1, 0);
+    rig.receive(b"$\x01");
+    for second in 1..3 * REQUEST_DEADLINE.as_secs() {
+        rig.run_until(second * 1000);
+        rig.receive(b"\x00\x04oops$\x01");
+    }
+    assert_eq!(rig.closed(), []);
+}
+
+#[test]
+fn a_reply_must_be_read_in_time_but_media_need_not() {
+    let mut rig = Rig::new(vec![film(1, 1000, 1000, 0)], 64);
+    rig.play_interleaved(1, 0);
+    rig.run_until(1000);
+    rig.appetite = 0;
+    let end = TIMEOUT.as_millis() as u64 - LOOK;
+    rig.run_until(end - 8000);
+    assert_eq!(rig.closed(), []);
+    rig.appetite = usize::MAX;
+    rig.run_until(end - 7000);
+    rig.appetite = 0;
+    rig.run_until(end);
+    rig.receive(b"OPTIONS * RTSP/1.0\r\nCSeq: 4\r\n\r\n");
+    rig.reply(1);
+    let deadline = REPLY_DEADLINE.as_millis() as u64;
+    rig.run_until(end + deadline - 1);
+    assert_eq!(rig.closed(), []);
+    rig.run_until(end + deadline + LOOK);
+    assert_eq!(rig.closed(), [(1, CloseReason::Deadline)]);
+    rig.shard.check_empty().unwrap();
+}
+
+#[test]
+fn what_is_no_request_is_refused_before_the_connection_closes() {
+    let mut rig = Rig::new(vec![film(1, 1000, 1000, 0)], 64);
+    rig.play_interleaved(1, 0);
+    rig.run_until(1000);
+    rig.receive(b"PLAY rtsp://h/ RTSP/1.0\r\nCSeq: 4\r\nContent-Length: much\r\n\r\n");
+    rig.receive(b"and so on");
+    rig.turn_at(1010);
+    let unreadable = rig.reports.iter().find_map(|report| {
+        let Report::Unreadable { rejected, .. } = report else { return None };
+        Some(rejected)
     });
-    assert_eq!(closed.collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(&unreadable.unwrap()[..], b"PLAY rtsp://h/ RTSP/1.0\r\nCSeq: 4\r\n");
+    assert_eq!(rig.closed(), []);
+    let refusal = b"RTSP/1.0 400 Bad Request\r\nCSeq: 4\r\n\r\n";
+    let bytes = Bytes::from_static(refusal);
+    rig.command(Command::Reply { connection: ConnectionId(1), bytes, start: None, close: true });
+    rig.turn_at(1020);
+    assert!(rig.stream.windows(refusal.len()).any(|bytes| bytes == refusal));
+    assert_eq!(rig.closed(), [(1, CloseReason::Server)]);
+}
+
+#[test]
+fn a_setup_that_comes_after_the_end_makes_nothing() {
+    let mut rig = Rig::new(vec![film(1, 1000, 1000, 0)], 64);
+    let connection = ConnectionId(1);
+    let interleaved = |channel| StreamTransport::Interleaved {
+        connection,
+        rtp_channel: channel,
+        rtcp_channel: channel + 1,
+    };
+    rig.play_interleaved(1, 0);
+    rig.set_up(2, 0, udp(2));
+    rig.run_until(100);
+    rig.shard.connection_closed(rig.now, ConnectionSlot(0), None, &mut rig.operations);
+    rig.perform();
+    // One more of the session that ended with it, the first of another, one more of another.
+    rig.set_up_as(1, 0, TrackId(0), udp(1), (false, false));
+    rig.set_up_as(3, 0, TrackId(0), interleaved(2), (true, true));
+    rig.set_up_as(2, 0, TrackId(0), interleaved(4), (false, true));
+    rig.turn_at(200);
+    let refused = rig
+        .reports
+        .iter()
+        .filter(|report| matches!(report, Report::SetUp { result: Err(SetUpRefused::Gone), .. }));
+    assert_eq!(refused.count(), 3);
+    rig.command(Command::TearDown { session: SessionKey(2), stream: None });
     rig.shard.check_empty().unwrap();
 }

@@ -17,6 +17,7 @@ impl Whole {
             }
             Command::Cue { token, session, cue } => {
                 self.tokens.insert(*token, *session);
+                self.cues.taken(*token, *session, cue.as_ref());
                 let Some(facts) = self.facts(*session) else { return };
                 facts.cues += 1;
                 facts.was_finished = facts.is_finished;
@@ -29,11 +30,11 @@ impl Whole {
             Command::Pause { token, session } => {
                 self.tokens.insert(*token, *session);
             }
-            Command::Start { session } => {
-                self.around.note(&format!("start {session:?}"));
-                self.start(*session);
+            Command::Start(start) => {
+                self.around.note(&format!("{start:?}"));
+                self.start(start.session);
             }
-            Command::TearDown { session, track: None } => {
+            Command::TearDown { session, stream: None } => {
                 if let Some(facts) = self.facts(*session) {
                     (facts.has_ended, facts.is_end_known) = (true, true);
                 }
@@ -56,8 +57,9 @@ impl Whole {
                     self.keys.insert(set_up.ssrc.0, key);
                 }
             }
-            Report::Cued { token, cued: Some(_) } => {
+            Report::Cued { token, cued: Some(cued) } => {
                 let key = self.tokens.remove(token).expect("asked for");
+                self.cues.done(*token, key, cued);
                 let Some(facts) = self.facts(key) else { return };
                 (facts.is_finished, facts.is_finish_known) = (false, false);
                 if !facts.goes_on {
@@ -67,6 +69,7 @@ impl Whole {
             }
             Report::Paused { token, position } => {
                 let key = self.tokens.remove(token).expect("asked for");
+                self.cues.stopped(key);
                 let Some(facts) = self.facts(key) else { return };
                 facts.paused = *position;
                 facts.is_running = false;
@@ -74,6 +77,7 @@ impl Whole {
             }
             Report::Finished { session } => {
                 self.outcome.finished += 1;
+                self.cues.stopped(*session);
                 self.finished(*session);
             }
             Report::Ended { session, reason } => {
@@ -83,7 +87,8 @@ impl Whole {
             Report::Drained => self.around.note(&format!("shard {index} has drained")),
             Report::Cued { cued: None, .. }
             | Report::Request { .. }
-            | Report::ReplyWritten { .. }
+            | Report::Unreadable { .. }
+            | Report::ReplyWritten(_)
             | Report::ConnectionClosed { .. }
             | Report::Counters(_) => {}
         }
@@ -106,7 +111,8 @@ impl Whole {
             | Report::Cued { .. }
             | Report::Paused { .. }
             | Report::Request { .. }
-            | Report::ReplyWritten { .. }
+            | Report::Unreadable { .. }
+            | Report::ReplyWritten(_)
             | Report::ConnectionClosed { .. }
             | Report::Drained
             | Report::Counters(_) => {}

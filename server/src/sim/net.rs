@@ -115,6 +115,12 @@ impl SimNet {
         self.pipes.get_mut(id).expect("an open connection is there")
     }
 
+    /// Connections with something written that nobody has looked at.
+    pub(super) fn unseen(&self) -> impl Iterator<Item = ConnectionId> + '_ {
+        let pipes = self.pipes.iter();
+        pipes.filter(|(_, pipe)| pipe.seen < pipe.buffer.len()).map(|(id, _)| *id)
+    }
+
     /// Where a shard has the connection.
     pub(super) fn slot_of(&self, id: ConnectionId) -> Option<PipeSlot> {
         self.slots.iter().find(|(_, other)| **other == id).map(|(slot, _)| *slot)

@@ -1,12 +1,12 @@
 //! A client that speaks RTSP in text: what it asks next, rightly or wrongly.
 
 use super::catalog::{MISSING, NOT_PLAYABLE, UNREADABLE};
+use super::remote::Remote;
 use super::rtsp_model::{Aim, Asked, Offer, Span};
 use super::rtsp_session::{Life, Session, State};
 use super::surroundings::Surroundings;
 use super::title::titles;
 use crate::clock::MonoTime;
-use crate::framing::Framer;
 use crate::mailbox::ConnectionId;
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -19,18 +19,27 @@ pub(super) const PORTS_A_CLIENT: u16 = 1000;
 #[derive(Debug)]
 pub(super) struct Line {
     pub(super) id: ConnectionId,
-    /// Cuts what the server writes, when it writes it.
-    pub(super) framer: Framer,
     pub(super) asked: VecDeque<Asked>,
-    /// It gave the server a reason to close it.
-    pub(super) is_faulty: bool,
-    /// It says nothing more.
-    pub(super) is_mute: bool,
+    /// Since when its first request waits for a reply.
+    pub(super) waits_since: MonoTime,
+    /// When it stopped reading, the last time.
+    pub(super) stalled_at: Option<MonoTime>,
+    /// It said something that gives the server a reason to close it, and then nothing more.
+    pub(super) fault: Option<Fault>,
     /// When the last of what was said arrives.
     pub(super) sent_until: MonoTime,
     /// A read is about to happen.
     pub(super) will_read: bool,
     next_channel: u8,
+}
+
+/// What a client says that must end its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It cannot be cut into messages: there is a refusal first.
+    Unreadable,
+    /// It never ends.
+    Half,
 }
 
 /// A client.
@@ -40,6 +49,8 @@ pub(super) struct RtspClient {
     /// The last connection it opened.
     pub(super) line: Option<Line>,
     pub(super) sessions: Vec<Session>,
+    /// Who else controls them.
+    pub(super) remote: Option<Remote>,
     pub(super) is_rude: bool,
     pub(super) is_reading: bool,
     pub(super) is_reporting: bool,
@@ -54,18 +65,20 @@ pub(super) struct RtspClient {
 #[derive(Debug)]
 pub(super) enum Deed {
     Send(Vec<u8>),
+    /// Does not wait for the replies.
+    SendAndHangUp(Vec<u8>),
     HangUp,
     Nothing,
 }
 
 impl Line {
-    pub(super) fn new(id: ConnectionId) -> Self {
+    pub(super) fn new(id: ConnectionId, stalled_at: Option<MonoTime>) -> Self {
         Self {
             id,
-            framer: Framer::new(),
             asked: VecDeque::new(),
-            is_faulty: false,
-            is_mute: false,
+            waits_since: MonoTime::default(),
+            stalled_at,
+            fault: None,
             sent_until: MonoTime::default(),
             will_read: false,
             next_channel: 0,
@@ -74,11 +87,12 @@ impl Line {
 }
 
 impl RtspClient {
-    pub(super) fn new(index: u16, address: IpAddr, is_rude: bool) -> Self {
+    pub(super) fn new(index: u16, address: IpAddr, is_rude: bool, remote: Option<Remote>) -> Self {
         Self {
             address,
             line: None,
             sessions: Vec::new(),
+            remote,
             is_rude,
             is_reading: true,
             is_reporting: true,
@@ -89,23 +103,36 @@ impl RtspClient {
         }
     }
 
+    /// Whether a SETUP waits for its reply.
+    pub(super) fn asks_set_up(&self) -> bool {
+        let is_it = |asked: &Asked| matches!(asked.aim, Aim::SetUp { .. });
+        self.line.as_ref().is_some_and(|line| line.asked.iter().any(is_it))
+    }
+
     /// Decides what to do. `strangers` are the session ids of others.
     pub(super) fn act(&mut self, around: &mut Surroundings, strangers: &[String]) -> Deed {
         let Some(line) = &mut self.line else { return Deed::Nothing };
-        if line.is_mute {
+        if line.fault.is_some() {
             return Deed::Nothing;
         }
         if self.is_rude {
             match around.random.u8(..40) {
-                0 => return self.misbehave(b"\x01\x02 no RTSP\r\n\r\n"),
-                1 => return self.misbehave(b"PLAY rtsp://10.9.9.9/title0.mp4 RTSP/1.0\r\nCSeq"),
+                0 => return self.misbehave(Fault::Unreadable, None, b"\x01\x02 no RTSP\r\n\r\n"),
+                1 => {
+                    let half = b"PLAY rtsp://10.9.9.9/title0.mp4 RTSP/1.0\r\nCSeq";
+                    return self.misbehave(Fault::Half, None, half);
+                }
+                3 => {
+                    let text = b"PLAY * RTSP/1.0\r\nCSeq: 77\r\nContent-Length: much\r\n\r\n";
+                    return self.misbehave(Fault::Unreadable, Some(77), text);
+                }
                 2 => {
                     self.is_reading = !self.is_reading;
-                    line.is_faulty = true;
+                    line.stalled_at = line.stalled_at.max(Some(around.now));
                     self.sessions.iter_mut().for_each(|session| session.viewer.is_prompt = false);
                     return Deed::Nothing;
                 }
-                3 => self.is_reporting = !self.is_reporting,
+                4 => self.is_reporting = !self.is_reporting,
                 _ => {}
             }
         }
@@ -116,7 +143,7 @@ impl RtspClient {
         while bytes.is_empty() || around.random.u8(..4) == 0 {
             bytes.extend(self.ask(around, strangers));
         }
-        Deed::Send(bytes)
+        if around.random.u8(..10) == 0 { Deed::SendAndHangUp(bytes) } else { Deed::Send(bytes) }
     }
 
     /// Ends all sessions.
@@ -126,10 +153,10 @@ impl RtspClient {
         alive.into_iter().flat_map(|at| self.tear_down(at, None)).collect()
     }
 
-    fn misbehave(&mut self, bytes: &[u8]) -> Deed {
+    fn misbehave(&mut self, fault: Fault, cseq: Option<u32>, bytes: &[u8]) -> Deed {
         let Some(line) = &mut self.line else { return Deed::Nothing };
-        (line.is_faulty, line.is_mute) = (true, true);
-        self.expect(Asked::unreadable());
+        line.fault = Some(fault);
+        self.expect(Asked { cseq, ..Asked::unreadable() });
         Deed::Send(bytes.to_vec())
     }
 
@@ -139,8 +166,6 @@ impl RtspClient {
         let alive = self.sessions.iter().filter(|session| usable(session)).count();
         let last = self.sessions.iter().rposition(usable);
         let title = random.usize(..titles().len());
-        let asks_setup =
-            |line: &Line| line.asked.iter().any(|asked| matches!(asked.aim, Aim::SetUp { .. }));
         match (random.u8(..24), last) {
             (0, at) => self.keep_alive(random, at),
             (1, _) => {
@@ -158,9 +183,7 @@ impl RtspClient {
                 self.play(random, at)
             }
             (7, Some(at)) => self.set_up(random, Some(at), self.sessions[at].title),
-            (_, None) if self.line.as_ref().is_some_and(asks_setup) => {
-                self.keep_alive(random, None)
-            }
+            (_, None) if self.asks_set_up() => self.keep_alive(random, None),
             (_, None) => self.set_up(random, None, title),
             (_, Some(at)) => match self.sessions[at].state {
                 State::Ready(_) if self.sessions[at].streams.len() < 2 && random.bool() => {
@@ -177,7 +200,7 @@ impl RtspClient {
 
     fn set_up(&mut self, random: &mut fastrand::Rng, at: Option<usize>, title: usize) -> Vec<u8> {
         let taken = at.map_or(0, |at| self.sessions[at].tracks().iter().next().map_or(0, |t| t.0));
-        let track = if at.is_some() && random.u8(..6) > 0 { 1 - taken } else { random.u8(..2) };
+        let track = if at.is_some() && random.u8(..4) > 0 { 1 - taken } else { random.u8(..2) };
         let port = self.next_port;
         self.next_port += 2;
         let Some(line) = &mut self.line else { return Vec::new() };
@@ -294,7 +317,9 @@ impl RtspClient {
             12 => ask("OPTIONS", "rtsp://:x/", None, Aim::Always(400), &[]),
             _ if at.is_none() => ask("TEARDOWN", &base, None, Aim::Always(454), &[]),
             13 => ask("PLAY", &base, at, Aim::OfSession(400), &[("Range", "npt=x-")]),
-            14 => ask("PLAY", &base, at, Aim::OfSession(457), &[("Range", "smpte=0:00:01-")]),
+            14 => {
+                ask("PLAY", &base, at, Aim::OfSession(457), &[("Range", "clock=19961108T143720Z-")])
+            }
             15 => ask("PLAY", &other, at, Aim::OfSession(404), &[]),
             16 => ask("PLAY", &base, at, Aim::OfSession(400), &[("Scale", "fast")]),
             17 => ask("TEARDOWN", &format!("{base}/trackID=7"), at, Aim::OfSession(404), &[]),

@@ -124,6 +124,9 @@ impl Asked {
 
     /// The state that decides: a range may have come to its end unnoticed.
     pub(super) fn state(&self, session: &Session) -> State {
+        if session.is_shared {
+            return State::Unsure;
+        }
         let facts = &session.facts;
         // This request's own cue has moved the session on.
         let is_moved = facts.cues > session.cues;
@@ -177,6 +180,12 @@ impl Asked {
             }
             if session.life == Life::Doubtful || session.facts.has_ended {
                 statuses.push(454);
+            }
+            // It may have a stream more or less than the client knows.
+            let names_one =
+                matches!(self.aim, Aim::PlayTrack(_) | Aim::TearDown { track: Some(_) });
+            if session.life == Life::Doubtful && names_one {
+                statuses.extend([200, 404, 460]);
             }
         }
         if circumstances.is_draining {

@@ -90,6 +90,8 @@ pub(super) struct Session {
     pub(super) viewer: Viewer,
     /// The viewer missed a reply and cannot follow.
     pub(super) is_blind: bool,
+    /// Somebody else plays and pauses it too.
+    pub(super) is_shared: bool,
     /// Cues up to the last reply to PLAY.
     pub(super) cues: u32,
     /// The reply to its last PLAY was written.
@@ -112,6 +114,7 @@ impl Session {
             facts,
             viewer: Viewer::new(&titles()[title].title, RANGE_NANOS),
             is_blind: false,
+            is_shared: false,
             cues: 0,
             is_answered: false,
             arrived: 0,

@@ -4,7 +4,7 @@ use super::disk::{Done, SimDisk};
 use super::faults::Memory;
 use super::surroundings::{Surroundings, WALLCLOCK};
 use crate::clock::MonoTime;
-use crate::mailbox::{Command, Report};
+use crate::mailbox::{Command, ConnectionId, Report};
 use crate::shard::operation::{ConnectionSlot, Datagram, Operation};
 use crate::shard::{Shard, ShardConfig};
 use std::time::Duration;
@@ -44,6 +44,7 @@ impl SimShard {
             image_bytes_max: memory.image_bytes_max,
             read_blocks: memory.read_blocks,
             session_timeout,
+            coalescing: Duration::from_millis(seed % 3 * 2),
             cname: "sim".to_owned(),
             seed: seed ^ index as u64,
         };
@@ -63,6 +64,11 @@ impl SimShard {
             return Err("reads under way".to_owned());
         }
         self.shard.check_empty()
+    }
+
+    /// Connections that sessions go through.
+    pub(super) fn carrying(&self) -> impl Iterator<Item = ConnectionId> + '_ {
+        self.shard.carrying()
     }
 
     /// Tells the shard of the reads that have ended.
@@ -95,8 +101,8 @@ impl SimShard {
         self.perform(around);
     }
 
-    pub(super) fn writable(&mut self, around: &Surroundings, connection: ConnectionSlot) {
-        self.shard.connection_writable(around.now, connection);
+    pub(super) fn writable(&mut self, connection: ConnectionSlot) {
+        self.shard.connection_writable(connection);
     }
 
     pub(super) fn datagram(&mut self, around: &Surroundings, datagram: Datagram<'_>) {

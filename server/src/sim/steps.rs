@@ -35,6 +35,7 @@ impl Whole {
             Step::Act if !client.is_gone => {
                 self.check_line(index);
                 self.check_flow(index);
+                self.remote_soon(index);
                 self.act(index);
                 let step =
                     if self.clients[index].line.is_some() { Step::Act } else { Step::Connect };
@@ -63,7 +64,9 @@ impl Whole {
         around.note(&format!("client {index} connects by {id:?}"));
         let accepted = control.accept(around, agenda, id, peer);
         let Err(told) = accepted else {
-            self.clients[index].line = Some(Line::new(id));
+            let client = &mut self.clients[index];
+            let stalled_at = (!client.is_reading).then_some(self.around.now);
+            client.line = Some(Line::new(id, stalled_at));
             return self.step_in(300_000_000, index, Step::Act);
         };
         assert!(self.is_tight || self.is_draining, "a connection was refused");
@@ -83,6 +86,10 @@ impl Whole {
             .collect();
         match self.clients[index].act(&mut self.around, &strangers) {
             Deed::Send(bytes) => self.send(index, &bytes),
+            Deed::SendAndHangUp(bytes) => {
+                self.send(index, &bytes);
+                self.hang_up(index);
+            }
             Deed::HangUp => self.hang_up(index),
             Deed::Nothing => {}
         }
@@ -103,13 +110,16 @@ impl Whole {
         }
         if let Some(line) = &mut self.clients[index].line {
             line.sent_until = at;
+            line.waits_since = line.waits_since.max(at);
         }
     }
 
     /// The client closes its connection.
     fn hang_up(&mut self, index: usize) {
         let Some(line) = self.clients[index].line.take() else { return };
-        let at = self.around.soon(2_000_000).max(line.sent_until);
+        // The end may meet a request of before anywhere on its way.
+        let at = self.around.now.max(line.sent_until);
+        let at = MonoTime(at.0 + self.around.random.u64(..8_000_000));
         self.agenda.push(at, Event::HungUp(line.id));
         self.line_lost(index, line.id, line.asked);
     }
@@ -117,12 +127,14 @@ impl Whole {
     fn leave(&mut self, index: usize) {
         let client = &mut self.clients[index];
         client.is_gone = true;
+        self.remote_soon(index);
+        let client = &mut self.clients[index];
         match self.around.random.u8(..4) {
             0 => self.hang_up(index),
             // Without a word: the server must find out.
             1 => client.is_reading = false,
             _ => {
-                let is_mute = client.line.as_ref().is_none_or(|line| line.is_mute);
+                let is_mute = client.line.as_ref().is_none_or(|line| line.fault.is_some());
                 if !is_mute {
                     let bytes = client.say_goodbye();
                     self.send(index, &bytes);
@@ -140,7 +152,7 @@ impl Whole {
         let now = self.around.now;
         let mut frames = Vec::new();
         let client = &mut self.clients[index];
-        let line = client.line.as_ref().filter(|line| !line.is_mute).map(|line| line.id);
+        let line = client.line.as_ref().filter(|line| line.fault.is_none()).map(|line| line.id);
         for session in client.sessions.iter_mut().filter(|session| session.life != Life::Over) {
             for stream in &session.streams {
                 match stream.way {
@@ -183,7 +195,7 @@ impl Whole {
         if was_read && let Some((shard, slot)) = self.around.net.slot_of(id) {
             let pipe = self.around.net.pipe_of((shard, slot));
             if std::mem::take(&mut pipe.is_watched) {
-                self.shards[shard].writable(&self.around, slot);
+                self.shards[shard].writable(slot);
             }
         }
         self.read_soon(index);

@@ -2,9 +2,11 @@
 
 use super::agenda;
 use super::control_shell::ControlShell;
+use super::cues::Cues;
 use super::faults::{Faults, Memory};
 use super::mail::Lanes;
 use super::net::Pipe;
+use super::remote::Remote;
 use super::rtsp_client::{PORTS_A_CLIENT, RtspClient};
 use super::rtsp_session::Facts;
 use super::shard::SimShard;
@@ -15,13 +17,14 @@ use super::world::Outcome;
 use crate::clock::MonoTime;
 use crate::config::{Config, MediaRoot};
 use crate::control::{OpenError, OpenToken};
+use crate::framing::Framer;
 use crate::mailbox::{Command, ConnectionId, Report, SessionKey, Token};
 use crate::shard::operation;
 use crate::title::SharedTitle;
 use fastrand::Rng;
 use packetizer::image::PayloadClass;
 use packetizer::index::TrackId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -34,11 +37,16 @@ const BLOCK_BYTES: u32 = operation::BLOCK_BYTES as u32;
 /// What the shard adds to it.
 const TIMEOUT_MARGIN: Duration = Duration::from_secs(5);
 
+/// How long control and a shard may take to agree that a connection is gone.
+const ORPHAN_TIME_MAX: Duration = Duration::from_millis(10);
+
 /// What happens in a whole world.
 #[derive(Debug)]
 pub(super) enum Event {
     /// A client does something.
     Client(usize, Step),
+    /// Who shares its sessions does.
+    Remote(usize),
     /// Bytes of a client arrive at the server's kernel.
     Arrive(ConnectionId, Vec<u8>),
     /// A client's end is noticed there.
@@ -97,6 +105,11 @@ pub struct Whole {
     /// Sessions that no client knows yet, and those of clients.
     pub(super) unknown: BTreeMap<SessionKey, Facts>,
     pub(super) known: BTreeMap<SessionKey, (usize, usize)>,
+    pub(super) cues: Cues,
+    /// What the server writes to each connection, cut when it writes it.
+    pub(super) framers: BTreeMap<ConnectionId, Framer>,
+    /// Since when which closed connections still carry sessions, by shard.
+    orphans: Vec<BTreeMap<ConnectionId, MonoTime>>,
     pub(super) connections_made: u64,
     pub(super) is_tight: bool,
     pub(super) is_draining: bool,
@@ -134,6 +147,7 @@ impl Played for Whole {
         }
         for index in 0..self.shards.len() {
             self.run_shard(index);
+            self.check_carried(index);
         }
     }
 
@@ -178,6 +192,9 @@ impl Whole {
             keys: BTreeMap::new(),
             unknown: BTreeMap::new(),
             known: BTreeMap::new(),
+            cues: Cues::default(),
+            framers: BTreeMap::new(),
+            orphans: vec![BTreeMap::new(); shard_count],
             connections_made: 0,
             is_tight,
             is_draining: false,
@@ -187,7 +204,8 @@ impl Whole {
         for index in 0..clients {
             let address = Ipv4Addr::new(10, 0, 0, u8::try_from(index + 1).expect("few"));
             let is_rude = world.around.faults.rude_viewers && world.around.random.bool();
-            world.clients.push(RtspClient::new(index, IpAddr::V4(address), is_rude));
+            let remote = (world.around.random.u8(..4) == 0).then(Remote::default);
+            world.clients.push(RtspClient::new(index, IpAddr::V4(address), is_rude, remote));
             let client = usize::from(index);
             world.step_in(3_000_000_000, client, Step::Connect);
             world.step_in(5_000_000_000, client, Step::Report);
@@ -231,6 +249,22 @@ impl Whole {
             self.look();
         }
         self.after_shard(index);
+    }
+
+    /// No session stays long behind the connection that it went through.
+    fn check_carried(&mut self, index: usize) {
+        if self.are_drained[index] {
+            return;
+        }
+        let now = self.around.now;
+        let is_closed = |id: &ConnectionId| self.around.net.pipes[id].is_closed;
+        let orphans: BTreeSet<_> = self.shards[index].carrying().filter(is_closed).collect();
+        self.orphans[index].retain(|id, _| orphans.contains(id));
+        for id in orphans {
+            let since = *self.orphans[index].entry(id).or_insert(now);
+            let time = now - since;
+            assert!(time <= ORPHAN_TIME_MAX, "{id:?} is closed and still carries a session");
+        }
     }
 
     /// Gives the shard what its connections have received.
@@ -278,6 +312,7 @@ impl Whole {
         let Self { control, around, agenda, .. } = self;
         match event {
             Event::Client(client, step) => self.step(client, step),
+            Event::Remote(client) => self.act_remotely(client),
             Event::Arrive(id, bytes) => {
                 around.note(&format!("{id:?} receives {}", bytes.len()));
                 around.net.pipes.get_mut(&id).expect("opened").input.extend(bytes);
@@ -355,5 +390,6 @@ fn config(is_tight: bool) -> Config {
         payload_class: PayloadClass { packet_bytes_max: 1400 },
         session_timeout: TIMEOUT,
         drain_deadline: Duration::from_secs(5),
+        coalescing: Duration::from_millis(4),
     }
 }

@@ -2,17 +2,19 @@
 
 use super::mail::MAIL_NANOS_MAX;
 use super::reply::Reply;
-use super::rtsp_client::{Line, url};
+use super::rtsp_client::{Fault, RtspClient, url};
 use super::rtsp_model::{Aim, Asked, Channels, Circumstances, Offer, chosen_way};
 use super::rtsp_session::{Life, RANGE_NANOS, Session, State, Stopped, Stream, Way};
 use super::shard::PAIRS;
 use super::viewer::{Phase, Watched};
 use super::whole::{Route, Routed, TIMEOUT, Whole};
 use crate::framing::Message;
+use crate::limits::{REPLY_DEADLINE, REQUEST_DEADLINE};
 use crate::mailbox::{ConnectionId, Cued, StreamInfo};
 use packetizer::index::TrackId;
 use packetizer::rtp::Ssrc;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// How long packets may follow a TEARDOWN's reply, which its shard may hear of later.
 const TEARDOWN_NANOS_MAX: u64 = 2 * MAIL_NANOS_MAX;
@@ -20,6 +22,8 @@ const TEARDOWN_NANOS_MAX: u64 = 2 * MAIL_NANOS_MAX;
 const REPLY_NANOS_MAX: i64 = 2_000_000_000;
 /// How soon after PLAY something must have come, with nothing in the way.
 const FLOW_NANOS_MAX: u64 = 2_000_000_000;
+/// How long the server may take to see that a deadline has passed.
+const LOOK_INTERVAL_MAX: Duration = Duration::from_millis(1500);
 
 enum Seen {
     Frame(u8, Vec<u8>),
@@ -29,16 +33,13 @@ enum Seen {
 impl Whole {
     /// Looks at what was written to the clients' connections.
     pub(super) fn look(&mut self) {
-        for index in 0..self.clients.len() {
-            let Some(line) = &mut self.clients[index].line else { continue };
-            let id = line.id;
+        let ids: Vec<ConnectionId> = self.around.net.unseen().collect();
+        for id in ids {
             let bytes = self.around.net.pipes.get_mut(&id).expect("opened").look();
-            if bytes.is_empty() {
-                continue;
-            }
-            line.framer.push(&bytes);
+            let framer = self.framers.entry(id).or_default();
+            framer.push(&bytes);
             let mut seen = Vec::new();
-            while let Some(message) = line.framer.next().expect("replies and frames") {
+            while let Some(message) = framer.next().expect("replies and frames") {
                 seen.push(match message {
                     Message::Interleaved { channel, payload } => {
                         Seen::Frame(channel, payload.to_vec())
@@ -47,15 +48,22 @@ impl Whole {
                     Message::Request(_) => panic!("the server asks nothing"),
                 });
             }
+            let has_it = |client: &RtspClient| client.line.as_ref().is_some_and(|it| it.id == id);
+            let index = self.clients.iter().position(has_it);
             for message in seen {
-                match message {
-                    Seen::Frame(channel, bytes) => {
+                match (message, index) {
+                    (Seen::Frame(channel, bytes), Some(index)) => {
                         self.arrived(index, Route::Channel(id, channel), &bytes)
                     }
-                    Seen::Reply(bytes) => self.replied(index, &bytes),
+                    (Seen::Reply(bytes), index) => self.replied(index, &bytes),
+                    (Seen::Frame(..), None) => {}
                 }
             }
-            self.read_soon(index);
+            match index {
+                Some(index) => self.read_soon(index),
+                // Nobody listens, or a remote, which reads at once.
+                None => drop(self.around.net.pipes.get_mut(&id).expect("opened").read(usize::MAX)),
+            }
         }
     }
 
@@ -64,7 +72,10 @@ impl Whole {
         self.around.trace.add(&bytes);
         let now = self.around.now;
         let Some(&routed) = self.routes.get(&route) else {
-            return assert!(self.clients[client].has_lost_setup, "{route:?} was not set up");
+            // The reply to SETUP may be lost, or behind a PLAY that somebody else sends.
+            let client = &self.clients[client];
+            let may_be = client.has_lost_setup || client.remote.is_some() && client.asks_set_up();
+            return assert!(may_be, "{route:?} was not set up");
         };
         if let Some(over_at) = routed.over_at {
             assert!(routed.is_rtcp || now <= over_at, "media of a stream that is over: {route:?}");
@@ -77,6 +88,10 @@ impl Whole {
         let session = &mut self.clients[routed.client].sessions[routed.session];
         session.arrived += u64::from(!routed.is_rtcp);
         self.outcome.packets += u64::from(!routed.is_rtcp);
+        if !routed.is_rtcp {
+            let sequence = u16::from_be_bytes([bytes[2], bytes[3]]);
+            self.cues.check(session.key, routed.track, sequence);
+        }
         if session.is_blind {
             return;
         }
@@ -101,11 +116,19 @@ impl Whole {
     }
 
     /// A reply was written: to the request whose turn it is, with a status that is right.
-    fn replied(&mut self, index: usize, bytes: &[u8]) {
+    fn replied(&mut self, index: Option<usize>, bytes: &[u8]) {
         let reply = Reply::parse(bytes);
+        if reply.status == 200 && reply.header("RTP-Info").is_some() {
+            let (id, _) = reply.session().expect("a session that plays");
+            let mut sessions = self.clients.iter().flat_map(|client| &client.sessions);
+            let session = sessions.find(|session| session.id == id).expect("a known session");
+            self.cues.told(session.key, &reply);
+        }
+        let Some(index) = index else { return };
         let client = &mut self.clients[index];
         let line = client.line.as_mut().expect("it was written to it");
         let (id, asked) = (line.id, line.asked.pop_front().expect("a request for each reply"));
+        line.waits_since = line.waits_since.max(self.around.now);
         self.around.note(&format!("client {index} is told {} for {:?}", reply.status, asked.aim));
         let cseq = asked.cseq.map(|cseq| cseq.to_string());
         assert_eq!(reply.header("CSeq"), cseq.as_deref(), "the CSeq of {asked:?}");
@@ -247,7 +270,9 @@ impl Whole {
                 let moves = self.around.faults.moves_timelines();
                 let mut session = Session::new(session_id, key, asked.title, facts);
                 session.heard_at = self.around.now;
-                session.viewer.is_prompt = !moves;
+                session.is_shared = self.clients[index].remote.is_some();
+                session.is_blind = session.is_shared;
+                session.viewer.is_prompt = !moves && !session.is_shared;
                 let sessions = &mut self.clients[index].sessions;
                 sessions.push(session);
                 self.known.insert(key, (index, sessions.len() - 1));
@@ -335,19 +360,42 @@ impl Whole {
                 Aim::Play(_) | Aim::PlayTrack(_) => {
                     (session.state, session.is_blind) = (State::Unsure, true);
                 }
-                Aim::SetUp { .. } | Aim::TearDown { .. } | Aim::Pause => session.doubt(),
+                Aim::Pause => {
+                    session.state = State::Unsure;
+                    session.doubt();
+                }
+                Aim::SetUp { .. } | Aim::TearDown { .. } => session.doubt(),
                 Aim::Always(_) | Aim::OfSession(_) | Aim::Describe => {}
             }
         }
     }
 
-    /// The server closes a connection only if it was given a reason.
+    /// The server closes a connection only if it was given a reason, and then it does.
     pub(super) fn check_line(&mut self, index: usize) {
-        let pipes = &self.around.net.pipes;
-        let is_closed = |line: &mut Line| pipes[&line.id].is_closed;
-        let Some(line) = self.clients[index].line.take_if(is_closed) else { return };
-        assert!(line.is_faulty || self.is_draining, "{:?} was closed for nothing", line.id);
-        self.line_lost(index, line.id, line.asked);
+        let (pipes, now) = (&self.around.net.pipes, self.around.now);
+        let client = &mut self.clients[index];
+        let Some(line) = &client.line else { return };
+        let (id, waits) = (line.id, !line.asked.is_empty());
+        if !pipes[&id].is_closed {
+            let since = line.waits_since.max(line.stalled_at.unwrap_or_default());
+            let may_wait = if line.fault.is_some() { REQUEST_DEADLINE } else { REPLY_DEADLINE };
+            let is_stuck = line.fault.is_some() || !client.is_reading;
+            assert!(
+                !is_stuck || !waits || now - since <= may_wait + LOOK_INTERVAL_MAX,
+                "{id:?} stays open, though {:?} waits since {since:?}",
+                line.asked
+            );
+            return;
+        }
+        let is_refused = line.fault == Some(Fault::Unreadable) && !waits;
+        let is_late = waits && (line.fault == Some(Fault::Half) || line.stalled_at.is_some());
+        assert!(
+            is_refused || is_late || self.is_draining,
+            "{id:?} was closed for nothing: {line:?}"
+        );
+        if let Some(line) = client.line.take() {
+            self.line_lost(index, id, line.asked);
+        }
     }
 
     /// A drain ended every session, with BYE.

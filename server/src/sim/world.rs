@@ -10,7 +10,8 @@ use super::viewer::{Phase, Viewer};
 use crate::clock::MonoTime;
 use crate::framing::{Framer, Message};
 use crate::mailbox::{
-    AdoptedConnection, Command, ConnectionId, Cued, Report, SessionKey, StreamTransport, Token,
+    AdoptedConnection, Command, ConnectionId, Cued, Report, SessionKey, Start, StreamTransport,
+    Token,
 };
 use crate::shard::operation::{Datagram, PairId, PairSocket};
 use crate::title::SharedTitle;
@@ -84,6 +85,8 @@ struct Client {
     /// When it began to play, or a packet last arrived.
     fed: MonoTime,
     cue: Option<Cue>,
+    /// Its last cue.
+    cued_by: Token,
     /// It waits for the reply to PLAY.
     awaits_reply: bool,
     /// What the reply says that is on its way through the connection.
@@ -195,6 +198,7 @@ impl World {
             is_finished: false,
             fed: MonoTime::default(),
             cue: None,
+            cued_by: Token(0),
             awaits_reply: false,
             replied: None,
         }
@@ -222,9 +226,11 @@ impl World {
     fn arrived(&mut self, client: usize, stream: usize, is_rtcp: bool, bytes: &[u8], lost: u64) {
         self.around.trace.add(&(client, stream, is_rtcp, bytes));
         if is_rtcp {
-            let slack = if self.clients[client].connection.is_some() { 100 } else { 0 };
-            let viewer = &mut self.clients[client].viewer;
-            viewer.rtcp(stream, bytes, lost, Some(slack));
+            let client = &mut self.clients[client];
+            let slack = if client.connection.is_some() { 100 } else { 0 };
+            // Between a cue and its reply, the viewer does not know what a report speaks of.
+            let slack = (!client.awaits_reply).then_some(slack);
+            client.viewer.rtcp(stream, bytes, lost, slack);
         } else {
             let viewer = &mut self.clients[client].viewer;
             viewer.rtp(self.around.now, stream, bytes, lost);
@@ -298,7 +304,8 @@ impl World {
                     let reply = Command::Reply { connection, bytes, start, close };
                     self.command(reply);
                 }
-                Report::ReplyWritten { .. }
+                Report::Unreadable { .. }
+                | Report::ReplyWritten(_)
                 | Report::ConnectionClosed { .. }
                 | Report::Drained
                 | Report::Counters(_) => {}
@@ -359,9 +366,11 @@ impl World {
             let set_up = Command::SetUp {
                 token,
                 session: key,
+                is_first: position == 0,
                 title: SharedTitle::clone(&title),
                 track: TrackId(*track),
                 transport,
+                is_adopted: false,
                 payload_class: PayloadClass { packet_bytes_max: 1400 },
             };
             self.command(set_up);
@@ -399,6 +408,7 @@ impl World {
         self.tokens_made += 1;
         let token = Token(self.tokens_made * 10);
         self.tokens.insert(token, index);
+        self.clients[index].cued_by = token;
         self.clients[index].awaits_reply = true;
         self.clients[index].fed = self.around.now;
         let session = self.clients[index].key;
@@ -412,16 +422,16 @@ impl World {
         if client.is_gone {
             return;
         }
-        let session = client.key;
+        let start = Start { session: client.key, cue: client.cued_by };
         if let Some(connection) = client.connection {
             let bytes = Bytes::from_static(b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n");
-            let reply = Command::Reply { connection, bytes, start: Some(session), close: false };
+            let reply = Command::Reply { connection, bytes, start: Some(start), close: false };
             self.command(reply);
         } else {
             client.viewer.phase = Phase::Playing { started: self.around.now };
             client.fed = self.around.now;
             client.awaits_reply = false;
-            self.command(Command::Start { session });
+            self.command(Command::Start(start));
         }
         let soon = self.around.random.u64(10_000_000..6_000_000_000);
         self.step_in(soon, index, Step::Act);
@@ -501,7 +511,7 @@ impl World {
             && let Some((_, slot)) = self.around.net.slot_of(id)
             && std::mem::take(&mut self.around.net.pipe_of((0, slot)).is_watched)
         {
-            self.shard.writable(&self.around, slot);
+            self.shard.writable(slot);
         }
         if !self.clients[index].is_gone {
             self.step_in(READ_INTERVAL, index, Step::Read);
@@ -553,7 +563,7 @@ impl World {
                 self.shard.closed(&mut self.around, slot);
             }
         } else {
-            self.command(Command::TearDown { session, track: None });
+            self.command(Command::TearDown { session, stream: None });
         }
     }
 

@@ -5,9 +5,7 @@ use proptest::prelude::*;
 use rtsp_types::headers::{self as theirs, RtpLowerTransport, RtpTransport, Transports};
 use rtsp_types::{HeaderName, Message as Theirs, Method as TheirMethod, Version};
 use server::framing::{Framer, Message};
-use server::rtsp::headers::{
-    NptRange, RtpInfo, RtpInfoEntry, SessionHeader, Transport, parse_offers,
-};
+use server::rtsp::headers::{Range, RtpInfo, RtpInfoEntry, SessionHeader, Transport, parse_offers};
 use server::rtsp::{ReceivedResponse, Request, Response, StatusCode};
 
 /// What a response says to rtsp-types.
@@ -159,14 +157,15 @@ proptest! {
         let tcp = Transport::Interleaved { channels: (channel, channel + 1), ssrc };
         let range = format!("npt={}.{:03}-{}.{:03}", start / 1000, start % 1000,
             (start + length) / 1000, (start + length) % 1000);
-        let range: NptRange = range.parse().unwrap();
+        let range: Range = range.parse().unwrap();
+        let range = range.unit().write(range.npt(None).unwrap(), None);
         let entry = |url| RtpInfoEntry { url, sequence: Some(sequence), rtptime: Some(rtptime) };
         let rtp_info = RtpInfo { entries: vec![entry("rtsp://h/a"), entry("rtsp://h/b")] };
         let session = SessionHeader { id: "0123456789abcdef", timeout_seconds: Some(60) };
         let respond = |transport| {
             let bytes = Response::new(StatusCode::OK, Some("1"))
                 .header("Transport", transport)
-                .header("Range", range)
+                .header("Range", &range)
                 .header("RTP-Info", &rtp_info)
                 .header("Session", session)
                 .into_bytes();

@@ -1,7 +1,7 @@
 //! What real clients sent (`tests/data/CLIENT-VERSION….rtsp`), recorded from one connection each.
 
 use server::framing::{Framer, Message};
-use server::rtsp::headers::{NptRange, Protocol, SessionHeader, parse_offers};
+use server::rtsp::headers::{Protocol, Range, SessionHeader, parse_offers};
 use server::rtsp::{ControlUrl, Method, Request, RequestUri};
 use std::path::Path;
 
@@ -30,7 +30,8 @@ fn line_of(request: &Request<'_>) -> String {
         }
     }
     if let Some(range) = request.header("Range") {
-        line += &format!(" {}", range.parse::<NptRange>().unwrap());
+        let range: Range = range.parse().unwrap();
+        line += &format!(" {}", range.unit().write(range.npt(None).unwrap(), None));
     }
     if let Some(session) = request.header("Session") {
         assert_eq!(SessionHeader::parse(session).unwrap().id, "12345678");

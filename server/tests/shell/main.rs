@@ -7,8 +7,8 @@ use packetizer::index::{TrackId, TrackSet};
 use packetizer::time::Npt;
 use server::clock::Clock;
 use server::mailbox::{
-    AdoptedConnection, Command, ConnectionId, Cued, EndReason, Report, SessionKey, StreamSetUp,
-    StreamTransport, Token,
+    AdoptedConnection, Command, ConnectionId, Cued, EndReason, Report, SessionKey, Start,
+    StreamSetUp, StreamTransport, Token,
 };
 use server::runtime::mailbox_queue::{ControlEnd, mailbox};
 use server::runtime::shard_loop;
@@ -59,6 +59,7 @@ impl Rig {
                 image_bytes_max: 64 << 20,
                 read_blocks: BLOCKS,
                 session_timeout: Duration::from_secs(30),
+                coalescing: Duration::from_millis(4),
                 cname: "test".to_owned(),
                 seed: 7,
             };
@@ -86,9 +87,11 @@ impl Rig {
         self.send(Command::SetUp {
             token: Token(u64::from(track)),
             session: SESSION,
+            is_first: track == 0,
             title: Arc::clone(title),
             track: TrackId(track),
             transport,
+            is_adopted: false,
             payload_class: PayloadClass { packet_bytes_max: 1400 },
         });
         match self.report() {
@@ -103,9 +106,9 @@ impl Rig {
     fn cue(&self, title: &SharedTitle, tracks: TrackSet, end: Duration) -> Cued {
         let end = Npt::from_nanos(end.as_nanos() as u64);
         let cue = title.index.cue(tracks, Npt::ZERO, Some(end));
-        self.send(Command::Cue { token: Token(9), session: SESSION, cue });
+        self.send(Command::Cue { token: CUE, session: SESSION, cue });
         match self.report() {
-            Report::Cued { token: Token(9), cued: Some(cued) } => cued,
+            Report::Cued { token: CUE, cued: Some(cued) } => cued,
             other => panic!("{other:?}"),
         }
     }
@@ -126,6 +129,8 @@ impl Rig {
 }
 
 const SESSION: SessionKey = SessionKey(1);
+const CUE: Token = Token(9);
+const START: Start = Start { session: SESSION, cue: CUE };
 
 /// Five seconds of H.264 and AAC, or nothing where the media are not there.
 fn title(test: &str) -> Option<SharedTitle> {
@@ -201,7 +206,7 @@ fn a_udp_session_plays_and_ends_with_bye() {
     rtp.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
     let mut buffer = [0; 2048];
     assert!(rtp.recv(&mut buffer).is_err(), "a packet before the reply");
-    rig.send(Command::Start { session: SESSION });
+    rig.send(Command::Start(START));
     assert!(matches!(rig.report(), Report::Finished { session: SESSION }));
     let mut packets = Vec::new();
     let port = set_up.server_port.unwrap();
@@ -265,9 +270,9 @@ fn an_interleaved_session_plays_behind_its_replies() {
     let cued = rig.cue(&title, tracks, end);
     let reply = b"RTSP/1.0 200 OK\r\nCSeq: 3\r\n\r\n";
     let bytes = Bytes::from_static(reply);
-    rig.send(Command::Reply { connection, bytes, start: Some(SESSION), close: false });
+    rig.send(Command::Reply { connection, bytes, start: Some(START), close: false });
     assert!(matches!(rig.report(), Report::Finished { session: SESSION }));
-    rig.send(Command::TearDown { session: SESSION, track: None });
+    rig.send(Command::TearDown { session: SESSION, stream: None });
     let bytes = Bytes::from_static(b"bye");
     rig.send(Command::Reply { connection, bytes, start: None, close: true });
     let mut stream = Vec::new();

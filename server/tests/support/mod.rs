@@ -11,6 +11,7 @@
 #![allow(dead_code, reason = "every test uses a part of it")]
 
 pub(crate) mod frames;
+pub(crate) mod held;
 pub(crate) mod players;
 pub(crate) mod titles;
 
@@ -83,6 +84,18 @@ impl Server {
     /// The process, for `/proc`.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Descriptors it has open.
+    pub(crate) fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
+    }
+
+    /// Memory it has in use.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
     /// What it has logged.

@@ -1,90 +1,18 @@
-//! What the load generator saw, summed up, and whether it was good enough.
+//! What the load generator saw, summed up. This is also the form of its JSON.
 
-use super::Options;
-use super::viewer::{Failure, Sighting, Step, Viewer};
+use super::bottleneck;
+use super::kernel::Drops;
+use super::options::Options;
+use super::process::Usage;
+use super::tally::{Failure, Tally};
+use super::timeline::Sample;
 use crate::clock::MonoTime;
-use crate::verify::{Counts, Micros};
+use crate::histogram::{Lengths, Micros};
+use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::fmt;
-use std::time::Duration;
 
-/// What one thread saw.
-#[derive(Debug, Default)]
-pub(super) struct Tally {
-    played: u64,
-    stalled: u64,
-    failures: BTreeMap<Failure, u64>,
-    counts: Counts,
-    late: Micros,
-    first_packet: Micros,
-    replies: BTreeMap<&'static str, Micros>,
-    /// Viewers that played when the shared gauge was last told.
-    pub(super) playing_told: u64,
-}
-
-impl Tally {
-    pub(super) fn sightings(&mut self, sightings: &mut Vec<Sighting>) {
-        for sighting in sightings.drain(..) {
-            match sighting {
-                Sighting::Answered { method, nanos } => {
-                    self.replies.entry(method).or_default().record(nanos);
-                }
-                Sighting::FirstPacket { nanos } => self.first_packet.record(nanos),
-                Sighting::Packet { late_nanos } => self.late.record(late_nanos),
-            }
-        }
-    }
-
-    pub(super) fn failure(&mut self, failure: Failure) {
-        *self.failures.entry(failure).or_default() += 1;
-    }
-
-    /// A viewer is done; what became of one that failed is known already.
-    pub(super) fn viewer(&mut self, viewer: &Viewer) {
-        if viewer.stalled && viewer.session_began() {
-            self.stalled += 1;
-        } else if viewer.step == Step::Done && viewer.session_began() {
-            self.played += 1;
-            for counts in viewer.counts() {
-                self.count(counts);
-            }
-        }
-    }
-
-    pub(super) fn packets_judged(&self) -> u64 {
-        self.late.count()
-    }
-
-    fn count(&mut self, counts: Counts) {
-        let sum = &mut self.counts;
-        sum.packets += counts.packets;
-        sum.bytes += counts.bytes;
-        sum.lost += counts.lost;
-        sum.duplicates += counts.duplicates;
-        sum.reordered += counts.reordered;
-        sum.premature += counts.premature;
-        sum.stale += counts.stale;
-        sum.foreign += counts.foreign;
-        sum.burst_max = sum.burst_max.max(counts.burst_max);
-    }
-
-    fn add(&mut self, other: &Self) {
-        self.played += other.played;
-        self.stalled += other.stalled;
-        for (failure, count) in &other.failures {
-            *self.failures.entry(failure.clone()).or_default() += count;
-        }
-        self.count(other.counts);
-        self.late.add(&other.late);
-        self.first_packet.add(&other.first_packet);
-        for (method, micros) in &other.replies {
-            self.replies.entry(method).or_default().add(micros);
-        }
-    }
-}
-
-/// A distribution of durations, in milliseconds.
+/// A distribution. Durations are in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Quantiles {
     /// How many were measured.
@@ -95,48 +23,141 @@ pub struct Quantiles {
     pub p99: f64,
     /// 999 of 1000 were at most this.
     pub p999: f64,
-    /// The longest.
+    /// The most.
     pub max: f64,
 }
 
 impl Quantiles {
     #[allow(clippy::cast_precision_loss, reason = "durations of a test fit easily")]
-    fn new(micros: &Micros) -> Self {
-        let millis = |micros: u64| micros as f64 / 1000.0;
+    fn new(histogram: &Histogram<u64>, unit: f64) -> Self {
+        let at = |quantile| histogram.value_at_quantile(quantile) as f64 / unit;
         Self {
-            count: micros.count(),
-            p50: millis(micros.at(0.5)),
-            p99: millis(micros.at(0.99)),
-            p999: millis(micros.at(0.999)),
-            max: millis(micros.max()),
+            count: histogram.len(),
+            p50: at(0.5),
+            p99: at(0.99),
+            p999: at(0.999),
+            max: histogram.max() as f64 / unit,
         }
+    }
+
+    fn millis(micros: &Micros) -> Self {
+        Self::new(micros.histogram(), 1000.0)
+    }
+
+    fn packets(lengths: &Lengths) -> Self {
+        Self::new(lengths.histogram(), 1.0)
     }
 }
 
-/// What became of the sessions.
+/// What became of the viewers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Sessions {
-    /// How many there should be.
+    /// How many there should be at a time.
     pub asked: u64,
-    /// Played until the end.
+    /// How many came, those included who took the place of others.
+    pub started: u64,
+    /// Played until they or the test wanted no more.
     pub played: u64,
     /// Stopped reading, as they were told to.
     pub stalled: u64,
+    /// Seats whose viewers do not read media.
+    pub sinks: u64,
     /// The server refused a request.
     pub refused: u64,
     /// Failed otherwise.
     pub failed: u64,
+    /// Took the place of others too late to play.
+    pub unfinished: u64,
 }
 
-/// What was seen of all viewers together. Packets are those of the sessions that played until the
-/// end and read.
+/// What viewers did besides playing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Churned {
+    /// TEARDOWN before the end of the run.
+    pub stops: u64,
+    /// PLAY elsewhere.
+    pub seeks: u64,
+    /// PAUSE.
+    pub pauses: u64,
+    /// Left without a word.
+    pub vanished: u64,
+    /// Played again what had ended.
+    pub replays: u64,
+    /// Should have happened, but nobody was playing.
+    pub skipped: u64,
+}
+
+/// Least, mean and most of what was sampled every second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Spread {
+    /// Least.
+    pub min: f64,
+    /// Mean.
+    pub mean: f64,
+    /// Most.
+    pub max: f64,
+}
+
+impl Spread {
+    #[allow(clippy::cast_precision_loss, reason = "seconds of a test")]
+    fn of(values: impl Iterator<Item = f64> + Clone) -> Self {
+        let count = values.clone().count().max(1) as f64;
+        Self {
+            min: values.clone().reduce(f64::min).unwrap_or(0.0),
+            mean: values.clone().sum::<f64>() / count,
+            max: values.reduce(f64::max).unwrap_or(0.0),
+        }
+    }
+}
+
+/// What the watched process used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct ServerUse {
+    /// CPU time in percent of one core.
+    pub cpu_percent: Spread,
+    /// The part of it in its own code.
+    pub user_percent: Spread,
+    /// The part of it in the kernel.
+    pub system_percent: Spread,
+    /// Resident memory.
+    pub rss_mib: Spread,
+    /// Open descriptors.
+    pub descriptors: Spread,
+    /// Whether it ended during the run.
+    pub ended: bool,
+}
+
+/// How the generator itself did.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Generator {
+    /// What all random choices followed from.
+    pub seed: u64,
+    /// CPU time of all its threads, in seconds.
+    pub cpu_seconds: f64,
+    /// Most CPU time a thread used in a second, in percent of one core.
+    pub cpu_percent_max: f64,
+    /// From packets' arrival in the kernel to their reading, which is planned to be up to 100 ms.
+    pub unread_ms: Quantiles,
+    /// How late its loop did what was due.
+    pub loop_late_ms: Quantiles,
+    /// Trains of packets that found one of its receive buffers full.
+    pub overflows: u64,
+    /// In what ways it was the bottleneck; then the run says little about the server.
+    pub bottleneck: Vec<String>,
+    /// What this machine should allow and does not.
+    pub warnings: Vec<String>,
+}
+
+/// What was seen of all viewers together. Packets are those of the viewers who read.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Summary {
     /// The whole run.
     pub seconds: f64,
-    /// What became of the sessions.
+    /// What became of the viewers.
     pub sessions: Sessions,
-    /// Why sessions were refused or failed, and how many.
+    /// What they did besides playing.
+    pub churn: Churned,
+    /// Why viewers were refused or failed, and how many.
     pub failures: BTreeMap<String, u64>,
     /// Packets received, each once.
     pub packets: u64,
@@ -144,149 +165,154 @@ pub struct Summary {
     pub bytes: u64,
     /// Packets that never came.
     pub lost: u64,
+    /// Those of them that `RTP-Info` announced before the first that came; some servers announce
+    /// one too many.
+    pub lost_at_start: u64,
+    /// Packets that never came of streams whose receive buffer overflowed in the generator.
+    pub lost_here: u64,
     /// Packets that came again.
     pub duplicates: u64,
     /// Packets that came after a later one.
     pub reordered: u64,
-    /// Packets before the PLAY reply.
+    /// Packets that came before the reply to their PLAY.
     pub premature: u64,
-    /// Packets from before the range that was being played.
+    /// Packets from before a seek or a pause that came after its reply.
     pub stale: u64,
     /// Packets of a wrong source.
     pub foreign: u64,
-    /// Most packets of a stream without a pause of 1 ms.
-    pub burst_max: u64,
-    /// How late packets came against their timestamps and what sender reports call now.
+    /// Streams received.
+    pub streams: u64,
+    /// Those judged from their first packet on, because `RTP-Info` did not say where they start.
+    pub unanchored_streams: u64,
+    /// Those of which nothing came after their last PLAY.
+    pub silent_streams: u64,
+    /// Packets of a stream with less than 1 ms from one to the next.
+    pub burst_packets: Quantiles,
+    /// How late packets came against the start of play and their decode time.
     pub lateness_ms: Quantiles,
+    /// How far the last packet of a stream was behind when its viewer left.
+    pub behind_ms: Quantiles,
     /// From PLAY to the first packet.
     pub first_packet_ms: Quantiles,
-    /// From request to reply, by method; OPTIONS includes the connection's handshake.
+    /// From when a request was meant to be sent to its reply, by method; OPTIONS includes the
+    /// connection's handshake.
     pub reply_ms: BTreeMap<String, Quantiles>,
-}
-
-/// How good is good enough.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Packets that may be lost.
-    pub lost_max: u64,
-    /// How late the latest packet may be.
-    pub late_max: Duration,
+    /// The same for requests that were refused.
+    pub refused_ms: Quantiles,
+    /// What the watched process used.
+    pub server: Option<ServerUse>,
+    /// How the generator itself did.
+    pub generator: Generator,
+    /// Second by second.
+    pub timeline: Vec<Sample>,
 }
 
 impl Summary {
-    pub(super) fn new(options: &Options, tallies: &[Tally], ended: MonoTime) -> Self {
-        let mut sum = Tally::default();
-        for tally in tallies {
-            sum.add(tally);
-        }
-        let mut sessions = Sessions {
-            asked: options.sessions as u64,
-            played: sum.played,
-            stalled: sum.stalled,
-            ..Sessions::default()
-        };
-        let mut failures = BTreeMap::new();
-        for (failure, count) in &sum.failures {
-            let text = match failure {
-                Failure::Refused { method, status } => {
-                    sessions.refused += count;
-                    format!("{method}: {status}")
-                }
-                Failure::Failed(why) => {
-                    sessions.failed += count;
-                    why.clone()
-                }
-            };
-            failures.insert(text, *count);
-        }
+    pub(super) fn new(
+        options: &Options,
+        sum: &Tally,
+        timeline: Vec<Sample>,
+        drops: Drops,
+        ended: MonoTime,
+        warnings: Vec<String>,
+    ) -> Self {
         let counts = sum.counts;
+        let (sessions, failures) = sessions(options, sum);
+        let replies = sum.replies.iter();
         Self {
             seconds: (ended - MonoTime(0)).as_secs_f64(),
             sessions,
+            churn: Churned {
+                stops: sum.stops,
+                seeks: sum.seeks,
+                pauses: sum.pauses,
+                vanished: sum.vanished,
+                replays: sum.replays,
+                skipped: sum.skipped_acts,
+            },
             failures,
             packets: counts.packets,
             bytes: counts.bytes,
             lost: counts.lost,
+            lost_at_start: counts.lost_at_start,
+            lost_here: sum.lost_here,
             duplicates: counts.duplicates,
             reordered: counts.reordered,
             premature: counts.premature,
             stale: counts.stale,
             foreign: counts.foreign,
-            burst_max: counts.burst_max,
-            lateness_ms: Quantiles::new(&sum.late),
-            first_packet_ms: Quantiles::new(&sum.first_packet),
-            reply_ms: sum
-                .replies
-                .iter()
-                .map(|(method, micros)| ((*method).to_owned(), Quantiles::new(micros)))
+            streams: sum.streams,
+            unanchored_streams: sum.unanchored_streams,
+            silent_streams: sum.silent_streams,
+            burst_packets: Quantiles::packets(&sum.bursts),
+            lateness_ms: Quantiles::millis(&sum.late),
+            behind_ms: Quantiles::millis(&sum.behind),
+            first_packet_ms: Quantiles::millis(&sum.first_packet),
+            reply_ms: replies
+                .map(|(method, micros)| ((*method).to_owned(), Quantiles::millis(micros)))
                 .collect(),
+            refused_ms: Quantiles::millis(&sum.refusals),
+            server: options.server_pid.map(|_| server_use(&timeline)),
+            generator: generator(options, sum, drops, warnings),
+            timeline,
         }
-    }
-
-    /// What was not good enough, one sentence each; empty is a pass.
-    #[must_use]
-    pub fn complaints(&self, limits: &Limits) -> Vec<String> {
-        let mut complaints = Vec::new();
-        let mut complain = |wrong: bool, text: String| {
-            if wrong {
-                complaints.push(text);
-            }
-        };
-        let Sessions { asked, played, stalled, .. } = self.sessions;
-        complain(
-            played + stalled < asked,
-            format!("{} of {asked} sessions did not play", asked.saturating_sub(played + stalled)),
-        );
-        complain(
-            self.lost > limits.lost_max,
-            format!("{} packets lost, {} allowed", self.lost, limits.lost_max),
-        );
-        let late_max_ms = limits.late_max.as_secs_f64() * 1000.0;
-        complain(
-            self.lateness_ms.max > late_max_ms,
-            format!("a packet came {:.1} ms late, {late_max_ms} ms allowed", self.lateness_ms.max),
-        );
-        let wrong = self.premature + self.stale + self.foreign + self.duplicates;
-        complain(wrong > 0, format!("{wrong} packets that should not have come"));
-        complain(played > 0 && self.packets == 0, "no packet came".into());
-        complaints
     }
 }
 
-impl fmt::Display for Summary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Sessions { asked, played, stalled, refused, failed } = self.sessions;
-        writeln!(
-            f,
-            "sessions     {asked}: {played} played, {stalled} stalled, {refused} refused, \
-             {failed} failed, in {:.1} s",
-            self.seconds
-        )?;
-        for (why, count) in &self.failures {
-            writeln!(f, "             {count} × {why}")?;
-        }
-        writeln!(
-            f,
-            "packets      {}, {} bytes; longest burst {}",
-            self.packets, self.bytes, self.burst_max
-        )?;
-        writeln!(
-            f,
-            "             {} lost, {} duplicate, {} reordered, {} premature, {} stale, {} foreign",
-            self.lost, self.duplicates, self.reordered, self.premature, self.stale, self.foreign
-        )?;
-        writeln!(
-            f,
-            "{:<12} {:>10} {:>10} {:>10} {:>10} {:>10}",
-            "ms", "p50", "p99", "p99.9", "max", "count"
-        )?;
-        let fixed = [("lateness", &self.lateness_ms), ("first packet", &self.first_packet_ms)];
-        let methods = self.reply_ms.iter().map(|(method, quantiles)| (method.as_str(), quantiles));
-        for (name, quantiles) in fixed.into_iter().chain(methods) {
-            let Quantiles { count, p50, p99, p999, max } = quantiles;
-            writeln!(f, "{name:<12} {p50:>10.3} {p99:>10.3} {p999:>10.3} {max:>10.3} {count:>10}")?;
-        }
-        Ok(())
+fn sessions(options: &Options, sum: &Tally) -> (Sessions, BTreeMap<String, u64>) {
+    let sinks = (0..options.sessions).filter(|number| options.role(*number).is_sink).count();
+    let mut sessions = Sessions {
+        asked: options.sessions as u64,
+        started: sum.started,
+        played: sum.played,
+        stalled: sum.stalled,
+        sinks: sinks as u64,
+        unfinished: sum.unfinished,
+        ..Sessions::default()
+    };
+    let mut failures = BTreeMap::new();
+    for (failure, count) in &sum.failures {
+        let text = match failure {
+            Failure::Refused { method, status } => {
+                sessions.refused += count;
+                format!("{method}: {status}")
+            }
+            Failure::Failed(why) => {
+                sessions.failed += count;
+                why.clone()
+            }
+        };
+        failures.insert(text, *count);
+    }
+    (sessions, failures)
+}
+
+#[allow(clippy::cast_precision_loss, reason = "bytes and descriptors of a process")]
+fn server_use(timeline: &[Sample]) -> ServerUse {
+    let usages = timeline.iter().filter_map(|sample| sample.server);
+    let spread = |value: fn(Usage) -> f64| Spread::of(usages.clone().map(value));
+    ServerUse {
+        cpu_percent: spread(|usage| usage.user_percent + usage.system_percent),
+        user_percent: spread(|usage| usage.user_percent),
+        system_percent: spread(|usage| usage.system_percent),
+        rss_mib: spread(|usage| usage.rss_bytes as f64 / f64::from(1 << 20)),
+        descriptors: spread(|usage| usage.descriptors as f64),
+        ended: timeline.last().is_some_and(|sample| sample.server.is_none()),
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "CPU time of a test")]
+fn generator(options: &Options, sum: &Tally, drops: Drops, warnings: Vec<String>) -> Generator {
+    let own = &sum.generator;
+    Generator {
+        seed: options.seed,
+        cpu_seconds: own.cpu_nanos as f64 / 1e9,
+        cpu_percent_max: own.cpu_max * 100.0,
+        unread_ms: Quantiles::millis(&own.unread),
+        loop_late_ms: Quantiles::millis(&own.loop_late),
+        overflows: sum.overflows,
+        bottleneck: bottleneck::find(own, sum.overflows, sum.counts.lost, drops),
+        warnings,
     }
 }
 
@@ -294,45 +320,27 @@ impl fmt::Display for Summary {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { lost_max: 0, late_max: Duration::from_millis(100) };
-
-    fn good() -> Summary {
-        Summary {
-            sessions: Sessions { asked: 2, played: 1, stalled: 1, ..Sessions::default() },
-            packets: 10,
-            lateness_ms: Quantiles { max: 100.0, ..Quantiles::default() },
-            ..Summary::default()
-        }
+    #[test]
+    fn refusals_are_told_apart_from_failures() {
+        let mut sum = Tally::default();
+        sum.failure(Failure::Refused { method: "SETUP", status: 453 });
+        sum.failure(Failure::Refused { method: "SETUP", status: 453 });
+        sum.failure(Failure::Failed("no reply".into()));
+        let options = Options { sessions: 4, sink: 0.5, ..Options::default() };
+        let (sessions, failures) = sessions(&options, &sum);
+        assert_eq!((sessions.refused, sessions.failed, sessions.sinks), (2, 1, 2));
+        assert_eq!((failures["SETUP: 453"], failures["no reply"]), (2, 1));
     }
 
     #[test]
-    fn every_shortcoming_is_named() {
-        assert_eq!(good().complaints(&LIMITS), Vec::<String>::new());
-        let mut late = good();
-        late.lateness_ms.max = 100.1;
-        for (bad, expected) in [
-            (Summary { lost: 1, ..good() }, "1 packets lost, 0 allowed"),
-            (late, "a packet came 100.1 ms late, 100 ms allowed"),
-            (Summary { stale: 2, duplicates: 1, ..good() }, "3 packets that should not have come"),
-            (Summary { packets: 0, ..good() }, "no packet came"),
-            (
-                Summary { sessions: Sessions { asked: 3, ..good().sessions }, ..good() },
-                "1 of 3 sessions did not play",
-            ),
-        ] {
-            assert_eq!(bad.complaints(&LIMITS), [expected]);
-        }
-    }
-
-    #[test]
-    fn the_table_names_what_went_wrong() {
-        let mut summary = good();
-        summary.failures.insert("SETUP: 453".into(), 7);
-        summary.reply_ms.insert("PLAY".into(), Quantiles { p50: 0.25, ..Quantiles::default() });
-        let text = summary.to_string();
-        assert!(
-            text.contains("7 × SETUP: 453") && text.contains("PLAY              0.250"),
-            "{text}"
-        );
+    fn use_of_a_server_has_least_mean_and_most() {
+        let sample = |user_percent, rss_bytes| Sample {
+            server: Some(Usage { user_percent, rss_bytes, ..Usage::default() }),
+            ..Sample::default()
+        };
+        let server = server_use(&[sample(10.0, 1 << 20), sample(20.0, 3 << 20)]);
+        assert_eq!(server.cpu_percent, Spread { min: 10.0, mean: 15.0, max: 20.0 });
+        assert_eq!((server.rss_mib.mean, server.ended), (2.0, false));
+        assert!(server_use(&[sample(1.0, 1), Sample::default()]).ended);
     }
 }

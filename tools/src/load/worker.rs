@@ -1,347 +1,321 @@
-//! A thread of the load generator: an epoll loop over its viewers' sockets.
+//! A thread of the load generator: a loop over its viewers.
+//!
+//! Connections and reports are read when they are ready. Media sockets are not waited for but
+//! visited in turn, each ten times a second: what has come since leaves the kernel in one
+//! system call, and its time stamps say when it came.
 
-use super::summary::Tally;
-use super::viewer::{Failure, Sighting, Step, Viewer, failed};
-use super::{Options, Progress};
-use crate::client::Half;
+use super::churn::{Act, Agenda};
+use super::gauges::{Gauges, Told};
+use super::options::{Options, Role};
+use super::seat::{Seat, Shared, Token};
+use super::tally::{Failure, Tally, failed};
+use super::viewer::{Step, Viewer};
 use crate::clock::{KernelClock, MonoTime};
-use crate::message::{Cutter, Incoming};
-use crate::socket::{Receiver, read};
 use nix::errno::Errno;
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use std::io::{self, ErrorKind, Write as _};
-use std::iter::Peekable;
+use nix::sys::epoll::{EpollEvent, EpollTimeout};
+use nix::sys::resource::{UsageWho, getrusage};
+use std::io;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-/// How often every viewer is asked what is due.
-const TICK: Duration = Duration::from_millis(20);
+/// How often every viewer is visited.
+pub(super) const VISIT_INTERVAL: Duration = Duration::from_millis(100);
+/// How often some are.
+const STEP: Duration = Duration::from_millis(1);
+/// How often the gauges are told.
+const TELL_INTERVAL: Duration = Duration::from_secs(1);
 /// Events taken by one wait.
 const EVENTS_MAX: usize = 1024;
-/// Batches taken from one socket before the others have their turn.
-const BATCHES_MAX: usize = 8;
-/// Bytes read from a connection at once.
-const READ_BYTES_MAX: usize = 256 * 1024;
-
-/// What a write says when it has to be tried again later.
-const WAITING: [ErrorKind; 2] = [ErrorKind::WouldBlock, ErrorKind::NotConnected];
 
 /// Drives viewers until they are done.
 #[derive(Debug)]
 pub(super) struct Worker<'a> {
-    options: &'a Options,
-    clock: KernelClock,
-    gauges: &'a Progress,
-    epoll: Epoll,
-    receiver: Receiver,
-    scratch: Vec<u8>,
+    shared: Shared<'a>,
+    gauges: &'a Gauges,
+    told: Sender<Told>,
     seats: Vec<Seat>,
-    sightings: Vec<Sighting>,
-    tally: Tally,
-    packets_told: u64,
+    /// This thread's viewers are those whose numbers leave `thread` when divided by `threads`.
+    thread: usize,
+    threads: usize,
+    /// Viewers who came by the ramp, and who took the place of others.
+    started: usize,
+    replacements: usize,
+    agenda: Agenda,
+    random: fastrand::Rng,
+    /// The seat to visit next, and the visits that are due by now.
+    next_visit: usize,
+    visits_owed: f64,
+    next_step: MonoTime,
+    next_tell: MonoTime,
+    last: Last,
 }
 
-/// A viewer with what its connection has read but not yet cut.
-#[derive(Debug)]
-struct Seat {
-    viewer: Viewer,
-    cutter: Cutter,
-    wants_write: bool,
-    /// Streams whose sockets are watched.
-    watched_streams: usize,
+/// What was last told to the gauges.
+#[derive(Debug, Default)]
+struct Last {
+    told_at: MonoTime,
+    playing: i64,
+    cpu_nanos: u64,
 }
 
 impl<'a> Worker<'a> {
     pub(super) fn new(
         options: &'a Options,
         clock: KernelClock,
-        gauges: &'a Progress,
+        gauges: &'a Gauges,
+        told: Sender<Told>,
+        (thread, threads): (usize, usize),
     ) -> io::Result<Self> {
+        let churn_start = options.starts_at(options.sessions);
         Ok(Self {
-            options,
-            clock,
+            shared: Shared::new(options, clock)?,
             gauges,
-            epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
-            receiver: Receiver::new(clock),
-            scratch: vec![0; READ_BYTES_MAX],
+            told,
             seats: Vec::new(),
-            sightings: Vec::new(),
-            tally: Tally::default(),
-            packets_told: 0,
+            thread,
+            threads,
+            started: 0,
+            replacements: 0,
+            agenda: Agenda::new(options.churn, churn_start, thread, threads),
+            random: fastrand::Rng::with_seed(options.random(thread).wrapping_add(1)),
+            next_visit: 0,
+            visits_owed: 0.0,
+            next_step: clock.now(),
+            next_tell: clock.now() + TELL_INTERVAL,
+            last: Last { told_at: clock.now(), ..Last::default() },
         })
     }
 
-    /// Lets the viewers of these numbers play, and returns what was seen of them.
-    pub(super) fn run(&mut self, numbers: impl Iterator<Item = usize>) -> io::Result<Tally> {
-        let mut numbers = numbers.peekable();
+    /// Lets this thread's viewers play, and returns what was seen of them.
+    pub(super) fn run(&mut self) -> io::Result<Tally> {
         let mut events = vec![EpollEvent::empty(); EVENTS_MAX];
-        let mut next_tick = self.clock.now() + TICK;
-        let ends_at = self.options.ends_at();
-        let mut ending = false;
-        while !(ending && self.seats.iter().all(|seat| seat.viewer.step == Step::Done)) {
-            let now = self.clock.now();
-            self.start_due(now, &mut numbers)?;
-            if !ending && now >= ends_at {
-                ending = true;
+        let ends_at = self.shared.options.ends_at();
+        let mut is_ending = false;
+        while !(is_ending && self.seats.iter().all(|seat| seat.viewer.step == Step::Done)) {
+            let now = self.shared.clock.now();
+            if !is_ending && now >= ends_at {
+                is_ending = true;
                 self.end(now);
             }
-            if now >= next_tick {
-                next_tick = now + TICK;
-                self.tick(now);
+            if now >= self.next_step {
+                self.step(now, is_ending);
             }
-            let next_start = numbers.peek().map_or(next_tick, |n| self.options.starts_at(*n));
-            let wait = next_start.min(next_tick) - now;
-            let millis = u16::try_from(wait.as_millis() + 1).unwrap_or(u16::MAX);
-            let count = match self.epoll.wait(&mut events, EpollTimeout::from(millis)) {
+            let wait = self.next_step - self.shared.clock.now();
+            let millis = u16::from(!wait.is_zero());
+            let count = match self.shared.epoll.wait(&mut events, EpollTimeout::from(millis)) {
                 Ok(count) => count,
                 Err(Errno::EINTR) => 0,
                 Err(errno) => return Err(errno.into()),
             };
             for event in &events[..count] {
-                self.serve(Token::unpack(event.data()), event.events());
+                let Token { seat, socket } = Token::unpack(event.data());
+                if self.seats[seat].viewer.step != Step::Done {
+                    let served = self.seats[seat].serve(socket, event.events(), &mut self.shared);
+                    self.settle(seat, served, is_ending);
+                }
             }
         }
-        self.tally.sightings(&mut self.sightings);
-        for seat in &self.seats {
-            self.tally.viewer(&seat.viewer);
-        }
-        Ok(std::mem::take(&mut self.tally))
+        self.tell(self.shared.clock.now());
+        Ok(std::mem::take(&mut self.shared.tally))
     }
 
-    fn start_due(
-        &mut self,
-        now: MonoTime,
-        numbers: &mut Peekable<impl Iterator<Item = usize>>,
-    ) -> io::Result<()> {
-        while let Some(number) = numbers.next_if(|number| self.options.starts_at(*number) <= now) {
-            let random = getrandom::u64().map_err(io::Error::other)?;
-            let viewer = match Viewer::connect(self.options, number, random, now) {
-                Ok(viewer) => viewer,
-                Err(error) => {
-                    self.gauges.failed.fetch_add(1, Ordering::Relaxed);
-                    self.tally.failure(failed(&format!("connecting: {error}")));
-                    continue;
-                }
-            };
-            let token = Token { seat: self.seats.len(), socket: 0 };
-            let interest = EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT;
-            self.epoll.add(&viewer.connection, EpollEvent::new(interest, token.pack()))?;
-            let cutter = Cutter::default();
-            self.seats.push(Seat { viewer, cutter, wants_write: true, watched_streams: 0 });
+    /// Does what is due by the clock.
+    fn step(&mut self, now: MonoTime, is_ending: bool) {
+        let late = now.nanos_since(self.next_step);
+        self.shared.tally.generator.loop_late.record(late);
+        let elapsed = STEP + (now - self.next_step);
+        self.next_step = now + STEP;
+        if !is_ending {
+            self.start_due(now);
+            while let Some((meant, act)) = self.agenda.due(now) {
+                self.act(act, (meant, now));
+            }
         }
-        Ok(())
+        #[allow(clippy::cast_precision_loss, reason = "far fewer")]
+        let seats = self.seats.len() as f64;
+        self.visits_owed += seats * elapsed.as_secs_f64() / VISIT_INTERVAL.as_secs_f64();
+        self.visits_owed = self.visits_owed.min(seats);
+        while self.visits_owed >= 1.0 {
+            self.visits_owed -= 1.0;
+            self.next_visit = (self.next_visit + 1) % self.seats.len();
+            let seat = &mut self.seats[self.next_visit];
+            if seat.viewer.step != Step::Done {
+                let visited = seat.visit(&mut self.shared);
+                self.settle(self.next_visit, visited, is_ending);
+            }
+        }
+        if now >= self.next_tell {
+            self.next_tell = self.next_tell + TELL_INTERVAL;
+            self.tell(now);
+        }
+    }
+
+    fn start_due(&mut self, now: MonoTime) {
+        loop {
+            let number = self.thread + self.started * self.threads;
+            let meant = self.shared.options.starts_at(number);
+            if number >= self.shared.options.sessions || meant > now {
+                return;
+            }
+            self.started += 1;
+            let role = self.shared.options.role(number);
+            if let Some(seat) = self.seat(self.seats.len(), role, number, (meant, now)) {
+                self.seats.push(seat);
+            }
+        }
+    }
+
+    /// The viewer `number` takes the seat `index`, unless it cannot even begin to connect.
+    fn seat(
+        &mut self,
+        index: usize,
+        role: Role,
+        number: usize,
+        when: (MonoTime, MonoTime),
+    ) -> Option<Seat> {
+        self.shared.tally.started += 1;
+        let seat = Viewer::connect(self.shared.options, role, number, when)
+            .and_then(|viewer| Seat::new(viewer, index, &self.shared.epoll));
+        if let Err(error) = &seat {
+            self.gauges.failed.fetch_add(1, Ordering::Relaxed);
+            self.shared.tally.failure(failed(&format!("connecting: {error}")));
+        }
+        seat.ok()
+    }
+
+    /// A viewer that plays, chosen at random, does something.
+    fn act(&mut self, act: Act, (meant, now): (MonoTime, MonoTime)) {
+        let count = self.seats.len();
+        let first = self.random.usize(..count.max(1));
+        let chosen = (first..count).chain(0..first).find(|seat| self.seats[*seat].viewer.can_act());
+        let tally = &mut self.shared.tally;
+        let Some(index) = chosen else {
+            tally.skipped_acts += 1;
+            return;
+        };
+        let seat = &mut self.seats[index];
+        let viewer = &mut seat.viewer;
+        match act {
+            Act::Stop => {
+                tally.stops += 1;
+                let left = seat.tear_down((meant, now), &mut self.shared);
+                return self.settle(index, left, false);
+            }
+            Act::Seek => {
+                tally.seeks += 1;
+                viewer.seek((meant, now), self.random.u64(..));
+            }
+            Act::Pause => {
+                tally.pauses += 1;
+                viewer.pause((meant, now));
+            }
+            Act::Vanish => {
+                tally.vanished += 1;
+                let drained = seat.drain(&mut self.shared);
+                seat.viewer.note_silence(now, &mut self.shared.tally);
+                seat.viewer.step = Step::Done;
+                return self.settle(index, drained, false);
+            }
+        }
+        let flushed = self.seats[index].flush(&self.shared);
+        self.settle(index, flushed, false);
     }
 
     /// The time is up: who plays leaves, who does not came too late.
     fn end(&mut self, now: MonoTime) {
-        for seat in 0..self.seats.len() {
-            let viewer = &mut self.seats[seat].viewer;
-            match viewer.step {
-                Step::Done | Step::TearingDown => {}
-                Step::Playing | Step::AwaitingPlay if viewer.stalled => viewer.step = Step::Done,
-                Step::Playing => {
-                    viewer.tear_down(now);
-                    let result = self.flush(seat);
-                    self.settle(seat, result);
-                }
-                // A title that ended a moment ago is being started again.
-                Step::AwaitingPlay => viewer.tear_down(now),
-                Step::Connecting | Step::Describing | Step::SettingUp(_) => {
-                    self.settle(seat, Err(failed("was not playing when the time was up")));
-                }
-            }
-        }
-    }
-
-    fn tick(&mut self, now: MonoTime) {
-        let mut playing = 0;
-        for seat in 0..self.seats.len() {
-            let viewer = &mut self.seats[seat].viewer;
-            if viewer.step == Step::Done {
+        let first_generation = self.shared.options.sessions;
+        for index in 0..self.seats.len() {
+            let viewer = &mut self.seats[index].viewer;
+            if matches!(viewer.step, Step::Done | Step::TearingDown) {
                 continue;
             }
-            playing += u64::from(viewer.step == Step::Playing);
-            let result = viewer.tick(now).and_then(|()| self.flush(seat));
-            self.settle(seat, result);
+            let result = if viewer.session_began() && !viewer.role.is_stalled {
+                self.seats[index].tear_down((now, now), &mut self.shared)
+            } else if viewer.session_began() || viewer.number >= first_generation {
+                viewer.step = Step::Done;
+                Ok(())
+            } else {
+                Err(failed("was not playing when the time was up"))
+            };
+            self.settle(index, result, true);
         }
-        // Gauges are shared by the threads, so each adds what changed.
-        let packets = self.tally.packets_judged();
-        self.gauges.packets.fetch_add(packets - self.packets_told, Ordering::Relaxed);
-        self.packets_told = packets;
-        let told = std::mem::replace(&mut self.tally.playing_told, playing);
-        self.gauges.playing.fetch_add(playing.wrapping_sub(told), Ordering::Relaxed);
     }
 
-    fn serve(&mut self, token: Token, events: EpollFlags) {
-        let seat = token.seat;
-        if self.seats[seat].viewer.step == Step::Done {
+    /// What becomes of a seat after something was done there.
+    fn settle(&mut self, index: usize, result: Result<(), Failure>, is_ending: bool) {
+        let seat = &mut self.seats[index];
+        if result.is_ok() && seat.viewer.step != Step::Done {
             return;
         }
-        let result = if token.socket > 0 {
-            // A PLAY reply that is already here came before the packets it announces.
-            let awaits = self.seats[seat].viewer.step == Step::AwaitingPlay;
-            let first = if awaits { self.read_connection(seat) } else { Ok(()) };
-            first.and_then(|()| self.receive_datagrams(seat, token.stream(), token.half()))
-        } else {
-            let readable = events
-                .intersects(EpollFlags::EPOLLIN | EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR);
-            let read = if readable { self.read_connection(seat) } else { Ok(()) };
-            read.and_then(|()| self.flush(seat))
-        };
-        self.settle(seat, result);
-    }
-
-    fn read_connection(&mut self, seat: usize) -> Result<(), Failure> {
-        let Seat { viewer, cutter, .. } = &mut self.seats[seat];
-        if viewer.stalled && viewer.step == Step::Playing {
-            return Ok(());
-        }
-        let read = read(&viewer.connection, &mut self.scratch, &self.clock)
-            .map_err(|error| failed(&format!("connection: {error}")))?;
-        let Some((at, length)) = read else { return Ok(()) };
-        if length == 0 {
-            return Err(failed("the server closed the connection"));
-        }
-        cutter.push(&self.scratch[..length]);
-        let sightings = &mut self.sightings;
-        while let Some(message) =
-            cutter.next_message().map_err(|malformed| failed(&malformed.to_string()))?
-        {
-            match message {
-                Incoming::Reply(reply) => viewer.take_reply(at, &reply, sightings)?,
-                Incoming::Frame { channel, payload } => {
-                    let half = if channel % 2 == 0 { Half::Rtp } else { Half::Rtcp };
-                    let stream = usize::from(channel / 2);
-                    viewer.take_packet(at, stream, half, payload, sightings)?;
-                }
+        // What came before the reply to TEARDOWN is still to be read.
+        let result = result.and_then(|()| seat.drain(&mut self.shared));
+        seat.viewer.step = Step::Done;
+        seat.unwatch(&self.shared.epoll);
+        let tally = &mut self.shared.tally;
+        let gauges = self.gauges;
+        let is_replaced = result.is_ok() && !is_ending;
+        match result {
+            // That a viewer who does not read is thrown out is as it should be.
+            _ if seat.viewer.role.is_stalled && seat.viewer.session_began() => tally.stalled += 1,
+            Ok(()) if seat.viewer.session_began() => tally.played += 1,
+            Ok(()) => tally.unfinished += 1,
+            Err(failure) => {
+                let gauge = match failure {
+                    Failure::Refused { .. } => &gauges.refused,
+                    Failure::Failed(_) => &gauges.failed,
+                };
+                gauge.fetch_add(1, Ordering::Relaxed);
+                tally.failure(failure);
             }
         }
-        self.tally.sightings(&mut self.sightings);
-        self.watch(seat)?;
-        if self.seats[seat].viewer.step == Step::Done {
-            return self.drain(seat);
+        seat.viewer.leave(tally, &gauges.lost);
+        if is_replaced {
+            self.replace(index);
         }
-        self.flush(seat)
     }
 
-    /// Takes what came before the reply to TEARDOWN, so that it does not look lost.
-    fn drain(&mut self, seat: usize) -> Result<(), Failure> {
-        for stream in 0..self.seats[seat].viewer.streams.len() {
-            self.receive_datagrams(seat, stream, Half::Rtp)?;
-            self.receive_datagrams(seat, stream, Half::Rtcp)?;
+    /// A new viewer takes the place of one who left.
+    fn replace(&mut self, index: usize) {
+        let now = self.shared.clock.now();
+        let number = self.shared.options.sessions + self.thread + self.replacements * self.threads;
+        self.replacements += 1;
+        let role = self.seats[index].viewer.role;
+        if let Some(seat) = self.seat(index, role, number, (now, now)) {
+            self.seats[index] = seat;
         }
-        Ok(())
     }
 
-    fn receive_datagrams(&mut self, seat: usize, stream: usize, half: Half) -> Result<(), Failure> {
-        let viewer = &mut self.seats[seat].viewer;
-        // The socket is read apart from the viewer that judges what comes from it.
-        let Some(pair) = viewer.streams[stream].pair.take() else { return Ok(()) };
-        let socket = if half == Half::Rtp { &pair.rtp } else { &pair.rtcp };
-        let mut result = Ok(());
-        for _ in 0..BATCHES_MAX {
-            let sightings = &mut self.sightings;
-            let more = self.receiver.receive(socket, |at, bytes| {
-                if result.is_ok() {
-                    result = viewer.take_packet(at, stream, half, bytes, sightings);
-                }
-            });
-            match more {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(error) => {
-                    result = Err(failed(&format!("socket: {error}")));
-                    break;
-                }
-            }
+    /// Tells how things stand. Gauges are shared by the threads, so each adds what changed.
+    fn tell(&mut self, now: MonoTime) {
+        let (mut playing, mut lost) = (0, 0);
+        for seat in self.seats.iter_mut().filter(|seat| seat.viewer.step != Step::Done) {
+            playing += i64::from(seat.viewer.step == Step::Playing);
+            lost += seat.viewer.newly_lost();
         }
-        viewer.streams[stream].pair = Some(pair);
-        self.tally.sightings(&mut self.sightings);
-        result
-    }
-
-    /// Watches the sockets of streams that have come to be.
-    fn watch(&mut self, seat: usize) -> Result<(), Failure> {
-        let Seat { viewer, watched_streams, .. } = &mut self.seats[seat];
-        for (position, stream) in viewer.streams.iter().enumerate().skip(*watched_streams) {
-            let Some(pair) = &stream.pair else { continue };
-            for (half, socket) in [&pair.rtp, &pair.rtcp].into_iter().enumerate() {
-                let token = Token { seat, socket: 1 + position * 2 + half };
-                let event = EpollEvent::new(EpollFlags::EPOLLIN, token.pack());
-                self.epoll.add(socket, event).map_err(|errno| failed(errno.desc()))?;
-            }
-        }
-        *watched_streams = viewer.streams.len();
-        Ok(())
-    }
-
-    /// Writes what the viewer has to say, and watches for what its connection needs.
-    fn flush(&mut self, seat: usize) -> Result<(), Failure> {
-        let token = Token { seat, socket: 0 };
-        let Seat { viewer, wants_write, .. } = &mut self.seats[seat];
-        while !viewer.outgoing.is_empty() {
-            match (&viewer.connection).write(&viewer.outgoing) {
-                Ok(written) => drop(viewer.outgoing.drain(..written)),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if WAITING.contains(&error.kind()) => break,
-                Err(error) => return Err(failed(&format!("connection: {error}"))),
-            }
-        }
-        let deaf = viewer.stalled && viewer.step == Step::Playing;
-        let needs_write = !viewer.outgoing.is_empty();
-        if deaf || needs_write != *wants_write {
-            *wants_write = needs_write;
-            let mut interest = EpollFlags::empty();
-            interest.set(EpollFlags::EPOLLIN, !deaf);
-            interest.set(EpollFlags::EPOLLOUT, needs_write);
-            let mut event = EpollEvent::new(interest, token.pack());
-            let modified = self.epoll.modify(&viewer.connection, &mut event);
-            modified.map_err(|errno| failed(errno.desc()))?;
-        }
-        Ok(())
-    }
-
-    fn settle(&mut self, seat: usize, result: Result<(), Failure>) {
-        let Err(failure) = result else { return };
-        let viewer = &mut self.seats[seat].viewer;
-        viewer.step = Step::Done;
-        // Descriptors that are shut down would wake the loop for ever.
-        let _ = self.epoll.delete(&viewer.connection);
-        for pair in viewer.streams.iter().filter_map(|stream| stream.pair.as_ref()) {
-            let _ = self.epoll.delete(&pair.rtp);
-            let _ = self.epoll.delete(&pair.rtcp);
-        }
-        // That a viewer who does not read is thrown out is as it should be.
-        if !(viewer.stalled && viewer.session_began()) {
-            self.gauges.failed.fetch_add(1, Ordering::Relaxed);
-            self.tally.failure(failure);
-            viewer.discard();
-        }
+        self.gauges.lost.fetch_add(lost, Ordering::Relaxed);
+        let told = std::mem::replace(&mut self.last.playing, playing);
+        self.gauges.playing.fetch_add(playing - told, Ordering::Relaxed);
+        let tally = &mut self.shared.tally;
+        let late = tally.end_interval();
+        self.gauges.packets.fetch_add(late.count(), Ordering::Relaxed);
+        // The receiver outlives the threads.
+        let _ = self.told.send(Told::Late(late));
+        let cpu_nanos = thread_cpu_nanos();
+        let used = cpu_nanos - std::mem::replace(&mut self.last.cpu_nanos, cpu_nanos);
+        let since = now - std::mem::replace(&mut self.last.told_at, now);
+        tally.generator.second(used, u64::try_from(since.as_nanos()).unwrap_or(u64::MAX));
     }
 }
 
-/// What an epoll event is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Token {
-    seat: usize,
-    /// 0 is the connection; the pair of stream `n` follows at 1 + 2n (RTP) and 2 + 2n (RTCP).
-    socket: usize,
-}
-
-impl Token {
-    const fn pack(self) -> u64 {
-        (self.seat as u64) << 16 | self.socket as u64
-    }
-
-    const fn unpack(data: u64) -> Self {
-        Self { seat: (data >> 16) as usize, socket: (data & 0xffff) as usize }
-    }
-
-    const fn stream(self) -> usize {
-        (self.socket - 1) / 2
-    }
-
-    const fn half(self) -> Half {
-        if self.socket % 2 == 1 { Half::Rtp } else { Half::Rtcp }
-    }
+/// CPU time of this thread.
+fn thread_cpu_nanos() -> u64 {
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_THREAD) else { return 0 };
+    [usage.user_time(), usage.system_time()]
+        .iter()
+        .map(|time| {
+            let seconds = u64::try_from(time.tv_sec()).unwrap_or(0);
+            seconds * 1_000_000_000 + u64::try_from(time.tv_usec()).unwrap_or(0) * 1000
+        })
+        .sum()
 }

@@ -8,6 +8,7 @@ mod teardown;
 
 use super::catalog::{Lookup, OpenError};
 use super::connection::{AfterReply, Connection};
+use super::refusals::excerpt;
 use super::session::Session;
 use super::{Control, Effect};
 use crate::clock::MonoTime;
@@ -18,7 +19,7 @@ use crate::title::SharedTitle;
 use bytes::Bytes;
 use setup::SettingUp;
 use std::time::Duration;
-use tracing::{debug, warn};
+use tracing::{info, warn};
 
 /// The methods that are accepted (RFC 2326 §10.1). GET_PARAMETER in it makes players keep their
 /// session alive with that.
@@ -103,8 +104,11 @@ impl From<StatusCode> for Rejection {
 #[derive(Debug)]
 pub(super) enum Pending {
     SetUp(Box<SettingUp>),
-    Play { connection: ConnectionId, session: SessionKey },
-    Pause { connection: ConnectionId, session: SessionKey },
+    /// PLAY or PAUSE.
+    Move {
+        connection: ConnectionId,
+        session: SessionKey,
+    },
 }
 
 impl Control {
@@ -145,15 +149,17 @@ impl Control {
     /// Goes on with a request that waited for its title.
     pub(super) fn title_found(
         &mut self,
+        now: MonoTime,
         id: ConnectionId,
         request: &Request<'_>,
         result: Result<SharedTitle, OpenError>,
         effects: &mut Vec<Effect>,
     ) -> Answer {
         let url = control_url(request)?;
-        let title = result.map_err(|error| refuse_title(&url.title, &error))?;
+        let title = result.map_err(|error| self.refuse_title(now, id, &url.title, &error))?;
+        self.refused_titles.accept(&url.title);
         if request.method == Method::Setup {
-            self.set_up_title(id, request, &url, &title, effects)
+            self.set_up_title(now, id, request, &url, &title, effects)
         } else {
             self.describe_title(id, request, &title)
         }
@@ -174,8 +180,34 @@ impl Control {
                 effects.push(Effect::OpenTitle(open));
                 Ok(None)
             }
-            Lookup::Refused(error) => Err(refuse_title(name, &error)),
+            Lookup::Refused(error) => Err(self.refuse_title(now, id, name, &error)),
         }
+    }
+
+    fn refuse_title(
+        &mut self,
+        now: MonoTime,
+        id: ConnectionId,
+        name: &str,
+        error: &OpenError,
+    ) -> Rejection {
+        let status = match error {
+            OpenError::NotFound => StatusCode::NOT_FOUND,
+            OpenError::NotPlayable(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            OpenError::Unreadable(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            OpenError::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        if let Some(not_logged) = self.refused_titles.refuse(now, name, error) {
+            let peer = self.connections.get(&id).map(|connection| connection.peer);
+            let (peer, title) = (peer.map(tracing::field::display), excerpt(name));
+            match error {
+                OpenError::NotFound => info!(peer, title, not_logged, "no such title"),
+                OpenError::NotPlayable(_) | OpenError::Unreadable(_) | OpenError::Overloaded => {
+                    warn!(peer, title, reason = %error, not_logged, "title refused");
+                }
+            }
+        }
+        status.into()
     }
 
     /// The session that the request names, if it names one. The session learns that its viewer
@@ -255,22 +287,6 @@ fn control_url(request: &Request<'_>) -> Result<ControlUrl, Rejection> {
         RequestUri::Url(url) => ControlUrl::split(url).map_err(|_| StatusCode::NOT_FOUND.into()),
         RequestUri::Asterisk => Err(StatusCode::NOT_FOUND.into()),
     }
-}
-
-fn refuse_title(name: &str, error: &OpenError) -> Rejection {
-    let status = match error {
-        OpenError::NotFound => StatusCode::NOT_FOUND,
-        OpenError::NotPlayable(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        OpenError::Unreadable(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        OpenError::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    match error {
-        OpenError::NotFound => debug!(title = name, "no such title"),
-        OpenError::NotPlayable(_) | OpenError::Unreadable(_) | OpenError::Overloaded => {
-            warn!(title = name, %error, "title refused");
-        }
-    }
-    status.into()
 }
 
 fn ok(request: &Request<'_>) -> Response {

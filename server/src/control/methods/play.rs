@@ -8,8 +8,8 @@ use crate::clock::MonoTime;
 use crate::control::connection::AfterReply;
 use crate::control::session::{Session, State};
 use crate::control::{Control, Effect};
-use crate::mailbox::{Command, ConnectionId, Cued, Token};
-use crate::rtsp::headers::{NptRange, NptStart, Rate, RtpInfo, RtpInfoEntry};
+use crate::mailbox::{Command, ConnectionId, Cued, SessionKey, Start, Token};
+use crate::rtsp::headers::{NptRange, NptStart, Range, RangeUnit, Rate, RtpInfo, RtpInfoEntry};
 use crate::rtsp::{Request, RequestUri, Response, StatusCode};
 use packetizer::index::Cue;
 use packetizer::time::Npt;
@@ -29,16 +29,14 @@ impl Control {
         if session.setting_up {
             return Err(StatusCode::METHOD_NOT_VALID_IN_THIS_STATE.into());
         }
-        let range = request.header("Range").map(str::parse::<NptRange>).transpose();
+        let range = asked_range(request)?.map(|range| range.npt(None)).transpose();
         let range = range.map_err(|error| error.status())?;
         check_rates(request)?;
         let cue = position(session, range)?;
-        let shard = session.shard;
-        let token = self.next_token();
-        let command = Command::Cue { token, session: key, cue };
-        effects.push(Effect::Command { shard, command });
-        self.pending.insert(token, Pending::Play { connection: id, session: key });
-        Ok(Outcome::AwaitShard)
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.cues_underway += 1;
+        }
+        self.move_session(id, key, effects, |token| Command::Cue { token, session: key, cue })
     }
 
     /// The shard has moved to the range, silent until the reply has been written.
@@ -49,18 +47,20 @@ impl Control {
         cued: Option<Cued>,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(Pending::Play { connection, session: key }) = self.pending.remove(&token) else {
-            return;
-        };
-        if let (Some(cued), Some(session)) = (&cued, self.sessions.get_mut(key)) {
-            session.state = State::Playing;
-            let (start, end) = (cued.start, cued.end);
-            info!(session = ?session.id, title = session.title.name, %start, %end, "playing");
+        let Some((connection, key)) = self.moved_session(token) else { return };
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.cues_underway -= 1;
+            if let Some(Cued { start, end, .. }) = &cued {
+                session.enter(now, State::Playing);
+                info!(session = ?session.id, title = session.title.name, %start, %end, "playing");
+            }
         }
         self.resume(now, connection, effects, |control, request, _| {
             let cued = cued.ok_or(StatusCode::SESSION_NOT_FOUND)?;
             let response = play_response(control.session(key)?, request, &cued);
-            Ok(Outcome::Reply(Reply::of(response).then(AfterReply::Start(key))))
+            Ok(Outcome::Reply(
+                Reply::of(response).then(AfterReply::Start(Start { session: key, cue: token })),
+            ))
         });
     }
 
@@ -78,12 +78,7 @@ impl Control {
         if session.state != State::Playing {
             return Ok(ok(request).header("Session", session.id).into());
         }
-        let shard = session.shard;
-        let token = self.next_token();
-        let command = Command::Pause { token, session: key };
-        effects.push(Effect::Command { shard, command });
-        self.pending.insert(token, Pending::Pause { connection: id, session: key });
-        Ok(Outcome::AwaitShard)
+        self.move_session(id, key, effects, |token| Command::Pause { token, session: key })
     }
 
     pub(in crate::control) fn pause_answered(
@@ -93,16 +88,37 @@ impl Control {
         position: Option<Npt>,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(Pending::Pause { connection, session: key }) = self.pending.remove(&token) else {
-            return;
-        };
+        let Some((connection, key)) = self.moved_session(token) else { return };
         if let (Some(position), Some(session)) = (position, self.sessions.get_mut(key)) {
-            session.state = State::Ready { paused: Some(position) };
+            session.enter(now, State::Ready { paused: Some(position) });
         }
         self.resume(now, connection, effects, |control, request, _| {
             let session = control.session(key)?;
             Ok(ok(request).header("Session", session.id).into())
         });
+    }
+
+    /// Asks the session's shard to move or stop it; the request waits for the report.
+    fn move_session(
+        &mut self,
+        id: ConnectionId,
+        key: SessionKey,
+        effects: &mut Vec<Effect>,
+        command: impl FnOnce(Token) -> Command,
+    ) -> Answer {
+        let shard = self.session(key)?.shard;
+        let token = self.next_token();
+        effects.push(Effect::Command { shard, command: command(token) });
+        self.pending.insert(token, Pending::Move { connection: id, session: key });
+        Ok(Outcome::AwaitShard)
+    }
+
+    /// Who asked for what the shard reports, and of which session.
+    fn moved_session(&mut self, token: Token) -> Option<(ConnectionId, SessionKey)> {
+        match self.pending.remove(&token)? {
+            Pending::Move { connection, session } => Some((connection, session)),
+            Pending::SetUp(_) => None,
+        }
     }
 }
 
@@ -119,6 +135,11 @@ fn check_aggregate(session: &Session, request: &Request<'_>) -> Result<(), Rejec
         }
         Some(_) | None => Ok(()),
     }
+}
+
+fn asked_range(request: &Request<'_>) -> Result<Option<Range>, StatusCode> {
+    let range = request.header("Range").map(str::parse::<Range>).transpose();
+    range.map_err(|error| error.status())
 }
 
 /// Where to play from: without a range where it was paused, or else from the beginning
@@ -163,8 +184,9 @@ fn play_response(session: &Session, request: &Request<'_>, cued: &Cued) -> Respo
     });
     let rtp_info = RtpInfo { entries: entries.collect() };
     let response = with_rates(ok(request), request).header("Session", session.id);
+    let unit = asked_range(request).ok().flatten().map_or(RangeUnit::Npt, Range::unit);
     let response = match NptRange::new(NptStart::At(cued.start), Some(cued.end)) {
-        Ok(range) => response.header("Range", range),
+        Ok(range) => response.header("Range", unit.write(range, None)),
         Err(_) => response,
     };
     response.header("RTP-Info", rtp_info)

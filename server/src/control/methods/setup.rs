@@ -6,6 +6,7 @@ use crate::clock::MonoTime;
 use crate::control::admission::{Refusal, reservation};
 use crate::control::connection::{AfterReply, Connection, Home};
 use crate::control::memory::MemoryNeed;
+use crate::control::refusals::excerpt;
 use crate::control::session::{Session, SessionId, State, Stream};
 use crate::control::{Control, Effect};
 use crate::limits::{
@@ -25,8 +26,9 @@ use packetizer::rtp;
 use packetizer::sdp;
 use std::collections::VecDeque;
 use std::mem;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 use tracing::info;
 
 /// A SETUP that waits for its shard.
@@ -80,13 +82,14 @@ impl Control {
             None => self.find_title(now, id, &url.title, effects)?,
         };
         match title {
-            Some(title) => self.set_up_title(id, request, &url, &title, effects),
+            Some(title) => self.set_up_title(now, id, request, &url, &title, effects),
             None => Ok(Outcome::AwaitTitle),
         }
     }
 
     pub(super) fn set_up_title(
         &mut self,
+        now: MonoTime,
         id: ConnectionId,
         request: &Request<'_>,
         url: &ControlUrl,
@@ -145,7 +148,7 @@ impl Control {
             alternatives: transports,
             purpose,
         };
-        self.admit_stream(&setting_up)?;
+        self.admit_stream(now, &setting_up)?;
         self.ask_shard(setting_up, effects);
         Ok(Outcome::AwaitShard)
     }
@@ -160,7 +163,9 @@ impl Control {
         let peer = self.connection(id)?.peer.ip();
         let session = self.sessions.find(header, peer).ok_or(StatusCode::SESSION_NOT_FOUND)?;
         match session.state {
-            State::Ready { .. } if !session.setting_up => Ok(Some(session)),
+            State::Ready { .. } if !session.setting_up && session.cues_underway == 0 => {
+                Ok(Some(session))
+            }
             State::Ready { .. } | State::Playing => {
                 Err(StatusCode::METHOD_NOT_VALID_IN_THIS_STATE.into())
             }
@@ -168,30 +173,34 @@ impl Control {
     }
 
     /// Takes what the stream needs.
-    fn admit_stream(&mut self, setting_up: &SettingUp) -> Result<(), Rejection> {
-        let SettingUp { peer, shard, session, bits_per_second, ref memory, purpose, .. } =
-            *setting_up;
-        let source = setting_up.title.source;
-        let refuse = |refusal| refuse_admission(refusal, setting_up);
-        match purpose {
-            Purpose::NewSession if self.retiring => {
-                return Err(StatusCode::SERVICE_UNAVAILABLE.into());
-            }
-            Purpose::NewSession => {
-                self.admission.admit_session(peer, source, shard).map_err(refuse)?;
-                if let Err(refusal) = self.admission.reserve(shard, bits_per_second, memory) {
-                    self.admission.release_session(peer, source, shard);
-                    return Err(refuse(refusal));
-                }
-            }
-            Purpose::NewStream | Purpose::Replace => {
-                self.admission.reserve(shard, bits_per_second, memory).map_err(refuse)?;
-            }
+    fn admit_stream(&mut self, now: MonoTime, setting_up: &SettingUp) -> Result<(), Rejection> {
+        if setting_up.purpose == Purpose::NewSession && self.retiring {
+            return Err(StatusCode::SERVICE_UNAVAILABLE.into());
         }
-        if let Some(session) = self.sessions.get_mut(session) {
+        if let Err(refusal) = self.reserve(setting_up) {
+            if let Some(not_logged) = self.refused_sessions.permit(now) {
+                let (peer, title) = (setting_up.peer, &setting_up.title.name);
+                info!(%peer, title, ?refusal, not_logged, "session refused");
+            }
+            return Err(StatusCode::NOT_ENOUGH_BANDWIDTH.into());
+        }
+        if let Some(session) = self.sessions.get_mut(setting_up.session) {
             session.setting_up = true;
         }
         Ok(())
+    }
+
+    fn reserve(&mut self, setting_up: &SettingUp) -> Result<(), Refusal> {
+        let SettingUp { peer, shard, bits_per_second, ref memory, purpose, .. } = *setting_up;
+        let source = setting_up.title.source;
+        if purpose == Purpose::NewSession {
+            self.admission.admit_session(peer, source, shard)?;
+        }
+        self.admission.reserve(shard, bits_per_second, memory).inspect_err(|_| {
+            if purpose == Purpose::NewSession {
+                self.admission.release_session(peer, source, shard);
+            }
+        })
     }
 
     /// Gives back what [`Self::admit_stream`] took.
@@ -205,12 +214,15 @@ impl Control {
 
     fn ask_shard(&mut self, setting_up: SettingUp, effects: &mut Vec<Effect>) {
         let token = self.next_token();
+        let home = self.connections.get(&setting_up.connection).map(|connection| connection.home);
         let command = Command::SetUp {
             token,
             session: setting_up.session,
+            is_first: setting_up.purpose == Purpose::NewSession,
             title: Arc::clone(&setting_up.title),
             track: setting_up.track,
             transport: setting_up.transport,
+            is_adopted: home == Some(Home::Shard(setting_up.shard)),
             payload_class: setting_up.payload_class,
         };
         effects.push(Effect::Command { shard: setting_up.shard, command });
@@ -244,10 +256,14 @@ impl Control {
             }
             Ok(set_up) => {
                 let (key, track) = (setting_up.session, setting_up.track);
+                let is_new = setting_up.purpose == Purpose::NewSession;
                 self.keep_stream(now, setting_up, set_up, effects);
                 self.resume(now, id, effects, |control, request, _| {
                     let session = control.session(key)?;
                     let stream = session.stream(track).ok_or(StatusCode::SESSION_NOT_FOUND)?;
+                    if is_new {
+                        log_opened(control.connection(id)?.peer, session, stream, request);
+                    }
                     Ok(control.set_up_reply(id, request, session, stream))
                 });
             }
@@ -283,10 +299,8 @@ impl Control {
             && (purpose == Purpose::NewSession || self.sessions.get(key).is_some());
         if !is_wanted {
             self.release_admitted(&setting_up);
-            // A new session, or a stream of one that goes on. One that has ended needs nothing, nor
-            // does a replacement: the client may not know, but the old stream is the one to end.
-            let track = (purpose != Purpose::NewSession).then_some(track);
-            let command = Command::TearDown { session: key, track };
+            let stream = (purpose != Purpose::NewSession).then_some(set_up.ssrc);
+            let command = Command::TearDown { session: key, stream };
             return effects.push(Effect::Command { shard, command });
         }
         let stream = Stream {
@@ -304,7 +318,8 @@ impl Control {
                     let bits_per_second = old.bits_per_second;
                     let old = mem::replace(old, Stream { bits_per_second, ..stream });
                     self.admission.release(shard, 0, &old.memory);
-                    let command = Command::TearDown { session: key, track: Some(track) };
+                    let stream = Some(old.set_up.ssrc);
+                    let command = Command::TearDown { session: key, stream };
                     effects.push(Effect::Command { shard, command });
                     self.stream_gone(key, &old);
                 }
@@ -330,8 +345,6 @@ impl Control {
     fn open_session(&mut self, now: MonoTime, setting_up: SettingUp, stream: Stream) {
         let SettingUp { session: key, peer, shard, title, connection, .. } = setting_up;
         let id = SessionId((self.random)());
-        let transport = if stream.interleaved_in().is_some() { "TCP" } else { "UDP" };
-        info!(session = ?id, %peer, title = title.name, transport, shard, "session opened");
         self.sessions.insert(Session {
             id,
             key,
@@ -340,7 +353,10 @@ impl Control {
             title,
             state: State::Ready { paused: None },
             setting_up: false,
+            cues_underway: 0,
             streams: vec![stream],
+            playing_since: None,
+            played: Duration::ZERO,
             touched: now,
             connection,
         });
@@ -429,6 +445,19 @@ impl Control {
     }
 }
 
+fn log_opened(peer: SocketAddr, session: &Session, stream: &Stream, request: &Request<'_>) {
+    let agent = request.header("User-Agent").unwrap_or_default();
+    info!(
+        session = ?session.id,
+        %peer,
+        agent = excerpt(agent),
+        title = session.title.name,
+        transport = if stream.interleaved_in().is_some() { "TCP" } else { "UDP" },
+        shard = session.shard,
+        "session opened"
+    );
+}
+
 /// How big packets may be: as configured, but not more than an Ethernet frame carries to the peer,
 /// or by the class below what Blocksize asks for. One that asks for less than the least gets that
 /// (RFC 2326 §12.7: the server may override it).
@@ -490,11 +519,6 @@ fn track_to_set_up(index: &MediaIndex, url: &ControlUrl) -> Result<TrackId, Stat
 pub(super) fn track_of_control(index: &MediaIndex, control: &str) -> Option<TrackId> {
     let track = sdp::parse_control(control)?;
     (usize::from(track.0) < index.tracks.len()).then_some(track)
-}
-
-fn refuse_admission(refusal: Refusal, setting_up: &SettingUp) -> Rejection {
-    info!(peer = %setting_up.peer, title = setting_up.title.name, ?refusal, "session refused");
-    StatusCode::NOT_ENOUGH_BANDWIDTH.into()
 }
 
 const fn status_of(refused: SetUpRefused) -> StatusCode {

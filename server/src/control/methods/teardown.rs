@@ -6,6 +6,7 @@ use crate::control::session::Stream;
 use crate::control::{Control, Effect};
 use crate::mailbox::{Command, ConnectionId, SessionKey};
 use crate::rtsp::{Request, RequestUri, StatusCode};
+use packetizer::index::TrackId;
 
 impl Control {
     pub(super) fn tear_down(
@@ -17,16 +18,14 @@ impl Control {
     ) -> Answer {
         let key = self.required_session(now, id, request, effects)?;
         let session = self.session(key)?;
-        let (session_id, shard) = (session.id, session.shard);
+        let session_id = session.id;
         let track = match request.uri {
             RequestUri::Asterisk => None,
             RequestUri::Url(_) => session.track_of(&control_url(request)?)?,
         };
         match track {
             Some(track) if session.streams.len() > 1 => {
-                let command = Command::TearDown { session: key, track: Some(track) };
-                effects.push(Effect::Command { shard, command });
-                self.release_stream(key, track);
+                self.end_stream(key, track, effects);
                 Ok(ok(request).header("Session", session_id).into())
             }
             Some(_) | None => {
@@ -36,11 +35,13 @@ impl Control {
         }
     }
 
-    /// Forgets a stream that its shard has been told to end.
-    pub(super) fn release_stream(&mut self, key: SessionKey, track: packetizer::index::TrackId) {
+    /// Has the shard end a stream, and forgets it.
+    fn end_stream(&mut self, key: SessionKey, track: TrackId, effects: &mut Vec<Effect>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         if let Some(position) = session.streams.iter().position(|stream| stream.track == track) {
             let stream = session.streams.remove(position);
+            let command = Command::TearDown { session: key, stream: Some(stream.set_up.ssrc) };
+            effects.push(Effect::Command { shard: session.shard, command });
             self.admission.release(session.shard, stream.bits_per_second, &stream.memory);
             self.stream_gone(key, &stream);
         }
@@ -64,7 +65,7 @@ impl crate::control::session::Session {
     pub(super) fn track_of(
         &self,
         url: &crate::rtsp::ControlUrl,
-    ) -> Result<Option<packetizer::index::TrackId>, StatusCode> {
+    ) -> Result<Option<TrackId>, StatusCode> {
         if url.title != self.title.name {
             return Err(StatusCode::NOT_FOUND);
         }

@@ -4,10 +4,10 @@ use super::CLIENT;
 use crate::clock::MonoTime;
 use crate::config::Config;
 use crate::control::OpenError;
-use crate::control::testing::TCP;
-use crate::control::testing::{Bench, config, title, udp};
+use crate::control::testing::{Bench, Event, TCP, config, title, udp};
+use crate::framing::Framer;
 use crate::limits::{IDLE_CONNECTION_DEADLINE, REPLY_DEADLINE, REQUEST_DEADLINE};
-use crate::mailbox::{CloseReason, ConnectionId, Report};
+use crate::mailbox::{CloseReason, Command, ConnectionId, Report};
 use std::time::Duration;
 
 const MOVIE: &str = "rtsp://h/movie.mp4";
@@ -89,6 +89,37 @@ fn a_reply_must_be_read_in_time() {
     assert!(bench.closed.is_empty());
     bench.pass(MOMENT);
     assert!(bench.closed.contains(&CLIENT));
+}
+
+#[test]
+fn what_is_no_request_is_refused_with_the_cseq_it_has_wherever_the_connection_is() {
+    for (message, status, cseq) in [
+        ("\x01\x02\r\n\r\n".to_owned(), 400, None),
+        ("PLAY * RTSP/1.0\r\nCSeq: 7\r\nContent-Length: x\r\n\r\n".to_owned(), 400, Some("7")),
+        ("PLAY * RTSP/1.0\r\nCSeq: 8\r\nContent-Length: 99999\r\n\r\n".to_owned(), 413, Some("8")),
+        (format!("PLAY * RTSP/1.0\r\nCSeq: 9\r\n{}", "X: y\r\n".repeat(100)), 400, Some("9")),
+        (format!("PLAY * RTSP/1.0\r\nX: {}\r\nCSeq: 9", "y".repeat(9000)), 400, None),
+    ] {
+        let mut bench = Bench::new();
+        bench.send(CLIENT, message.as_bytes());
+        let here = bench.take_response(CLIENT).unwrap();
+        assert_eq!((here.status, here.header("CSeq")), (status, cseq), "{message:?}");
+        assert!(bench.closed.contains(&CLIENT));
+
+        let mut bench = Bench::new();
+        assert_eq!(bench.ask("SETUP", VIDEO, &[TCP]).status, 200);
+        let mut framer = Framer::new();
+        framer.push(message.as_bytes());
+        let error = framer.next().unwrap_err();
+        let rejected = framer.rejected().to_vec().into();
+        let report = Report::Unreadable { connection: CLIENT, error, rejected };
+        bench.drive(|control, now, effects| control.report(now, 0, report, effects));
+        assert_eq!(bench.take_response(CLIENT).unwrap().text, here.text);
+        let commands = bench.events.iter().filter(|event| {
+            matches!(event, Event::Command(Command::Reply { close: true, start: None, .. }))
+        });
+        assert_eq!(commands.count(), 1);
+    }
 }
 
 #[test]

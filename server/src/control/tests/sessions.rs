@@ -2,13 +2,15 @@
 
 use super::CLIENT;
 use crate::config::{Config, SHARD_MEMORY_BYTES_MIN};
-use crate::control::testing::{Bench, PAUSED_AT, TCP, config, title, udp};
+use crate::control::testing::{Bench, Event, PAUSED_AT, TCP, config, title, udp};
 use crate::mailbox::{
-    Command, ConnectionId, EndReason, Report, SessionKey, SetUpRefused, StreamTransport,
+    Command, ConnectionId, EndReason, Report, SessionKey, SetUpRefused, Start, StreamTransport,
+    Token,
 };
 use crate::title::{ByteSourceId, Title};
 use packetizer::image::PayloadClass;
-use packetizer::index::{IndexBuilder, TrackDescription, TrackId};
+use packetizer::index::{IndexBuilder, TrackDescription};
+use packetizer::rtp::Ssrc;
 use packetizer::time::{ClockRate, Npt};
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,7 +110,7 @@ fn a_stream_set_up_again_changes_its_transport_once_there_is_a_new_one() {
     let commands = bench.take_commands();
     assert!(matches!(
         commands[..],
-        [Command::SetUp { .. }, Command::TearDown { track: Some(TrackId(0)), .. }]
+        [Command::SetUp { .. }, Command::TearDown { stream: Some(Ssrc(1)), .. }]
     ));
 }
 
@@ -126,7 +128,7 @@ fn packets_start_only_when_the_reply_to_play_is_written() {
     assert_eq!(reply.header("Range"), Some("npt=3.000-10.000"));
     assert!(bench.take_commands().is_empty());
     bench.drive(|control, now, effects| control.written(now, CLIENT, effects));
-    assert!(matches!(bench.take_commands()[..], [Command::Start { .. }]));
+    assert!(matches!(bench.take_commands()[..], [Command::Start(_)]));
 }
 
 #[test]
@@ -135,12 +137,66 @@ fn packets_of_an_adopted_connection_start_with_the_reply_itself() {
     let session = format!("Session: {}", bench.ask("SETUP", VIDEO, &[TCP]).session());
     bench.events.clear();
     assert_eq!(bench.ask("PLAY", MOVIE, &[&session]).status, 200);
-    let starts = bench.events.iter().filter(|event| {
-        let text = format!("{event:?}");
-        text.contains("Reply") && text.contains("start: Some(SessionKey(1)), close: false")
+    let starts = bench.events.iter().filter_map(|event| {
+        let Event::Command(Command::Reply { start, close: false, .. }) = event else { return None };
+        *start
     });
-    assert_eq!(starts.count(), 1, "{:?}", bench.events);
-    assert!(!format!("{:?}", bench.events).contains("Start {"));
+    let start = Start { session: SessionKey(1), cue: Token(2) };
+    assert_eq!(starts.collect::<Vec<_>>(), [start], "{:?}", bench.events);
+    assert!(!format!("{:?}", bench.events).contains("Command(Start"));
+}
+
+#[test]
+fn each_reply_to_play_starts_its_own_cue() {
+    let mut bench = Bench::new();
+    let session = format!("Session: {}", bench.set_up_movie());
+    let other = ConnectionId(2);
+    assert!(bench.connect(other, "192.0.2.1:2"));
+    bench.hold_writes = true;
+    bench.post(CLIENT, "PLAY", MOVIE, &[&session, "Range: npt=3-"]);
+    bench.post(other, "PLAY", MOVIE, &[&session, "Range: npt=7-"]);
+    let token = |command: &Command| {
+        let Command::Cue { token, .. } = command else { return None };
+        Some(*token)
+    };
+    let cues: Vec<Token> = bench.take_commands().iter().filter_map(token).collect();
+    for (id, cue) in [(CLIENT, cues[0]), (other, cues[1])] {
+        bench.drive(|control, now, effects| control.written(now, id, effects));
+        let commands = bench.take_commands();
+        let [Command::Start(start)] = commands[..] else { panic!("{commands:?}") };
+        assert_eq!(start, Start { session: SessionKey(1), cue });
+    }
+}
+
+#[test]
+fn the_time_that_a_session_plays_is_counted() {
+    let mut bench = Bench::new();
+    let session = format!("Session: {}", bench.set_up_movie());
+    for (method, seconds) in [("OPTIONS", 1), ("PLAY", 2), ("PLAY", 4), ("PAUSE", 8), ("PLAY", 16)]
+    {
+        assert_eq!(bench.ask(method, MOVIE, &[&session]).status, 200);
+        bench.pass(Duration::from_secs(seconds));
+    }
+    let report = Report::Finished { session: SessionKey(1) };
+    bench.drive(|control, now, effects| control.report(now, 0, report, effects));
+    bench.pass(Duration::from_secs(32));
+    let played = bench.control.sessions.get(SessionKey(1)).map(|session| session.played);
+    assert_eq!(played, Some(Duration::from_secs(2 + 4 + 16)));
+}
+
+#[test]
+fn no_stream_joins_a_session_that_is_about_to_play() {
+    let mut bench = Bench::new();
+    let session = format!("Session: {}", bench.ask("SETUP", VIDEO, &[udp(4000)]).session());
+    let other = ConnectionId(2);
+    assert!(bench.connect(other, "192.0.2.1:2"));
+    bench.hold_reports = true;
+    bench.post(other, "PLAY", MOVIE, &[&session]);
+    assert_eq!(bench.ask("SETUP", AUDIO, &[udp(4002), &session]).status, 455);
+    bench.release();
+    assert_eq!(bench.take_response(other).map(|response| response.status), Some(200));
+    assert_eq!(bench.ask("PAUSE", MOVIE, &[&session]).status, 200);
+    assert_eq!(bench.ask("SETUP", AUDIO, &[udp(4002), &session]).status, 200);
 }
 
 #[test]
@@ -178,10 +234,7 @@ fn streams_are_torn_down_one_by_one_and_the_session_with_the_last() {
     let session = format!("Session: {}", bench.set_up_movie());
     bench.take_commands();
     assert_eq!(bench.ask("TEARDOWN", VIDEO, &[&session]).status, 200);
-    assert!(matches!(
-        bench.take_commands()[..],
-        [Command::TearDown { track: Some(TrackId(0)), .. }]
-    ));
+    assert!(matches!(bench.take_commands()[..], [Command::TearDown { stream: Some(Ssrc(1)), .. }]));
     let play = bench.ask("PLAY", AUDIO, &[&session]);
     assert_eq!(play.status, 200, "the only stream: {}", play.text);
     assert!(play.header("RTP-Info").unwrap().starts_with("url=rtsp://h/movie.mp4/trackID=1;"));
@@ -261,8 +314,37 @@ fn a_stream_made_for_a_client_that_has_gone_is_torn_down() {
     bench.drive(|control, now, effects| control.closed(now, CLIENT, effects));
     bench.take_commands();
     bench.release();
-    assert!(matches!(bench.take_commands()[..], [Command::TearDown { track: None, .. }]));
+    assert!(matches!(bench.take_commands()[..], [Command::TearDown { stream: None, .. }]));
     assert!(bench.control.is_idle() && bench.streams.is_empty());
+}
+
+#[test]
+fn of_a_stream_set_up_again_for_a_client_that_has_gone_the_old_one_stays() {
+    let mut bench = Bench::new();
+    let session = format!("Session: {}", bench.ask("SETUP", VIDEO, &[udp(4000)]).session());
+    let other = ConnectionId(2);
+    assert!(bench.connect(other, "192.0.2.1:2"));
+    bench.hold_reports = true;
+    bench.post(other, "SETUP", VIDEO, &[TCP, &session]);
+    bench.drive(|control, now, effects| control.closed(now, other, effects));
+    bench.take_commands();
+    bench.release();
+    assert!(matches!(bench.take_commands()[..], [Command::TearDown { stream: Some(Ssrc(2)), .. }]));
+    assert_eq!(bench.ask("PLAY", MOVIE, &[&session]).status, 200);
+}
+
+#[test]
+fn a_shard_is_told_whether_what_a_stream_is_for_is_there() {
+    let mut bench = Bench::new();
+    let session = format!("Session: {}", bench.ask("SETUP", VIDEO, &[TCP]).session());
+    let other = "Transport: RTP/AVP/TCP;interleaved=2-3";
+    bench.ask("SETUP", AUDIO, &[other, &session]);
+    let flags = |command: &Command| {
+        let Command::SetUp { is_first, is_adopted, .. } = command else { return None };
+        Some((*is_first, *is_adopted))
+    };
+    let set_ups: Vec<_> = bench.take_commands().iter().filter_map(flags).collect();
+    assert_eq!(set_ups, [(true, false), (false, true)]);
 }
 
 #[test]
@@ -464,7 +546,7 @@ fn a_session_whose_play_reply_was_lost_starts_with_the_next_play() {
     let response = bench.ask_on(again, "PLAY", MOVIE, &[&session]);
     assert!(response.header("RTP-Info").is_some(), "{}", response.text);
     let commands = bench.take_commands();
-    assert!(matches!(commands[..], [Command::Cue { cue: None, .. }, Command::Start { .. }]));
+    assert!(matches!(commands[..], [Command::Cue { cue: None, .. }, Command::Start(_)]));
 }
 
 #[test]

@@ -97,7 +97,7 @@ fn requests_of_a_session_that_is_ready() {
         ("PLAY", MOVIE, vec!["Range: npt=10.001-"], 457),
         ("PLAY", MOVIE, vec!["Range: npt=4-2"], 457),
         ("PLAY", MOVIE, vec!["Range: npt=4-4"], 457),
-        ("PLAY", MOVIE, vec!["Range: smpte=0:10:00-"], 457),
+        ("PLAY", MOVIE, vec!["Range: clock=19961108T143720Z-"], 457),
         ("PLAY", MOVIE, vec!["Range: clock=19961108T143720.25Z-"], 457),
         ("PLAY", MOVIE, vec!["Range: npt=soon-"], 400),
         ("PLAY", MOVIE, vec!["Scale: 2.0"], 200),

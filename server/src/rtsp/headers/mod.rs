@@ -8,11 +8,13 @@ mod require;
 mod rtp_info;
 mod scale;
 mod session;
+mod smpte;
 mod transport;
+mod utc;
 
 pub use accept::accepts;
 pub use blocksize::Blocksize;
-pub use range::{NptRange, NptStart, RangeError};
+pub use range::{NptRange, NptStart, Range, RangeError, RangeUnit, SmpteName};
 pub use require::required_options;
 pub use rtp_info::{RtpInfo, RtpInfoEntry, RtpInfoError};
 pub use scale::{Rate, RateError};
@@ -45,6 +47,15 @@ fn unquoted(text: &str) -> &str {
 /// A decimal number: digits only, where `str::parse` would take a sign.
 fn parse_decimal<T: std::str::FromStr>(text: &str) -> Option<T> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+/// Nanoseconds of the digits after the point; those beyond the ninth are cut off.
+fn fraction_nanos(digits: &str) -> Option<u64> {
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let padded = digits.bytes().chain(std::iter::repeat(b'0')).take(9);
+    Some(padded.fold(0, |nanos, digit| nanos * 10 + u64::from(digit - b'0')))
 }
 
 #[cfg(test)]

@@ -1,14 +1,48 @@
-//! Range (RFC 2326 §12.29) in normal play time (§3.6).
+//! Range (RFC 2326 §12.29) in normal play time (§3.6), SMPTE timestamps (§3.5) or absolute time
+//! (§3.7).
 
-use super::{parse_decimal, split_list};
+use super::smpte::{FrameRate, SmpteTime};
+use super::utc::UtcTime;
+use super::{fraction_nanos, parse_decimal, split_list};
 use crate::rtsp::StatusCode;
 use packetizer::time::{NANOS_PER_SECOND, Npt};
 use std::fmt;
 use std::str::FromStr;
 
-/// A range of normal play time; its end, if any, does not lie before its start.
+/// The unit of a range's times, which the answer repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RangeUnit {
+    /// Normal play time.
+    Npt,
+    /// Frames since the start, named as the client named them.
+    Smpte(SmpteName),
+    /// Absolute time, for presentations that have one.
+    Clock,
+}
+
+/// The names of SMPTE units: the default has two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SmpteName {
+    /// `smpte`: 30 drop.
+    Default,
+    /// `smpte-30-drop`.
+    Drop30,
+    /// `smpte-30`.
+    Fps30,
+    /// `smpte-25`.
+    Fps25,
+}
+
+/// A range in the unit in which it was asked for.
 ///
-/// Displays as every client reads it: `npt=1.500-20.000`, seconds with three decimals.
+/// Times in absolute time count from 1970 until [`Range::since`] makes them normal play time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    unit: RangeUnit,
+    times: NptRange,
+}
+
+/// A range of normal play time; its end, if any, does not lie before its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NptRange {
     start: NptStart,
@@ -29,7 +63,7 @@ pub enum NptStart {
 /// Why a Range is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RangeError {
-    /// It is in another unit, as `smpte` or `clock`.
+    /// It is in a unit that is not known, or in absolute time where there is none.
     UnsupportedUnit,
     /// It cannot be read.
     Malformed,
@@ -51,7 +85,7 @@ impl RangeError {
 impl fmt::Display for RangeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::UnsupportedUnit => "the range is not in normal play time",
+            Self::UnsupportedUnit => "the range is in a unit that the presentation does not have",
             Self::Malformed => "the range cannot be read",
             Self::EndBeforeStart => "the range ends before it starts",
         })
@@ -87,12 +121,102 @@ impl NptRange {
     }
 }
 
-impl FromStr for NptRange {
+impl Range {
+    /// The range with its times in normal play time, in a presentation that began at `origin`
+    /// (since 1970) if it has an absolute time.
+    ///
+    /// # Errors
+    ///
+    /// [`RangeError::UnsupportedUnit`] for absolute time where there is none.
+    pub fn npt(self, origin: Option<Npt>) -> Result<NptRange, RangeError> {
+        if self.unit != RangeUnit::Clock {
+            return Ok(self.times);
+        }
+        let origin = origin.ok_or(RangeError::UnsupportedUnit)?;
+        let since = |time: Npt| Npt::from_nanos(time.nanos().saturating_sub(origin.nanos()));
+        let start = match self.times.start {
+            NptStart::At(start) => NptStart::At(since(start)),
+            other @ (NptStart::Now | NptStart::Omitted) => other,
+        };
+        NptRange::new(start, self.times.end.map(since))
+    }
+
+    /// The unit it was asked for in.
+    #[must_use]
+    pub const fn unit(self) -> RangeUnit {
+        self.unit
+    }
+}
+
+impl RangeUnit {
+    /// A range in this unit, as the answer to a client that asked in it.
+    #[must_use]
+    pub fn write(self, range: NptRange, origin: Option<Npt>) -> String {
+        let time = |time: Npt| match (self, origin) {
+            (Self::Smpte(name), _) => SmpteTime::of(time, name.rate()).to_string(),
+            (Self::Clock, Some(origin)) => {
+                let nanos = origin.nanos().saturating_add(time.nanos());
+                UtcTime::new(Npt::from_nanos(nanos)).to_string()
+            }
+            (Self::Npt | Self::Clock, _) => time.to_string(),
+        };
+        let start = match range.start {
+            NptStart::At(start) => time(start),
+            NptStart::Now => "now".to_owned(),
+            NptStart::Omitted => String::new(),
+        };
+        let end = range.end.map(time).unwrap_or_default();
+        format!("{}={start}-{end}", self.name())
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Npt => "npt",
+            Self::Smpte(name) => name.text(),
+            Self::Clock => "clock",
+        }
+    }
+
+    fn parse_time(self, text: &str) -> Result<Npt, RangeError> {
+        match self {
+            Self::Npt => parse_time(text),
+            Self::Smpte(name) => SmpteTime::parse(text, name.rate())
+                .and_then(SmpteTime::npt)
+                .ok_or(RangeError::Malformed),
+            Self::Clock => {
+                UtcTime::parse(text).map(UtcTime::since_1970).ok_or(RangeError::Malformed)
+            }
+        }
+    }
+}
+
+impl SmpteName {
+    const ALL: [Self; 4] = [Self::Default, Self::Drop30, Self::Fps30, Self::Fps25];
+
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Default => "smpte",
+            Self::Drop30 => "smpte-30-drop",
+            Self::Fps30 => "smpte-30",
+            Self::Fps25 => "smpte-25",
+        }
+    }
+
+    const fn rate(self) -> FrameRate {
+        match self {
+            Self::Default | Self::Drop30 => FrameRate::Drop30,
+            Self::Fps30 => FrameRate::Fps30,
+            Self::Fps25 => FrameRate::Fps25,
+        }
+    }
+}
+
+impl FromStr for Range {
     type Err = RangeError;
 
     /// Reads a Range header. Spaces around `=` and `-`, a missing `npt=` (Janus sends `0.000-`) and
-    /// `npt:` are tolerated; a `time` parameter is ignored; of several ranges the first in normal
-    /// play time counts. Times are rounded down to nanoseconds.
+    /// `npt:` are tolerated; a `time` parameter is ignored; of several ranges the first in a known
+    /// unit counts. Times are rounded down to nanoseconds.
     fn from_str(text: &str) -> Result<Self, RangeError> {
         let ranges = text.split(';').next().unwrap_or_default();
         let mut error = RangeError::Malformed;
@@ -106,28 +230,40 @@ impl FromStr for NptRange {
     }
 }
 
-fn parse_specifier(text: &str) -> Result<NptRange, RangeError> {
-    let name_bytes = text.bytes().take_while(|byte| byte.is_ascii_alphabetic()).count();
-    let (name, rest) = text.split_at(name_bytes);
-    let times = match rest.trim_ascii_start().strip_prefix(['=', ':']) {
-        Some(times) if name.eq_ignore_ascii_case("npt") => times,
-        Some(_) if !name.is_empty() => return Err(RangeError::UnsupportedUnit),
-        // smpte-30-drop=…: a unit with more than letters in its name (RFC 2326 §3.5).
-        None if rest.contains('=') => return Err(RangeError::UnsupportedUnit),
-        _ => text,
-    };
+fn parse_specifier(text: &str) -> Result<Range, RangeError> {
+    let (unit, times) = split_unit(text)?;
     let (start, end) = times.split_once('-').ok_or(RangeError::Malformed)?;
     let start = match start.trim_ascii() {
         "" => NptStart::Omitted,
         now if now.eq_ignore_ascii_case("now") => NptStart::Now,
-        time => NptStart::At(parse_time(time)?),
+        time => NptStart::At(unit.parse_time(time)?),
     };
     let end = match end.trim_ascii() {
         "" => None,
         now if now.eq_ignore_ascii_case("now") => None,
-        time => Some(parse_time(time)?),
+        time => Some(unit.parse_time(time)?),
     };
-    NptRange::new(start, end)
+    Ok(Range { unit, times: NptRange::new(start, end)? })
+}
+
+/// The unit and what follows it.
+fn split_unit(text: &str) -> Result<(RangeUnit, &str), RangeError> {
+    let (name, times) = match text.split_once('=') {
+        Some((name, times)) => (name.trim_ascii_end(), times),
+        None => match text.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("npt")) {
+            Some((name, times)) => (name, times),
+            None => ("npt", text),
+        },
+    };
+    let is = |unit: &str| name.eq_ignore_ascii_case(unit);
+    let unit = match SmpteName::ALL.into_iter().find(|smpte| is(smpte.text())) {
+        Some(smpte) => RangeUnit::Smpte(smpte),
+        None if is("npt") => RangeUnit::Npt,
+        None if is("clock") => RangeUnit::Clock,
+        None if name.is_empty() => return Err(RangeError::Malformed),
+        None => return Err(RangeError::UnsupportedUnit),
+    };
+    Ok((unit, times))
 }
 
 /// `npt-sec` or `npt-hhmmss`, in integers: a float would lose nanoseconds after half a year.
@@ -152,28 +288,6 @@ fn whole_seconds(text: &str) -> Option<u64> {
         .checked_add(sexagesimal(seconds)?)
 }
 
-/// Nanoseconds of the digits after the point; those beyond the ninth are cut off.
-fn fraction_nanos(digits: &str) -> Option<u64> {
-    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let padded = digits.bytes().chain(std::iter::repeat(b'0')).take(9);
-    Some(padded.fold(0, |nanos, digit| nanos * 10 + u64::from(digit - b'0')))
-}
-
-impl fmt::Display for NptRange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("npt=")?;
-        match self.start {
-            NptStart::At(start) => start.fmt(f)?,
-            NptStart::Now => f.write_str("now")?,
-            NptStart::Omitted => {}
-        }
-        f.write_str("-")?;
-        self.end.map_or(Ok(()), |end| end.fmt(f))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,7 +298,8 @@ mod tests {
     }
 
     fn reads(text: &str, start: NptStart, end: Option<Npt>) {
-        assert_eq!(text.parse(), Ok(NptRange { start, end }), "{text}");
+        let times = NptRange { start, end };
+        assert_eq!(text.parse(), Ok(Range { unit: RangeUnit::Npt, times }), "{text}");
     }
 
     #[test]
@@ -209,7 +324,7 @@ mod tests {
         reads(" NPT = 1.5 - 2 ; time = x", at(1_500), Some(ms(2_000)));
         reads("npt=100:00:59.-", at(360_059_000), None);
         reads("npt=3-now", at(3_000), None);
-        reads("smpte=0:10:00-,npt=1-,npt=2-", at(1_000), None);
+        reads("bytes=0-,npt=1-,npt=2-", at(1_000), None);
         reads("npt=1.9999999999999999999-", NptStart::At(Npt::from_nanos(1_999_999_999)), None);
         reads("npt=7-7", at(7_000), Some(ms(7_000)));
     }
@@ -218,10 +333,12 @@ mod tests {
     fn what_is_refused() {
         use RangeError::{EndBeforeStart, Malformed, UnsupportedUnit};
         for (text, error) in [
-            ("smpte=10:12:33:20-", UnsupportedUnit),
-            ("smpte-30-drop=10:07:00-10:07:33:05.01", UnsupportedUnit),
-            ("clock=19961108T143720.25Z-", UnsupportedUnit), // openRTSP -U
+            ("smpte-24=10:12:33:20-", UnsupportedUnit),
             ("bytes=0-9", UnsupportedUnit),
+            ("smpte=10:12:33:30-", Malformed),
+            ("smpte-25=0:0:2-0:0:1", EndBeforeStart),
+            ("clock=1996-11-08T14:37:20Z-", Malformed),
+            ("=1-", Malformed),
             ("npt=2-1", EndBeforeStart),
             ("npt=0:00:02-1.999", EndBeforeStart),
             ("", Malformed),
@@ -246,7 +363,7 @@ mod tests {
             ("npt=99999999999999999999-", Malformed),
             ("npt=99999999999999999:00:00-", Malformed),
         ] {
-            assert_eq!(text.parse::<NptRange>(), Err(error), "{text}");
+            assert_eq!(text.parse::<Range>(), Err(error), "{text}");
         }
         assert_eq!(UnsupportedUnit.status().code(), 457);
         assert_eq!(EndBeforeStart.status().code(), 457);
@@ -256,15 +373,32 @@ mod tests {
     }
 
     #[test]
-    fn writing_has_three_decimals_and_no_space() {
+    fn the_answer_is_in_the_unit_that_was_asked_for() {
+        // 1996-11-08, noon.
+        let origin = Some(Npt::from_nanos(847_454_400_000_000_000));
         for (text, written) in [
             ("npt = 1 - 2.0005", "npt=1.000-2.000"),
             ("0.1239-", "npt=0.123-"),
             ("npt=-1", "npt=-1.000"),
             ("npt=now-", "npt=now-"),
+            ("smpte=10:12:33:20-", "smpte=10:12:33:20-"),
+            ("smpte=10:07:00-10:07:33:05.01", "smpte=10:07:00:02-10:07:33:05.01"),
+            ("smpte-25=10:07:00-10:07:33:05.01", "smpte-25=10:07:00:00-10:07:33:05.01"),
+            ("SMPTE-30-Drop=0:0:1-", "smpte-30-drop=00:00:01:00-"),
+            ("clock=19961108T143720.25Z-", "clock=19961108T143720.250Z-"), // openRTSP -U
+            (
+                "clock=19961108T110000Z-19961108T143720Z",
+                "clock=19961108T120000.000Z-19961108T143720.000Z",
+            ),
         ] {
-            assert_eq!(text.parse::<NptRange>().unwrap().to_string(), written);
+            let range: Range = text.parse().unwrap();
+            assert_eq!(range.unit().write(range.npt(origin).unwrap(), origin), written);
         }
+        let clock: Range = "clock=19961108T143720Z-".parse().unwrap();
+        assert_eq!(clock.npt(None), Err(RangeError::UnsupportedUnit));
+        let early: Range = "clock=19961108T110000Z-19961108T113000Z".parse().unwrap();
+        let empty = NptRange { start: NptStart::At(Npt::ZERO), end: Some(Npt::ZERO) };
+        assert_eq!(early.npt(origin), Ok(empty), "it lies before the presentation");
     }
 
     proptest! {
@@ -272,7 +406,8 @@ mod tests {
         fn what_is_written_is_read(first in 0..1_u64 << 44, second in 0..1_u64 << 44, open: bool) {
             let (start, end) = (ms(first.min(second)), ms(first.max(second)));
             let range = NptRange::new(NptStart::At(start), (!open).then_some(end)).unwrap();
-            prop_assert_eq!(range.to_string().parse(), Ok(range));
+            let written = RangeUnit::Npt.write(range, None);
+            prop_assert_eq!(written.parse::<Range>().unwrap().npt(None), Ok(range));
         }
 
         #[test]
@@ -280,16 +415,16 @@ mod tests {
             let (seconds, fraction) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
             let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
             let start = NptStart::At(Npt::from_nanos(nanos));
-            let plain: NptRange = format!("npt={seconds}.{fraction:09}-").parse().unwrap();
-            let clock: NptRange =
+            let plain: Range = format!("npt={seconds}.{fraction:09}-").parse().unwrap();
+            let clock: Range =
                 format!("npt={hours}:{minutes}:{}.{fraction:09}-", seconds % 60).parse().unwrap();
-            prop_assert_eq!((plain.start, clock.start), (start, start));
+            prop_assert_eq!((plain.times.start, clock.times.start), (start, start));
         }
 
         #[test]
-        fn nothing_panics(text in "(npt|clock)?[=: ]?[0-9:.\\-;, now]{0,30}") {
-            if let Ok(range) = text.parse::<NptRange>() {
-                let NptRange { start, end } = range;
+        fn nothing_panics(text in "(npt|clock|smpte|smpte-25)?[=: ]?[0-9:.\\-;, nowTZ]{0,30}") {
+            if let Ok(range) = text.parse::<Range>() {
+                let NptRange { start, end } = range.times;
                 prop_assert!(NptRange::new(start, end).is_ok());
             }
         }

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, VecDeque};
 pub(super) const SHARD_COUNT: usize = 2;
 
 /// The streams of a session, in the order of their SETUP.
-type Streams = Vec<(TrackId, StreamTransport)>;
+type Streams = Vec<(TrackId, StreamTransport, Ssrc)>;
 
 /// All shards.
 #[derive(Default)]
@@ -40,13 +40,13 @@ impl Shards {
             Command::Cue { token, session, cue } => {
                 let streams = self.sessions[shard].get(&session);
                 if let (Some(streams), Some(cue)) = (streams, &cue) {
-                    let of_streams = |track| streams.iter().any(|(other, _)| *other == track);
+                    let of_streams = |track| streams.iter().any(|(other, ..)| *other == track);
                     assert!(cue.tracks.iter().all(|track| of_streams(track.track)));
                 }
                 let cued = streams.map(|streams| Cued {
                     start: cue.as_ref().map_or(Npt::ZERO, |cue| cue.start),
                     end: cue.as_ref().map_or(Npt::from_nanos(100_000_000), |cue| cue.end),
-                    streams: streams.iter().map(|(track, _)| info(*track)).collect(),
+                    streams: streams.iter().map(|(track, ..)| info(*track)).collect(),
                 });
                 Report::Cued { token, cued }
             }
@@ -54,8 +54,8 @@ impl Shards {
                 let known = self.sessions[shard].contains_key(&session);
                 Report::Paused { token, position: known.then_some(Npt::from_nanos(40_000_000)) }
             }
-            Command::TearDown { session, track } => {
-                return self.tear_down(shard, session, track);
+            Command::TearDown { session, stream } => {
+                return self.tear_down(shard, session, stream);
             }
             Command::Drain => {
                 while let Some(session) = self.sessions[shard].keys().next().copied() {
@@ -64,7 +64,7 @@ impl Shards {
                 Report::Drained
             }
             Command::Snapshot => Report::Counters(Box::default()),
-            Command::Start { .. } | Command::Touch { .. } => return,
+            Command::Start(_) | Command::Touch { .. } => return,
             Command::Adopt(_) | Command::Reply { .. } => unreachable!("the world's"),
         };
         self.reports[shard].push_back(report);
@@ -83,19 +83,20 @@ impl Shards {
         }
         self.streams_made = self.streams_made.wrapping_add(1);
         let streams = self.sessions[shard].entry(session).or_default();
-        streams.push((track, transport));
+        let ssrc = Ssrc(self.streams_made.into());
+        streams.push((track, transport, ssrc));
         // One more while it replaces another.
         assert!(streams.len() <= SESSION_STREAMS_MAX + 1);
         let server_port = match transport {
             StreamTransport::Udp { .. } => Some(6970),
             StreamTransport::Interleaved { .. } => None,
         };
-        StreamSetUp { server_port, ssrc: Ssrc(self.streams_made.into()) }
+        StreamSetUp { server_port, ssrc }
     }
 
-    fn tear_down(&mut self, shard: usize, session: SessionKey, track: Option<TrackId>) {
+    fn tear_down(&mut self, shard: usize, session: SessionKey, ssrc: Option<Ssrc>) {
         let Some(streams) = self.sessions[shard].get_mut(&session) else { return };
-        let position = track.map(|track| streams.iter().position(|(other, _)| *other == track));
+        let position = ssrc.map(|ssrc| streams.iter().position(|(.., other)| *other == ssrc));
         match position {
             Some(None) => {}
             Some(Some(position)) if streams.len() > 1 => drop(streams.remove(position)),
@@ -123,7 +124,7 @@ impl Shards {
 
     /// The sessions interleaved in a connection, and their shards.
     pub(super) fn carried_by(&self, connection: ConnectionId) -> Vec<(usize, SessionKey)> {
-        let is_in = |(_, transport): &(TrackId, StreamTransport)| match transport {
+        let is_in = |(_, transport, _): &(TrackId, StreamTransport, Ssrc)| match transport {
             StreamTransport::Interleaved { connection: other, .. } => *other == connection,
             StreamTransport::Udp { .. } => false,
         };

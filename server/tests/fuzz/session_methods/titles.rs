@@ -32,6 +32,7 @@ pub(super) fn config() -> Config {
         payload_class: PayloadClass { packet_bytes_max: 1400 },
         session_timeout: Duration::from_secs(60),
         drain_deadline: Duration::from_secs(5),
+        coalescing: Duration::from_millis(4),
     }
 }
 

@@ -322,7 +322,7 @@ impl World {
             }
             Command::SetUp { .. }
             | Command::Cue { .. }
-            | Command::Start { .. }
+            | Command::Start(_)
             | Command::Pause { .. }
             | Command::TearDown { .. }
             | Command::Touch { .. }
@@ -435,9 +435,11 @@ impl World {
                     self.shards.reports[*shard].push_back(report);
                 }
                 Ok(Some(Message::Response(_) | Message::Interleaved { .. })) => {}
-                Err(_) => {
-                    let (id, shard) = (*id, *shard);
-                    self.lose(id, shard, CloseReason::NotRtsp);
+                Err(error) => {
+                    *awaits_reply = true;
+                    let rejected = framer.rejected().to_vec().into();
+                    let report = Report::Unreadable { connection: *id, error, rejected };
+                    self.shards.reports[*shard].push_back(report);
                 }
             }
             return true;

@@ -1,0 +1,186 @@
+//! From the bytes of a connection to requests, and from answers to replies.
+
+use super::connection::{AfterReply, Connection, Home, Underway};
+use super::methods::{Answer, Outcome, Reply};
+use super::{Control, Effect};
+use crate::clock::MonoTime;
+use crate::framing::{FramingError, Message};
+use crate::mailbox::{Command, ConnectionId};
+use crate::rtsp::{Request, RequestErrorKind, Response, StatusCode, find_cseq};
+use bytes::Bytes;
+use std::mem;
+use tracing::debug;
+
+impl Control {
+    /// Whether the shell should read from the connection. While a request of it is under way, the
+    /// next one stays in the socket.
+    #[must_use]
+    pub fn wants_read(&self, id: ConnectionId) -> bool {
+        self.connections.get(&id).is_some_and(Connection::wants_read)
+    }
+
+    /// Bytes arrived on a connection.
+    pub fn received(
+        &mut self,
+        now: MonoTime,
+        id: ConnectionId,
+        bytes: &[u8],
+        effects: &mut Vec<Effect>,
+    ) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.framer.push(bytes);
+            self.proceed(now, id, effects);
+        }
+    }
+
+    /// The connection's [`Effect::Write`] has completed.
+    pub fn written(&mut self, now: MonoTime, id: ConnectionId, effects: &mut Vec<Effect>) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Underway::Writing(then) = &connection.underway else { return };
+        let then = *then;
+        connection.underway = Underway::Reading;
+        match then {
+            AfterReply::NextRequest => {}
+            AfterReply::Start(start) => self.start(start, effects),
+            AfterReply::Adopt(shard) => {
+                if !connection.carries.is_empty() {
+                    let framer = mem::take(&mut connection.framer);
+                    connection.home = Home::Shard(shard);
+                    let (peer, unparsed) = (connection.peer, framer.into_unparsed());
+                    effects.push(Effect::Adopt { connection: id, shard, peer, unparsed });
+                }
+            }
+            AfterReply::Close => return self.close(id, effects),
+        }
+        self.proceed(now, id, effects);
+    }
+
+    /// Handles the requests that have arrived whole, as long as each is answered at once.
+    fn proceed(&mut self, now: MonoTime, id: ConnectionId, effects: &mut Vec<Effect>) {
+        while let Some(connection) = self.connections.get_mut(&id) {
+            if !connection.wants_read() {
+                break;
+            }
+            let message = match connection.framer.next() {
+                Ok(None) => {
+                    connection.note_progress(now);
+                    break;
+                }
+                // Nothing was asked of the client, and control owns no interleaved stream.
+                Ok(Some(Message::Response(_) | Message::Interleaved { .. })) => continue,
+                Ok(Some(Message::Request(bytes))) => Bytes::copy_from_slice(bytes),
+                Err(error) => {
+                    let rejected = Bytes::copy_from_slice(connection.framer.rejected());
+                    self.refuse_stream(id, error, &rejected, effects);
+                    break;
+                }
+            };
+            connection.request_complete();
+            self.handle(now, id, message, effects);
+        }
+        self.refresh_deadline(now, id);
+    }
+
+    /// Tells a client that what it sends cannot be cut into requests, which ends the connection.
+    pub(super) fn refuse_stream(
+        &mut self,
+        id: ConnectionId,
+        error: FramingError,
+        rejected: &[u8],
+        effects: &mut Vec<Effect>,
+    ) {
+        debug!(connection = id.0, %error, "connection cannot be cut into requests");
+        let status = StatusCode::of_framing_error(error.kind);
+        let response = Response::new(status, find_cseq(rejected));
+        self.reply(id, Reply::of(response).then(AfterReply::Close), effects);
+    }
+
+    /// Handles one request; the connection is reading, here or in its shard.
+    pub(super) fn handle(
+        &mut self,
+        now: MonoTime,
+        id: ConnectionId,
+        message: Bytes,
+        effects: &mut Vec<Effect>,
+    ) {
+        match Request::parse(&message) {
+            Ok(request) => {
+                debug!(connection = id.0, method = %request.method, "request");
+                let outcome = self.answer(now, id, &request, effects);
+                self.settle(id, &message, request.cseq, outcome, effects);
+            }
+            Err(error) => {
+                debug!(connection = id.0, %error, "request refused");
+                let reply = Reply::of(Response::new(error.status(), error.cseq));
+                let reply = match error.kind {
+                    // Nothing that it sends next would be RTSP, and it waits for the end.
+                    RequestErrorKind::Http => reply.then(AfterReply::Close),
+                    RequestErrorKind::RequestLine
+                    | RequestErrorKind::Head
+                    | RequestErrorKind::Version
+                    | RequestErrorKind::Url(_)
+                    | RequestErrorKind::CSeq => reply,
+                };
+                self.reply(id, reply, effects);
+            }
+        }
+    }
+
+    /// Goes on with the request that waited, if the connection still does.
+    pub(super) fn resume(
+        &mut self,
+        now: MonoTime,
+        id: ConnectionId,
+        effects: &mut Vec<Effect>,
+        go_on: impl FnOnce(&mut Self, &Request<'_>, &mut Vec<Effect>) -> Answer,
+    ) {
+        let waiting = self.connections.get_mut(&id).and_then(Connection::take_request);
+        let Some(message) = waiting else { return };
+        if let Ok(request) = Request::parse(&message) {
+            let outcome = go_on(self, &request, effects);
+            self.settle(id, &message, request.cseq, outcome, effects);
+        }
+        self.proceed(now, id, effects);
+    }
+
+    /// Replies, or has the connection wait.
+    fn settle(
+        &mut self,
+        id: ConnectionId,
+        message: &Bytes,
+        cseq: &str,
+        outcome: Answer,
+        effects: &mut Vec<Effect>,
+    ) {
+        let underway = match outcome {
+            Ok(Outcome::Reply(reply)) => return self.reply(id, reply, effects),
+            Err(rejection) => return self.reply(id, rejection.into_reply(cseq), effects),
+            Ok(Outcome::AwaitTitle) => Underway::Title(message.clone()),
+            Ok(Outcome::AwaitShard) => Underway::Shard(message.clone()),
+        };
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.underway = underway;
+        }
+    }
+
+    /// Sends a reply, by the shard if that has the connection.
+    fn reply(&mut self, id: ConnectionId, reply: Reply, effects: &mut Vec<Effect>) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Reply { bytes, then } = reply;
+        let shard = match connection.home {
+            Home::Control => {
+                connection.underway = Underway::Writing(then);
+                return effects.push(Effect::Write { connection: id, bytes });
+            }
+            Home::Shard(shard) => shard,
+        };
+        connection.underway = Underway::Reading;
+        let start = match then {
+            AfterReply::Start(start) => Some(start),
+            AfterReply::NextRequest | AfterReply::Adopt(_) | AfterReply::Close => None,
+        };
+        let close = then == AfterReply::Close;
+        let command = Command::Reply { connection: id, bytes, start, close };
+        effects.push(Effect::Command { shard, command });
+    }
+}

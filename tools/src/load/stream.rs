@@ -1,0 +1,219 @@
+//! One stream of a viewer: its sockets and its judge.
+
+use super::tally::{Failure, Tally, failed};
+use crate::clock::MonoTime;
+use crate::packet::{Reception, RtpPacket, ServerReport};
+use crate::presentation::Media;
+use crate::receive::Train;
+use crate::socket::UdpPair;
+use crate::verify::{Bursts, Counts, RangeStart, StreamJudge};
+
+/// After this long without a packet since PLAY a stream is silent.
+const SILENCE_NANOS: i64 = 1_000_000_000;
+
+/// A stream.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) control_url: String,
+    /// `None` if it is interleaved.
+    pub(super) pair: Option<UdpPair>,
+    judge: StreamJudge,
+    bursts: Bursts,
+    /// Trains that its receive buffer had no room for.
+    overflows: u32,
+    /// The server said BYE since the last PLAY.
+    pub(super) ended: bool,
+    last_arrival: Option<MonoTime>,
+    /// Whether its packets are judged from the first on, for want of RTP-Info.
+    is_unanchored: bool,
+    lost_told: u64,
+}
+
+impl Stream {
+    pub(super) fn new(media: &Media, pair: Option<UdpPair>) -> Self {
+        Self {
+            control_url: media.control_url.clone(),
+            pair,
+            judge: StreamJudge::new(media.rate),
+            bursts: Bursts::default(),
+            overflows: 0,
+            ended: false,
+            last_arrival: None,
+            is_unanchored: false,
+            lost_told: 0,
+        }
+    }
+
+    /// A PLAY was answered at `at`.
+    pub(super) fn begin_range(&mut self, at: MonoTime, start: RangeStart) {
+        self.judge.begin_range(at, start);
+        self.ended = false;
+        self.last_arrival = None;
+        self.is_unanchored |= start.rtptime.is_none() || start.sequence.is_none();
+    }
+
+    /// A PAUSE was answered at `at`.
+    pub(super) const fn pause(&mut self, at: MonoTime) {
+        self.judge.pause(at);
+    }
+
+    /// Takes a train of datagrams.
+    pub(super) fn take_train(
+        &mut self,
+        train: Train<'_>,
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
+        self.overflows = self.overflows.max(train.overflows);
+        self.take_media(train.at, train.packets(), tally)
+    }
+
+    /// Takes media packets that arrived together. Most are of one unit and so equally late.
+    pub(super) fn take_media<'a>(
+        &mut self,
+        at: MonoTime,
+        packets: impl Iterator<Item = &'a [u8]>,
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
+        let (mut late_nanos, mut equally_late, mut count) = (0, 0, 0);
+        for bytes in packets {
+            count += 1;
+            let packet = RtpPacket::parse(bytes).ok_or_else(|| failed("malformed RTP"))?;
+            let Some(nanos) = self.judge.receive(at, &packet) else { continue };
+            if nanos != late_nanos && equally_late > 0 {
+                tally.packets_late(late_nanos, equally_late);
+                equally_late = 0;
+            }
+            late_nanos = nanos;
+            equally_late += 1;
+        }
+        if equally_late > 0 {
+            tally.packets_late(late_nanos, equally_late);
+            self.last_arrival = Some(at);
+        }
+        if let Some(packets) = self.bursts.receive(at, count) {
+            tally.bursts.record(packets);
+        }
+        Ok(())
+    }
+
+    /// Takes a compound packet of the sender.
+    pub(super) fn take_report(&mut self, at: MonoTime, bytes: &[u8]) -> Result<(), Failure> {
+        let report = ServerReport::parse(bytes).ok_or_else(|| failed("malformed RTCP"))?;
+        if let Some(sender) = report.sender_report {
+            self.judge.report(at, &sender);
+        }
+        self.ended |= report.bye;
+        Ok(())
+    }
+
+    /// When the last packet of this range came.
+    pub(super) const fn last_arrival(&self) -> Option<MonoTime> {
+        self.last_arrival
+    }
+
+    pub(super) fn reception(&self) -> Option<Reception> {
+        self.judge.reception()
+    }
+
+    /// How many packets have turned out to be lost since the last call; fewer if some came after
+    /// all.
+    pub(super) fn newly_lost(&mut self) -> i64 {
+        let lost = self.judge.counts().lost;
+        let newly = lost.cast_signed() - self.lost_told.cast_signed();
+        self.lost_told = lost;
+        newly
+    }
+
+    /// The viewer asked for the end at `now`, while this stream was to be playing.
+    pub(super) fn stop(&self, now: MonoTime, tally: &mut Tally) {
+        if let Some(nanos) = self.judge.behind_nanos(now).filter(|_| !self.ended) {
+            tally.behind.record(nanos);
+            let is_silent = self.last_arrival.is_none() && nanos > SILENCE_NANOS;
+            tally.silent_streams += u64::from(is_silent);
+        }
+    }
+
+    /// The viewer has left: sums up.
+    pub(super) fn leave(&mut self, tally: &mut Tally) {
+        let counts = self.judge.counts();
+        tally.streams += 1;
+        tally.unanchored_streams += u64::from(self.is_unanchored);
+        if let Some(packets) = self.bursts.end() {
+            tally.bursts.record(packets);
+        }
+        tally.overflows += u64::from(self.overflows);
+        // What a socket had no room for cannot be told from what never reached it.
+        if self.overflows > 0 {
+            tally.lost_here += counts.lost;
+            tally.counts += Counts { lost: 0, lost_at_start: 0, ..counts };
+        } else {
+            tally.counts += counts;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use packetizer::time::ClockRate;
+
+    fn packet(sequence: u8) -> [u8; 13] {
+        [0x80, 96, 0, sequence, 0, 0, 0, 0, 0, 0, 0, 1, 0]
+    }
+
+    fn playing() -> Stream {
+        let mut stream = Stream::new(
+            &Media {
+                kind: "video".into(),
+                payload_type: 96,
+                encoding: "H264".into(),
+                rate: ClockRate::VIDEO,
+                format_parameters: String::new(),
+                control_url: "rtsp://h/1".into(),
+            },
+            None,
+        );
+        stream.begin_range(MonoTime(0), RangeStart { sequence: Some(0), rtptime: Some(0) });
+        stream
+    }
+
+    fn take(stream: &mut Stream, sequences: &[u8], tally: &mut Tally) {
+        let packets: Vec<_> = sequences.iter().map(|sequence| packet(*sequence)).collect();
+        let packets = packets.iter().map(<[u8; 13]>::as_slice);
+        stream.take_media(MonoTime(5_000_000), packets, tally).unwrap();
+    }
+
+    #[test]
+    fn what_was_lost_here_does_not_count_against_the_server() {
+        for (overflows, lost, lost_here) in [(0, 2, 0), (7, 0, 2)] {
+            let (mut stream, mut tally) = (playing(), Tally::default());
+            take(&mut stream, &[0, 1, 3, 5], &mut tally);
+            assert_eq!((stream.newly_lost(), stream.newly_lost()), (2, 0));
+            stream.overflows = overflows;
+            stream.leave(&mut tally);
+            assert_eq!((tally.counts.lost, tally.lost_here), (lost, lost_here));
+            assert_eq!((tally.counts.packets, tally.streams), (4, 1));
+        }
+    }
+
+    #[test]
+    fn packets_of_a_train_are_recorded_together_and_each() {
+        let (mut stream, mut tally) = (playing(), Tally::default());
+        take(&mut stream, &[0, 1, 2], &mut tally);
+        let late = tally.end_interval();
+        assert_eq!((late.count(), late.at(0.5) / 10), (3, 500));
+        assert!(stream.take_media(MonoTime(0), [&[0_u8; 5][..]].into_iter(), &mut tally).is_err());
+    }
+
+    #[test]
+    fn a_stream_that_should_play_and_does_not_is_silent() {
+        let (mut stream, mut tally) = (playing(), Tally::default());
+        stream.stop(MonoTime(900_000_000), &mut tally);
+        assert_eq!((tally.behind.count(), tally.silent_streams), (1, 0));
+        stream.stop(MonoTime(1_100_000_000), &mut tally);
+        assert_eq!((tally.behind.max() / 1_000_000, tally.silent_streams), (1, 1));
+        stream.ended = true;
+        stream.stop(MonoTime(1_100_000_000), &mut tally);
+        assert_eq!((tally.behind.count(), tally.silent_streams), (2, 1));
+    }
+}

@@ -1,0 +1,179 @@
+//! The summary as a table for people.
+
+use super::summary::{Churned, Quantiles, ServerUse, Sessions, Spread, Summary};
+use std::fmt;
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_sessions(f)?;
+        self.write_packets(f)?;
+        self.write_distributions(f)?;
+        if let Some(server) = &self.server {
+            write_server(f, server)?;
+        }
+        self.write_generator(f)
+    }
+}
+
+impl Summary {
+    fn write_sessions(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Sessions { asked, started, played, stalled, sinks, refused, failed, unfinished } =
+            self.sessions;
+        writeln!(
+            f,
+            "sessions     {asked}: {played} played, {stalled} stalled, {refused} refused, \
+             {failed} failed, in {:.1} s",
+            self.seconds
+        )?;
+        if started > asked || sinks > 0 {
+            writeln!(
+                f,
+                "             {started} started in all, {unfinished} too late to play; {sinks} \
+                 not judged"
+            )?;
+        }
+        let Churned { stops, seeks, pauses, vanished, replays, skipped } = self.churn;
+        if self.churn != Churned::default() {
+            writeln!(
+                f,
+                "churn        {stops} stopped, {seeks} sought, {pauses} paused, {vanished} \
+                 vanished, {replays} played again, {skipped} skipped"
+            )?;
+        }
+        for (why, count) in &self.failures {
+            writeln!(f, "             {count} × {why}")?;
+        }
+        Ok(())
+    }
+
+    fn write_packets(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (packets, bytes, streams) = (self.packets, self.bytes, self.streams);
+        writeln!(f, "packets      {packets}, {bytes} bytes, of {streams} streams")?;
+        writeln!(
+            f,
+            "             {} lost, {} duplicate, {} reordered, {} premature, {} stale, {} foreign",
+            self.lost, self.duplicates, self.reordered, self.premature, self.stale, self.foreign
+        )?;
+        if self.lost_at_start > 0 {
+            writeln!(
+                f,
+                "             {} of the lost announced by RTP-Info before the first that came",
+                self.lost_at_start
+            )?;
+        }
+        if self.lost_here > 0 {
+            writeln!(f, "             {} more lost in this program's buffers", self.lost_here)?;
+        }
+        if self.silent_streams > 0 {
+            writeln!(f, "             nothing came of {} streams", self.silent_streams)?;
+        }
+        if self.unanchored_streams > 0 {
+            writeln!(
+                f,
+                "             {} streams judged from their first packet on: no usable RTP-Info",
+                self.unanchored_streams
+            )?;
+        }
+        Ok(())
+    }
+
+    fn write_distributions(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_columns(f, "ms", ["p50", "p99", "p99.9", "max", "count"])?;
+        write_quantiles(f, "lateness", &self.lateness_ms)?;
+        write_quantiles(f, "behind", &self.behind_ms)?;
+        write_quantiles(f, "first packet", &self.first_packet_ms)?;
+        for (method, quantiles) in &self.reply_ms {
+            write_quantiles(f, method, quantiles)?;
+        }
+        if self.refused_ms.count > 0 {
+            write_quantiles(f, "refused", &self.refused_ms)?;
+        }
+        let Quantiles { count, p50, p99, p999, max } = self.burst_packets;
+        let lengths = [p50, p99, p999, max].map(|packets| format!("{packets:.0}"));
+        let [p50, p99, p999, max] = &lengths;
+        write_columns(f, "burst", [p50, p99, p999, max, &count.to_string()])
+    }
+
+    fn write_generator(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let own = &self.generator;
+        writeln!(
+            f,
+            "generator    {:.2} s of CPU time, at most {:.0} % of a core a thread; read within \
+             {:.0} ms (p99.9), loop late by {:.1} ms (p99.9); seed {}",
+            own.cpu_seconds,
+            own.cpu_percent_max,
+            own.unread_ms.p999,
+            own.loop_late_ms.p999,
+            own.seed
+        )?;
+        for warning in &own.warnings {
+            writeln!(f, "             {warning}")?;
+        }
+        if !own.bottleneck.is_empty() {
+            writeln!(f, "generator was the bottleneck: {}", own.bottleneck.join("; "))?;
+        }
+        Ok(())
+    }
+}
+
+fn write_server(f: &mut fmt::Formatter<'_>, server: &ServerUse) -> fmt::Result {
+    write_columns(f, "server", ["min", "mean", "max", "", ""])?;
+    for (name, spread) in [
+        ("CPU %", server.cpu_percent),
+        ("  user", server.user_percent),
+        ("  system", server.system_percent),
+        ("RSS MiB", server.rss_mib),
+        ("descriptors", server.descriptors),
+    ] {
+        let Spread { min, mean, max } = spread;
+        writeln!(f, "{name:<12} {min:>10.1} {mean:>10.1} {max:>10.1}")?;
+    }
+    if server.ended {
+        writeln!(f, "             the process ended during the run")?;
+    }
+    Ok(())
+}
+
+fn write_quantiles(f: &mut fmt::Formatter<'_>, name: &str, quantiles: &Quantiles) -> fmt::Result {
+    let Quantiles { count, p50, p99, p999, max } = quantiles;
+    writeln!(f, "{name:<12} {p50:>10.3} {p99:>10.3} {p999:>10.3} {max:>10.3} {count:>10}")
+}
+
+fn write_columns(f: &mut fmt::Formatter<'_>, name: &str, columns: [&str; 5]) -> fmt::Result {
+    let [a, b, c, d, e] = columns;
+    let line = format!("{name:<12} {a:>10} {b:>10} {c:>10} {d:>10} {e:>10}");
+    writeln!(f, "{}", line.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::summary::Generator;
+    use super::*;
+
+    #[test]
+    fn the_table_names_what_went_wrong() {
+        let mut summary = Summary {
+            unanchored_streams: 2,
+            server: Some(ServerUse::default()),
+            generator: Generator {
+                bottleneck: vec!["too slow".into(), "too small".into()],
+                warnings: vec!["sysctl".into()],
+                ..Generator::default()
+            },
+            ..Summary::default()
+        };
+        summary.failures.insert("SETUP: 453".into(), 7);
+        summary.reply_ms.insert("PLAY".into(), Quantiles { p50: 0.25, ..Quantiles::default() });
+        let text = summary.to_string();
+        for expected in [
+            "7 × SETUP: 453",
+            "PLAY              0.250",
+            "2 streams judged from their first packet on",
+            "RSS MiB             0.0",
+            "generator was the bottleneck: too slow; too small",
+            "             sysctl",
+        ] {
+            assert!(text.contains(expected), "{expected} is not in:\n{text}");
+        }
+    }
+}

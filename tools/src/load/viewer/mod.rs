@@ -1,0 +1,297 @@
+//! One viewer of the load generator: from connecting to TEARDOWN, without ever waiting.
+
+mod setup;
+mod upkeep;
+
+use super::dialogue::Dialogue;
+use super::options::{Options, Role};
+use super::stream::Stream;
+use super::tally::{Failure, Tally, failed};
+use crate::client::{Half, server_address};
+use crate::clock::MonoTime;
+use crate::lenient;
+use crate::message::Reply;
+use crate::receive::Train;
+use crate::socket::unconnected;
+use nix::errno::Errno;
+use packetizer::time::Npt;
+use std::io;
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+use upkeep::REPORT_INTERVAL;
+
+/// Receive buffer of a viewer that stops reading.
+const STALLED_BUFFER_BYTES: usize = 16 * 1024;
+/// Shortest pause.
+const PAUSE_MIN: Duration = Duration::from_secs(1);
+/// How much longer pauses may be.
+const PAUSE_SPREAD_MILLIS: u64 = 4000;
+
+/// How far a viewer has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Connecting,
+    Describing,
+    /// Waits for the reply to the SETUP of this stream.
+    SettingUp(usize),
+    AwaitingPlay,
+    Playing,
+    AwaitingPause,
+    /// Goes on at this time.
+    Paused(MonoTime),
+    TearingDown,
+    Done,
+}
+
+/// A viewer.
+#[derive(Debug)]
+pub(super) struct Viewer {
+    pub(super) connection: TcpStream,
+    pub(super) role: Role,
+    /// Viewers are counted as they come.
+    pub(super) number: usize,
+    pub(super) step: Step,
+    pub(super) streams: Vec<Stream>,
+    pub(super) dialogue: Dialogue,
+    server: SocketAddr,
+    random: u64,
+    start_millis: u64,
+    duration: Option<Npt>,
+    keep_alive_method: &'static str,
+    /// When PLAY was to be sent, until its first packet comes.
+    awaits_packet: Option<MonoTime>,
+    began: bool,
+    /// When a title that nothing more comes of has ended.
+    ends_at: MonoTime,
+    report_at: MonoTime,
+    keep_alive_at: MonoTime,
+}
+
+impl Viewer {
+    /// The viewer `number`, who was to come at `meant`, begins to connect.
+    pub(super) fn connect(
+        options: &Options,
+        role: Role,
+        number: usize,
+        (meant, now): (MonoTime, MonoTime),
+    ) -> io::Result<Self> {
+        let url = options.urls[number % options.urls.len()].clone();
+        let server = server_address(&url)?;
+        let socket = unconnected(server, options.local_address(role, number, server))?;
+        if role.is_stalled {
+            socket.set_recv_buffer_size(STALLED_BUFFER_BYTES)?;
+        }
+        socket.set_nonblocking(true)?;
+        match socket.connect(&server.into()) {
+            Ok(()) => {}
+            Err(error) if error.raw_os_error() == Some(Errno::EINPROGRESS as i32) => {}
+            Err(error) => return Err(error),
+        }
+        let mut dialogue = Dialogue::new(url);
+        dialogue.ask((meant, now), "OPTIONS", &[]);
+        Ok(Self {
+            connection: socket.into(),
+            role,
+            number,
+            step: Step::Connecting,
+            streams: Vec::new(),
+            dialogue,
+            server,
+            random: options.random(number),
+            start_millis: 0,
+            duration: None,
+            keep_alive_method: "OPTIONS",
+            awaits_packet: None,
+            began: false,
+            ends_at: MonoTime(u64::MAX),
+            report_at: MonoTime(u64::MAX),
+            keep_alive_at: MonoTime(u64::MAX),
+        })
+    }
+
+    /// Whether a PLAY was granted.
+    pub(super) const fn session_began(&self) -> bool {
+        self.began
+    }
+
+    /// Whether it has stopped reading, as it was told to.
+    pub(super) fn is_deaf(&self) -> bool {
+        self.role.is_stalled && self.step == Step::Playing
+    }
+
+    /// Takes a reply that arrived at `at`.
+    pub(super) fn take_reply(
+        &mut self,
+        at: MonoTime,
+        reply: &Reply,
+        options: &Options,
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
+        let asked = self.dialogue.answered(reply)?;
+        let (method, nanos) = (asked.method, at.nanos_since(asked.meant));
+        if !reply.is_ok() {
+            tally.refusals.record(nanos);
+            return Err(Failure::Refused { method, status: reply.status });
+        }
+        tally.answered(method, nanos);
+        match method {
+            "OPTIONS" if self.step == Step::Connecting => {
+                let public = reply.header("Public").unwrap_or_default();
+                if public.split(',').any(|method| method.trim() == "GET_PARAMETER") {
+                    self.keep_alive_method = "GET_PARAMETER";
+                }
+                self.step = Step::Describing;
+                self.dialogue.ask((at, at), "DESCRIBE", &[("Accept", "application/sdp")]);
+            }
+            "DESCRIBE" => self.described(at, reply, options)?,
+            "SETUP" => self.set_up(at, reply)?,
+            "PLAY" => self.play_granted(at, reply),
+            "PAUSE" => self.pause_granted(at),
+            "TEARDOWN" => self.step = Step::Done,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Takes datagrams of one of the streams.
+    pub(super) fn take_train(
+        &mut self,
+        position: usize,
+        half: Half,
+        train: Train<'_>,
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
+        let Some(stream) = self.streams.get_mut(position) else { return Ok(()) };
+        match half {
+            Half::Rtp => {
+                let result = stream.take_train(train, tally);
+                self.saw_packet(train.at, tally);
+                result
+            }
+            Half::Rtcp => {
+                train.packets().try_for_each(|packet| stream.take_report(train.at, packet))
+            }
+        }
+    }
+
+    /// Takes an interleaved frame.
+    pub(super) fn take_frame(
+        &mut self,
+        at: MonoTime,
+        channel: u8,
+        payload: &[u8],
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
+        let Some(stream) = self.streams.get_mut(usize::from(channel / 2)) else {
+            return Err(failed("a frame on a channel that was not set up"));
+        };
+        if channel % 2 == 1 {
+            return stream.take_report(at, payload);
+        }
+        let result = stream.take_media(at, std::iter::once(payload), tally);
+        self.saw_packet(at, tally);
+        result
+    }
+
+    /// Leaves, as was meant to happen at `meant`.
+    pub(super) fn tear_down(&mut self, (meant, now): (MonoTime, MonoTime), tally: &mut Tally) {
+        self.note_silence(now, tally);
+        self.step = Step::TearingDown;
+        self.dialogue.ask((meant, now), "TEARDOWN", &[]);
+    }
+
+    /// Plays on at a random place.
+    pub(super) fn seek(&mut self, (meant, now): (MonoTime, MonoTime), random: u64) {
+        let millis = super::Start::Random.millis(self.duration, random);
+        self.play((meant, now), Some(millis));
+    }
+
+    /// Stops for some seconds.
+    pub(super) fn pause(&mut self, (meant, now): (MonoTime, MonoTime)) {
+        self.step = Step::AwaitingPause;
+        self.dialogue.ask((meant, now), "PAUSE", &[]);
+    }
+
+    /// Notes how far the streams are behind now that the viewer wants no more.
+    pub(super) fn note_silence(&self, now: MonoTime, tally: &mut Tally) {
+        if self.step == Step::Playing && !self.role.is_sink && !self.role.is_stalled {
+            for stream in &self.streams {
+                stream.stop(now, tally);
+            }
+        }
+    }
+
+    /// How many packets have turned out to be lost since the last call.
+    pub(super) fn newly_lost(&mut self) -> i64 {
+        let counts = !self.role.is_stalled && !self.role.is_sink;
+        if counts { self.streams.iter_mut().map(Stream::newly_lost).sum() } else { 0 }
+    }
+
+    /// Is gone: what it saw is summed up, and its descriptors serve the others.
+    pub(super) fn leave(&mut self, tally: &mut Tally, lost: &AtomicI64) {
+        lost.fetch_add(self.newly_lost(), Ordering::Relaxed);
+        if self.began && !self.role.is_stalled && !self.role.is_sink {
+            for stream in &mut self.streams {
+                stream.leave(tally);
+            }
+        }
+        self.streams.clear();
+        // The other side may have hung up before.
+        let _ = self.connection.shutdown(Shutdown::Both);
+    }
+
+    /// Whether it plays and no stream is at its end, so that it can be told to do something else.
+    pub(super) fn can_act(&self) -> bool {
+        self.step == Step::Playing
+            && !self.role.is_stalled
+            && !self.streams.iter().any(|stream| stream.ended)
+    }
+
+    fn saw_packet(&mut self, at: MonoTime, tally: &mut Tally) {
+        if let Some(meant) = self.awaits_packet.take() {
+            tally.first_packet.record(at.nanos_since(meant));
+        }
+    }
+
+    /// Plays from a normal play time in milliseconds, or where it paused.
+    fn play(&mut self, (meant, now): (MonoTime, MonoTime), millis: Option<u64>) {
+        self.step = Step::AwaitingPlay;
+        self.awaits_packet = Some(meant).filter(|_| !self.role.is_sink);
+        if let Some(millis) = millis {
+            self.start_millis = millis;
+        }
+        let range = millis.map(|millis| format!("npt={}.{:03}-", millis / 1000, millis % 1000));
+        let header = range.as_deref().map(|range| ("Range", range));
+        self.dialogue.ask((meant, now), "PLAY", header.as_slice());
+    }
+
+    fn play_granted(&mut self, at: MonoTime, reply: &Reply) {
+        let rtp_info = reply.header("RTP-Info");
+        for stream in &mut self.streams {
+            stream.begin_range(at, lenient::range_start(rtp_info, &stream.control_url));
+        }
+        if self.step == Step::AwaitingPlay {
+            self.step = Step::Playing;
+        }
+        if !self.began {
+            self.began = true;
+            self.report_at = at + REPORT_INTERVAL;
+        }
+        self.schedule_keep_alive(at);
+        self.ends_at = self.duration.map_or(MonoTime(u64::MAX), |duration| {
+            let start = Duration::from_millis(self.start_millis);
+            at + Duration::from_nanos(duration.nanos()).saturating_sub(start)
+        });
+    }
+
+    fn pause_granted(&mut self, at: MonoTime) {
+        for stream in &mut self.streams {
+            stream.pause(at);
+        }
+        if self.step == Step::AwaitingPause {
+            let spread = Duration::from_millis(self.random % PAUSE_SPREAD_MILLIS);
+            self.step = Step::Paused(at + PAUSE_MIN + spread);
+        }
+    }
+}
