@@ -208,7 +208,10 @@ fn log_send_buffer(sockets: &PairSockets) {
     if let Ok((bytes, wanted)) = sockets.send_buffer_bytes()
         && bytes < wanted
     {
-        warn!(bytes, wanted, "UDP send buffers are cut: raise net.core.wmem_max");
+        warn!(
+            "UDP send buffers hold {bytes} bytes where {wanted} are wanted; set \
+             net.core.wmem_max={wanted} (sysctl)"
+        );
     }
 }
 

@@ -4,12 +4,11 @@
 //! The load whose first packet is due first goes first, and nothing passes it, so that nobody
 //! waits for ever: what comes later is due later.
 
-use super::cache::{ImageKey, ImageSlot};
-use super::operation::{BlockMemory, BlockRun, Operation, ReadId, ReadResult, SourceSlot};
+use super::load::{Load, Part, Wanted};
+use super::operation::{Operation, ReadId, ReadResult};
 use super::pool::BlockPool;
 use crate::clock::MonoTime;
 use crate::mailbox::EndReason;
-use packetizer::index::{AccessUnitEntry, Extent};
 use slab::Slab;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -23,105 +22,6 @@ const RETRIES_MAX: u8 = 20;
 
 /// Errors that say nothing about the file: `EINTR`, `EAGAIN`, `ENOMEM`.
 const TRANSIENT: [i32; 3] = [4, 11, 12];
-
-/// One extent on its way into the pool.
-#[derive(Debug)]
-pub(super) struct Part {
-    pub(super) extent: Extent,
-    /// Where the read starts: the extent's offset, rounded down to the alignment.
-    offset: u64,
-    /// What the read asks for: to the extent's end, rounded up.
-    bytes: u32,
-    pub(super) blocks: Option<BlockRun>,
-    short_reads: u8,
-    retries: u8,
-    issued: MonoTime,
-}
-
-impl Part {
-    pub(super) fn new(extent: Extent, alignment: u64) -> Self {
-        let offset = extent.offset / alignment * alignment;
-        let end = (extent.offset + u64::from(extent.bytes)).next_multiple_of(alignment);
-        let bytes = u32::try_from(end - offset).expect("extents are bounded by the index");
-        let issued = MonoTime::default();
-        Self { extent, offset, bytes, blocks: None, short_reads: 0, retries: 0, issued }
-    }
-
-    fn issue(
-        &mut self,
-        read: ReadId,
-        source: SourceSlot,
-        now: MonoTime,
-        operations: &mut Vec<Operation>,
-    ) {
-        self.issued = now;
-        let blocks = self.blocks.expect("reserved before it is issued");
-        let (offset, bytes) = (self.offset, self.bytes);
-        operations.push(Operation::Read { read, source, offset, bytes, blocks });
-    }
-
-    /// Bytes a read must bring to cover the extent.
-    fn wanted_bytes(&self) -> u64 {
-        self.extent.offset + u64::from(self.extent.bytes) - self.offset
-    }
-
-    fn holds(&self, unit: &AccessUnitEntry) -> bool {
-        unit.offset >= self.extent.offset
-            && unit.offset + u64::from(unit.bytes)
-                <= self.extent.offset + u64::from(self.extent.bytes)
-    }
-}
-
-/// An image that a load will bring, and the stream that it is numbered for.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Wanted {
-    pub(super) key: ImageKey,
-    pub(super) slot: ImageSlot,
-    pub(super) stream: usize,
-}
-
-/// A segment that is being read for some tracks, or waits for that.
-#[derive(Debug)]
-pub(super) struct Load {
-    pub(super) source: SourceSlot,
-    pub(super) images: Vec<Wanted>,
-    /// In the order of the file, disjoint.
-    pub(super) parts: Vec<Part>,
-    /// Parts not read yet.
-    remaining: usize,
-    /// About what its images will take.
-    pub(super) image_bytes: usize,
-    pub(super) failure: Option<EndReason>,
-    /// Its place in the queue, unless it has been started.
-    queued: Option<(MonoTime, u64)>,
-}
-
-impl Load {
-    pub(super) const fn new(
-        source: SourceSlot,
-        images: Vec<Wanted>,
-        parts: Vec<Part>,
-        image_bytes: usize,
-    ) -> Self {
-        let remaining = parts.len();
-        let (failure, queued) = (None, None);
-        Self { source, images, parts, remaining, image_bytes, failure, queued }
-    }
-
-    /// A unit's bytes, as they were read.
-    pub(super) fn unit<'a>(
-        &self,
-        unit: &AccessUnitEntry,
-        memory: &'a impl BlockMemory,
-    ) -> Option<&'a [u8]> {
-        // A hostile file has many parts.
-        let behind = self.parts.partition_point(|part| part.extent.offset <= unit.offset);
-        let part = self.parts[..behind].last().filter(|part| part.holds(unit))?;
-        let bytes = memory.bytes(part.blocks?, part.bytes);
-        let start = usize::try_from(unit.offset - part.offset).ok()?;
-        bytes.get(start..start + unit.bytes as usize)
-    }
-}
 
 /// What a read that has ended means for its load.
 pub(super) enum Ended {

@@ -53,7 +53,7 @@ fn little_memory_is_shared_by_all_who_wait() {
     };
     let outcomes = outcomes(60, |seed| World::new(seed, 8, tight).run());
     let hungry = outcomes.iter().map(|outcome| outcome.hungry_max / 1_000_000).collect::<Vec<_>>();
-    println!("figure: longest waits in ms: {hungry:?}");
+    println!("longest waits in ms: {hungry:?}");
     assert!(sum(&outcomes, |outcome| outcome.packets) > 1000, "the worlds are asleep");
 }
 

@@ -3,7 +3,7 @@
 use super::agenda;
 use super::control_shell::ControlShell;
 use super::cues::Cues;
-use super::faults::Faults;
+use super::faults::{Faults, Memory};
 use super::mail::Lanes;
 use super::net::Pipe;
 use super::remote::Remote;
@@ -19,6 +19,7 @@ use crate::config::{Config, MediaRoot};
 use crate::control::{OpenError, OpenToken};
 use crate::framing::Framer;
 use crate::mailbox::{Command, ConnectionId, Report, SessionKey, Token};
+use crate::shard::operation;
 use crate::title::SharedTitle;
 use fastrand::Rng;
 use packetizer::image::PayloadClass;
@@ -30,6 +31,9 @@ use std::time::Duration;
 
 /// The session timeout that SETUP announces.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(20);
+/// Bytes of a block of a read pool.
+#[allow(clippy::cast_possible_truncation, reason = "a small constant")]
+const BLOCK_BYTES: u32 = operation::BLOCK_BYTES as u32;
 /// What the shard adds to it.
 const TIMEOUT_MARGIN: Duration = Duration::from_secs(5);
 
@@ -169,9 +173,15 @@ impl Whole {
         let mut around = Surroundings::new(seed, faults);
         let shard_count = around.random.usize(1..=2);
         let is_tight = around.random.u8(..5) == 0;
-        let shard = |index| SimShard::new(index, seed, TIMEOUT + TIMEOUT_MARGIN, None);
+        let config = config(is_tight);
+        let budget = config.budget();
+        let memory = is_tight.then_some(Memory {
+            image_bytes_max: usize::try_from(budget.shard_image_bytes).expect("little"),
+            read_blocks: u32::try_from(budget.shard_read_bytes).expect("little") / BLOCK_BYTES,
+        });
+        let shard = |index| SimShard::new(index, seed, TIMEOUT + TIMEOUT_MARGIN, memory);
         let mut world = Self {
-            control: ControlShell::new(config(is_tight), shard_count, seed),
+            control: ControlShell::new(config, shard_count, seed),
             shards: (0..shard_count).map(shard).collect(),
             are_drained: vec![false; shard_count],
             reports: Lanes::new(shard_count),
@@ -370,7 +380,8 @@ fn config(is_tight: bool) -> Config {
         shard_cpus: vec![None],
         control_cpu: None,
         rtp_ports: 6970..=7033,
-        memory_bytes: 1 << 30,
+        // Little: 2 MiB of images, for two or three viewers.
+        memory_bytes: if is_tight { 8 << 20 } else { 1 << 30 },
         sessions_max: count,
         connections_max: count,
         sessions_per_address_max: many,

@@ -153,11 +153,11 @@ fn popular_reads(images_max: usize, arrivals: u32) -> (usize, usize) {
 fn a_popular_title_is_read_once_while_others_are_scanned() {
     // Room for what lies between its first viewer and its last: LRU has forgotten it after 5 steps.
     let (reads, lru) = popular_reads(300, 200);
-    println!("figure: popular title of 600 images: {reads} read, by LRU {lru}");
+    println!("popular title of 600 images: {reads} read, by LRU {lru}");
     assert!(reads <= 660 && lru > 2000, "{reads} of 600, by LRU {lru}");
     // Room for a third of that: what is kept is kept for the nearest.
     let (reads, lru) = popular_reads(300, 600);
-    println!("figure: without room for all of it: {reads} read, by LRU {lru}");
+    println!("without room for all of it: {reads} read, by LRU {lru}");
     assert!(reads * 5 <= lru * 2, "{reads}, by LRU {lru}");
 }
 
@@ -174,7 +174,7 @@ fn what_is_wanted_last_goes_first() {
     }
     // 10 before the second has caught up with the first's beginning, 100 of the first, 100 of the
     // third, who finds some that were left over.
-    println!("figure: {} images of 300 asked for were read", playback.loads[&0]);
+    println!("{} images of 300 asked for were read", playback.loads[&0]);
     assert!(playback.loads[&0] <= 210, "{} reads", playback.loads[&0]);
 }
 

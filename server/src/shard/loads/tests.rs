@@ -1,7 +1,8 @@
 #![allow(clippy::cast_possible_truncation)]
 
-use super::super::operation::BLOCK_BYTES;
+use super::super::operation::{BLOCK_BYTES, SourceSlot};
 use super::*;
+use packetizer::index::Extent;
 
 const EAGAIN: i32 = 11;
 const EIO: i32 = 5;

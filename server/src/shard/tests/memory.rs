@@ -35,7 +35,7 @@ fn two_hundred_viewers_of_a_title_read_it_once() {
         touch(&mut rig, 0..200);
     }
     let (read, film) = (rig.shard.counters().read_bytes, rig.films[0].file.len() as u64);
-    println!("figure: 200 viewers read {read} bytes of a title of {film}");
+    println!("200 viewers read {read} bytes of a title of {film}");
     assert!(read <= film * 11 / 10, "{read} of {film}");
     assert_eq!(rig.shard.counters().stalls, 0);
     let finished = rig.reports.iter().filter(|r| matches!(r, Report::Finished { .. })).count();
@@ -61,7 +61,7 @@ fn viewers_of_both_framings_read_a_title_once() {
         touch(&mut rig, 0..30);
     }
     let (read, film) = (rig.shard.counters().read_bytes, rig.films[0].file.len() as u64);
-    println!("figure: viewers of both framings read {read} bytes of a title of {film}");
+    println!("viewers of both framings read {read} bytes of a title of {film}");
     assert!(read <= film * 101 / 100, "{read} of {film}");
     let finished = rig.reports.iter().filter(|r| matches!(r, Report::Finished { .. })).count();
     assert_eq!(finished, 12);
@@ -81,7 +81,7 @@ fn without_memory_for_a_title_its_near_viewers_still_share_it() {
         touch(&mut rig, 0..12);
     }
     let (read, film) = (rig.shard.counters().read_bytes, rig.films[0].file.len() as u64);
-    println!("figure: 12 viewers within a minute read {read} bytes of a title of {film}");
+    println!("12 viewers within a minute read {read} bytes of a title of {film}");
     assert!(read <= film * 11 / 10, "{read} of {film}");
 }
 
@@ -110,7 +110,7 @@ fn viewers_of_one_title_do_not_pay_for_those_who_scan() {
     let read = rig.shard.counters().read_bytes;
     // Each scanner reads his film once, as far as he has come and two segments.
     let scanned: u64 = (0..60).map(|n| film(1) / 100 * (300 - 5 * n + 4).min(100)).sum();
-    println!("figure: {read} bytes read, popular title {}, the others {scanned}", film(0));
+    println!("{read} bytes read, popular title {}, the others {scanned}", film(0));
     assert!(read <= scanned + film(0) * 11 / 10, "{read}");
 }
 

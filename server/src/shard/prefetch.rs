@@ -1,0 +1,122 @@
+//! The images that a stream holds: those it sends from now and soon.
+
+use super::Shard;
+use super::cache::ImageSlot;
+use super::operation::Operation;
+use super::stream::{Cursor, Delivery, Stream, Transport};
+use crate::clock::MonoTime;
+use crate::limits::{IMAGES_AHEAD_MAX, PREFETCH_LEAD};
+use packetizer::index::SegmentId;
+use std::time::Duration;
+
+/// A datagram stream whose image is not even being read this long after its first packet was due
+/// skips: what is read for it should still come in time.
+pub(super) const WAIT_MAX: Duration = Duration::from_millis(500);
+
+impl Shard {
+    /// Holds the images the stream needs now and soon.
+    pub(super) fn hold_ahead(
+        &mut self,
+        now: MonoTime,
+        stream: usize,
+        operations: &mut Vec<Operation>,
+    ) {
+        while self.streams[stream].held.len() < IMAGES_AHEAD_MAX
+            && let Some((segment, due)) = self.streams[stream].next_segment
+        {
+            let leaves_at = self.leaves_at(stream, due);
+            if !self.streams[stream].is_next_wanted(now, leaves_at, PREFETCH_LEAD) {
+                break;
+            }
+            let image = self.acquire_image(now, stream, segment, leaves_at, operations);
+            let stream = &mut self.streams[stream];
+            let source = self.sessions[stream.session].source;
+            stream.held.push_back((segment, image));
+            let next = SegmentId(segment.0 + 1);
+            stream.seek_segment(&self.sources.title(source).index, next);
+        }
+        self.await_next(stream);
+    }
+
+    /// Tells the cache what the stream will want next.
+    fn await_next(&mut self, stream: usize) {
+        let next = self.streams[stream].next_segment;
+        let awaited = next.map(|(segment, start)| (self.image_key(stream, segment), start));
+        if awaited.map(|(key, _)| key) == self.streams[stream].awaited {
+            return;
+        }
+        self.forgo_next(stream);
+        if let Some((key, start)) = awaited {
+            self.cache.audience.join(key, start);
+            self.streams[stream].awaited = Some(key);
+        }
+    }
+
+    /// Tells the cache that the stream goes no further, for now or for good.
+    pub(super) fn forgo_next(&mut self, stream: usize) {
+        if let Some(key) = self.streams[stream].awaited.take() {
+            self.cache.audience.leave(key);
+        }
+    }
+
+    /// Gives back the images a stream holds; its cursor stays, and will want the first of them
+    /// again.
+    pub(super) fn let_go(&mut self, stream: usize) {
+        let first = self.streams[stream].held.front().copied();
+        self.release_held(stream);
+        self.forgo_next(stream);
+        if let Some((segment, _)) = first {
+            let source = self.sessions[self.streams[stream].session].source;
+            let stream = &mut self.streams[stream];
+            stream.seek_segment(&self.sources.title(source).index, segment);
+        }
+    }
+
+    /// Gives back the images a stream holds.
+    pub(super) fn release_held(&mut self, stream: usize) {
+        while let Some((_, image)) = self.streams[stream].held.pop_front() {
+            self.release_image(image);
+        }
+    }
+
+    /// Lets go of images that have nothing more to send: whoever waits for memory must not have
+    /// what others wait for.
+    pub(super) fn leave_behind(&mut self, stream: usize, cursor: Cursor) {
+        self.streams[stream].cursor = cursor;
+        self.forget_passed(stream);
+    }
+
+    /// Waits for the image at the cursor to be ready; a datagram stream not for ever.
+    pub(super) fn await_image(&mut self, now: MonoTime, stream: usize, image: ImageSlot) {
+        self.streams[stream].delivery = Delivery::AwaitingImage;
+        self.cache.wait(image, u32::try_from(stream).expect("a slot fits"));
+        let is_datagram = matches!(self.streams[stream].transport, Transport::Udp { .. });
+        if is_datagram && self.waits_in_queue(image) {
+            let until = self.image_due(stream, 0) + WAIT_MAX;
+            self.wheel.schedule(self.stream_timer(stream), until.max(now));
+        }
+    }
+
+    /// When the next image must be asked for.
+    pub(super) fn request_at(&self, stream: usize) -> Option<MonoTime> {
+        if self.streams[stream].held.len() >= IMAGES_AHEAD_MAX {
+            return None;
+        }
+        let (_, due) = self.streams[stream].next_segment?;
+        let leaves_at = self.leaves_at(stream, due);
+        Some(MonoTime(leaves_at.0.saturating_sub(PREFETCH_LEAD)))
+    }
+
+    /// Whether the read of an image that is not ready has not begun.
+    pub(super) fn waits_in_queue(&self, image: ImageSlot) -> bool {
+        self.cache.load(image).is_some_and(|load| self.loads.is_queued(load))
+    }
+
+    /// When the first packet of a held image leaves.
+    pub(super) fn image_due(&self, stream: usize, position: usize) -> MonoTime {
+        let Stream { session, track, ref held, .. } = self.streams[stream];
+        let index = &self.sources.title(self.sessions[session].source).index;
+        let start = index.segment_start(track, held[position].0);
+        self.leaves_at(stream, start.unwrap_or(i64::MIN))
+    }
+}
