@@ -35,10 +35,13 @@ impl MemoryNeed {
         let lead = u128::from(bits_per_second / 8) * u128::from(PREFETCH_LEAD) / 1_000_000_000;
         let lead_bytes = u64::try_from(lead).unwrap_or(u64::MAX);
         let segment_bytes = index.segment_bytes_max(track);
+        let whole_bytes = with_headers(index.track_bytes(track));
+        // A hostile index may claim any bit rate; sums of working sets must not overflow.
+        let working_set_bytes = lead_bytes.saturating_add(2 * segment_bytes);
         Self {
             form: Form { source: title.source, track, class, framing },
-            working_set_bytes: with_headers(lead_bytes.saturating_add(2 * segment_bytes)),
-            whole_bytes: with_headers(index.track_bytes(track)),
+            working_set_bytes: with_headers(working_set_bytes).min(whole_bytes),
+            whole_bytes,
         }
     }
 }

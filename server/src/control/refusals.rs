@@ -29,6 +29,7 @@ impl LogLimit {
 #[derive(Debug, Default)]
 pub(super) struct RefusedTitles {
     limit: LogLimit,
+    missing: LogLimit,
     /// What was logged of titles that are there.
     logged: BTreeMap<String, OpenError>,
 }
@@ -40,13 +41,14 @@ impl RefusedTitles {
         if self.logged.get(name) == Some(error) {
             return None;
         }
-        let skipped = self.limit.permit(now)?;
-        if *error != OpenError::NotFound {
-            if self.logged.len() >= LOGGED_TITLES_MAX {
-                self.logged.clear();
-            }
-            self.logged.insert(name.to_owned(), error.clone());
+        if *error == OpenError::NotFound {
+            return self.missing.permit(now);
         }
+        let skipped = self.limit.permit(now)?;
+        if self.logged.len() >= LOGGED_TITLES_MAX {
+            self.logged.clear();
+        }
+        self.logged.insert(name.to_owned(), error.clone());
         Some(skipped)
     }
 
@@ -100,6 +102,14 @@ mod tests {
         }
         titles.accept("a");
         assert_eq!(titles.refuse(at(6000), "a", &text), Some(0), "it was good meanwhile");
+    }
+
+    #[test]
+    fn a_scanner_does_not_hide_what_is_wrong_with_a_title() {
+        let mut titles = RefusedTitles::default();
+        let text = OpenError::NotPlayable("it is a text".to_owned());
+        assert_eq!(titles.refuse(at(0), "x", &OpenError::NotFound), Some(0));
+        assert_eq!(titles.refuse(at(1), "a", &text), Some(0));
     }
 
     #[test]

@@ -198,7 +198,9 @@ impl ImageCache {
 
     /// Remembers that `stream` wants to know when the loading image is ready.
     pub(super) fn wait(&mut self, slot: ImageSlot, stream: u32) {
-        if let State::Loading { waiters, .. } = &mut self.entries[slot.0 as usize].state {
+        if let State::Loading { waiters, .. } = &mut self.entries[slot.0 as usize].state
+            && !waiters.contains(&stream)
+        {
             waiters.push(stream);
         }
     }

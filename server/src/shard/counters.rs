@@ -30,7 +30,7 @@ pub struct Counters {
     pub reads: u64,
     /// Bytes they brought.
     pub read_bytes: u64,
-    /// Reads that failed for good.
+    /// Images that could not be had: their reads failed for good, or what they brought is invalid.
     pub reads_failed: u64,
     /// Images built.
     pub images_built: u64,

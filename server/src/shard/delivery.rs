@@ -10,8 +10,9 @@ use super::stream::{Cursor, Delivery, Extract, Stream, Transport};
 use crate::clock::MonoTime;
 use crate::limits::LATENESS_MAX;
 use packetizer::image::{Numbering, PacketImage, Train};
-use packetizer::index::TrackId;
+use packetizer::index::{AccessUnitEntry, TrackId};
 use packetizer::rtp::Ssrc;
+use packetizer::time::ClockRate;
 use std::time::Duration;
 
 /// What a stream finds at its cursor.
@@ -34,12 +35,12 @@ impl Shard {
         operations: &mut Vec<Operation>,
     ) {
         match self.streams[stream].delivery {
-            Delivery::Ending => self.end_range(now, stream),
+            Delivery::Ending if now >= self.range_over(stream) => self.end_range(now, stream),
             Delivery::Scheduled | Delivery::AwaitingImage => {
                 self.deliver(now, stream, operations);
             }
             // Left over from a turn that had its fill, and since moved on.
-            Delivery::Idle | Delivery::Offered | Delivery::Blocked => {}
+            Delivery::Idle | Delivery::Offered | Delivery::Blocked | Delivery::Ending => {}
         }
     }
 
@@ -74,8 +75,10 @@ impl Shard {
             Next::Train(_, train) => train,
             Next::Loading(image) if is_datagram && self.waits_in_queue(image) => {
                 let late = now.nanos_since(self.image_due(stream, cursor.image));
-                if late > nanos(WAIT_MAX) {
-                    self.skip(now, stream, 0, operations);
+                let target = self.skip_target(now, stream, 0);
+                let is_near = target.is_some_and(|unit| self.is_near(now, stream, &unit));
+                if late > nanos(WAIT_MAX) && is_near {
+                    self.skip(now, stream, target, operations);
                 }
                 return;
             }
@@ -86,7 +89,8 @@ impl Shard {
             return;
         }
         if is_datagram {
-            self.skip(now, stream, train.unit + 1, operations);
+            let target = self.skip_target(now, stream, train.unit + 1);
+            self.skip(now, stream, target, operations);
         } else {
             let session = self.streams[stream].session;
             self.sessions[session].timeline_mut().delay(late);
@@ -96,15 +100,8 @@ impl Shard {
         }
     }
 
-    /// Goes on at the first sync sample from `unit_min` on that is not late yet.
-    fn skip(
-        &mut self,
-        now: MonoTime,
-        stream: usize,
-        unit_min: u32,
-        operations: &mut Vec<Operation>,
-    ) {
-        self.counters.skips += 1;
+    /// The first sync sample from `unit_min` on that is not late yet.
+    fn skip_target(&self, now: MonoTime, stream: usize, unit_min: u32) -> Option<AccessUnitEntry> {
         let end_unit = self.streams[stream].extract.end_unit;
         let session = &self.sessions[self.streams[stream].session];
         let index = &self.sources.title(session.source).index;
@@ -114,13 +111,31 @@ impl Shard {
         // Rounded up: of what is due at the target nothing is late.
         let ticks = rate.ticks_floor(target.saturating_neg()).saturating_neg();
         let from = index.first_decoded_from(track, ticks).max(unit_min);
-        let sync = index.next_sync(track, from).filter(|unit| *unit < end_unit);
-        let found = sync.and_then(|sync| index.unit(track, sync));
-        let rtp_rate = self.streams[stream].rtp_rate;
+        let sync = index.next_sync(track, from).filter(|unit| *unit < end_unit)?;
+        index.unit(track, sync)
+    }
+
+    /// Whether a unit is due before late packets would be skipped for it anyway.
+    fn is_near(&self, now: MonoTime, stream: usize, unit: &AccessUnitEntry) -> bool {
+        let due = self.media_rate(stream).nanos_floor(unit.decode);
+        self.leaves_at(stream, due) <= now + LATENESS_MAX
+    }
+
+    /// Goes on at `target`, or ends where there is none.
+    fn skip(
+        &mut self,
+        now: MonoTime,
+        stream: usize,
+        target: Option<AccessUnitEntry>,
+        operations: &mut Vec<Operation>,
+    ) {
+        self.counters.skips += 1;
+        let rate = self.media_rate(stream);
+        let Stream { rtp_rate, extract: Extract { end_unit, .. }, .. } = self.streams[stream];
         let extract = Extract {
-            first_unit: found.map_or(end_unit, |unit| unit.index),
+            first_unit: target.map_or(end_unit, |unit| unit.index),
             end_unit,
-            timestamp_min: found
+            timestamp_min: target
                 .map_or(i64::MIN, |unit| rate.convert_nearest(unit.composition, rtp_rate)),
         };
         self.move_stream(stream, extract);
@@ -159,7 +174,7 @@ impl Shard {
                 request_at.filter(|request| *request > now).map_or(at, |request| at.min(request))
             }
             Next::Loading(image) => {
-                self.counters.stalls += 1;
+                self.counters.stalls += u64::from(!self.streams[stream].awaits_image());
                 self.leave_behind(stream, cursor);
                 self.await_image(now, stream, image);
                 return;
@@ -197,13 +212,23 @@ impl Shard {
 
     /// The range of a stream is over: BYE comes when the viewer has had the time to show it.
     fn begin_end(&mut self, now: MonoTime, stream: usize) {
-        let timeline = self.sessions[self.streams[stream].session].timeline();
-        let length = timeline.end.nanos().saturating_sub(timeline.start.nanos());
-        let over = timeline.started + Duration::from_nanos(length) + BYE_DELAY;
         self.release_held(stream);
         self.forgo_next(stream);
-        self.schedule_stream(stream, over.max(now));
+        self.schedule_stream(stream, self.range_over(stream).max(now));
         self.streams[stream].delivery = Delivery::Ending;
+    }
+
+    /// When a viewer has seen the whole range of a stream.
+    fn range_over(&self, stream: usize) -> MonoTime {
+        let timeline = self.sessions[self.streams[stream].session].timeline();
+        let length = timeline.end.nanos().saturating_sub(timeline.start.nanos());
+        timeline.started + Duration::from_nanos(length) + BYE_DELAY
+    }
+
+    fn media_rate(&self, stream: usize) -> ClockRate {
+        let Stream { session, track, .. } = self.streams[stream];
+        let index = &self.sources.title(self.sessions[session].source).index;
+        index.tracks[usize::from(track.0)].media_rate
     }
 
     pub(super) fn leaves_at(&self, stream: usize, due: i64) -> MonoTime {

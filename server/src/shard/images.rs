@@ -57,7 +57,7 @@ impl Shard {
     pub(super) fn start_loads(&mut self, now: MonoTime, operations: &mut Vec<Operation>) {
         while let Some(slot) = self.loads.first_queued() {
             let is_started = match self.ready_twins(slot) {
-                Some(twins) => self.reframe(slot, &twins),
+                Some(twins) => self.reframe(slot, &twins) || self.read(now, slot, operations),
                 None => self.read(now, slot, operations),
             };
             if !is_started {

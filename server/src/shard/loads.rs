@@ -48,6 +48,8 @@ pub(super) struct Loads {
     reads_max: usize,
     /// What the images of started loads will take.
     reserved_bytes: usize,
+    /// What the images of queued loads will take.
+    queued_bytes: usize,
 }
 
 impl Loads {
@@ -62,6 +64,7 @@ impl Loads {
             pool: BlockPool::new(block_count),
             reads_max,
             reserved_bytes: 0,
+            queued_bytes: 0,
         }
     }
 
@@ -76,7 +79,7 @@ impl Loads {
             && self.reads.is_empty()
             && self.retries.is_empty()
             && self.queue.is_empty()
-            && self.reserved_bytes == 0
+            && self.awaited_bytes() == 0
             && self.blocks_taken() == 0
     }
 
@@ -95,6 +98,11 @@ impl Loads {
         self.reserved_bytes
     }
 
+    /// What the images of all loads will take.
+    pub(super) const fn awaited_bytes(&self) -> usize {
+        self.reserved_bytes + self.queued_bytes
+    }
+
     /// Enters a load that needs no read: it is started.
     pub(super) fn insert(&mut self, load: Load) -> usize {
         self.reserved_bytes += load.image_bytes;
@@ -104,6 +112,7 @@ impl Loads {
     /// Enters a load whose first packet is due at `due`.
     pub(super) fn enqueue(&mut self, due: MonoTime, load: Load) {
         self.queued_count += 1;
+        self.queued_bytes += load.image_bytes;
         let queued = (due, self.queued_count);
         let slot = self.loads.insert(Load { queued: Some(queued), ..load });
         self.queue.insert(queued, slot);
@@ -114,8 +123,9 @@ impl Loads {
         let load = &mut self.loads[slot];
         load.images.push(wanted);
         load.image_bytes += image_bytes;
-        if load.queued.is_none() {
-            self.reserved_bytes += image_bytes;
+        match load.queued {
+            None => self.reserved_bytes += image_bytes,
+            Some(_) => self.queued_bytes += image_bytes,
         }
     }
 
@@ -145,6 +155,7 @@ impl Loads {
     /// Takes a load out of the queue that nobody wants any more.
     pub(super) fn cancel(&mut self, slot: usize) -> Load {
         let load = self.loads.remove(slot);
+        self.queued_bytes -= load.image_bytes;
         self.queue.remove(&load.queued.expect("it was not started"));
         load
     }
@@ -167,6 +178,7 @@ impl Loads {
     pub(super) fn start(&mut self, slot: usize, now: MonoTime, operations: &mut Vec<Operation>) {
         let load = &mut self.loads[slot];
         self.queue.remove(&load.queued.take().expect("started once"));
+        self.queued_bytes -= load.image_bytes;
         self.reserved_bytes += load.image_bytes;
         for (index, part) in load.parts.iter_mut().enumerate() {
             let read = u32::try_from(self.reads.insert((slot, index))).expect("bounded");

@@ -25,7 +25,7 @@ impl Shard {
             && let Some((segment, due)) = self.streams[stream].next_segment
         {
             let leaves_at = self.leaves_at(stream, due);
-            if !self.streams[stream].is_next_wanted(now, leaves_at, PREFETCH_LEAD) {
+            if leaves_at.0 > now.0.saturating_add(PREFETCH_LEAD) {
                 break;
             }
             let image = self.acquire_image(now, stream, segment, leaves_at, operations);
@@ -86,15 +86,32 @@ impl Shard {
         self.forget_passed(stream);
     }
 
-    /// Waits for the image at the cursor to be ready; a datagram stream not for ever.
+    /// Waits for the image at the cursor to be ready; a datagram stream looks once whether it
+    /// would rather skip.
     pub(super) fn await_image(&mut self, now: MonoTime, stream: usize, image: ImageSlot) {
         self.streams[stream].delivery = Delivery::AwaitingImage;
         self.cache.wait(image, u32::try_from(stream).expect("a slot fits"));
-        let is_datagram = matches!(self.streams[stream].transport, Transport::Udp { .. });
-        if is_datagram && self.waits_in_queue(image) {
-            let until = self.image_due(stream, 0) + WAIT_MAX;
-            self.wheel.schedule(self.stream_timer(stream), until.max(now));
+        if !self.waits_in_queue(image) {
+            return;
         }
+        self.let_go_behind(stream);
+        let until = self.image_due(stream, 0) + WAIT_MAX;
+        if matches!(self.streams[stream].transport, Transport::Udp { .. }) && until > now {
+            self.wheel.schedule(self.stream_timer(stream), until);
+        }
+    }
+
+    /// Gives back what a stream holds behind the image at its cursor: whoever waits for memory
+    /// must not have what others wait for.
+    fn let_go_behind(&mut self, stream: usize) {
+        while self.streams[stream].held.len() > 1 {
+            let (segment, image) = self.streams[stream].held.pop_back().expect("more than one");
+            self.release_image(image);
+            let source = self.sessions[self.streams[stream].session].source;
+            let stream = &mut self.streams[stream];
+            stream.seek_segment(&self.sources.title(source).index, segment);
+        }
+        self.await_next(stream);
     }
 
     /// When the next image must be asked for.
@@ -112,11 +129,14 @@ impl Shard {
         self.cache.load(image).is_some_and(|load| self.loads.is_queued(load))
     }
 
-    /// When the first packet of a held image leaves.
+    /// When the first packet that the stream wants of a held image leaves.
     pub(super) fn image_due(&self, stream: usize, position: usize) -> MonoTime {
-        let Stream { session, track, ref held, .. } = self.streams[stream];
+        let Stream { session, track, extract, ref held, .. } = self.streams[stream];
         let index = &self.sources.title(self.sessions[session].source).index;
         let start = index.segment_start(track, held[position].0);
-        self.leaves_at(stream, start.unwrap_or(i64::MIN))
+        let first = index.unit(track, extract.first_unit);
+        let rate = index.tracks[usize::from(track.0)].media_rate;
+        let first = first.map(|unit| rate.nanos_floor(unit.decode));
+        self.leaves_at(stream, start.max(first).unwrap_or(i64::MIN))
     }
 }

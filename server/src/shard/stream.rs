@@ -3,7 +3,6 @@
 
 use super::cache::{ImageKey, ImageSlot};
 use super::operation::{ConnectionSlot, PairId};
-use crate::clock::MonoTime;
 use crate::mailbox::ConnectionId;
 use packetizer::image::{Framing, Numbering, PacketImage, PayloadClass, Train};
 use packetizer::index::{MediaIndex, SegmentId, TrackId};
@@ -158,6 +157,10 @@ impl Stream {
     pub(super) fn settle(&self, cursor: &mut Cursor, image: &PacketImage) -> bool {
         while let Some(train) = image.trains.get(cursor.train) {
             if self.ends_before(train) || self.wants(train) {
+                if cursor.packet >= train.packet_count {
+                    // The file was changed in place while the image was not held.
+                    cursor.packet = 0;
+                }
                 return true;
             }
             cursor.train += 1;
@@ -177,10 +180,5 @@ impl Stream {
         self.next_segment = (segment.0..=last.0)
             .map(SegmentId)
             .find_map(|segment| Some((segment, index.segment_start(self.track, segment)?)));
-    }
-
-    /// When `next_segment` should be asked for, given when its first unit leaves.
-    pub(super) fn is_next_wanted(&self, now: MonoTime, leaves_at: MonoTime, ahead: u64) -> bool {
-        self.held.is_empty() || leaves_at.0 <= now.0.saturating_add(ahead)
     }
 }

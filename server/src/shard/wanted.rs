@@ -28,8 +28,8 @@ impl Shard {
         let mut longer = extents.clone();
         let ahead = self.wanted_ahead(&wanted, &mut longer);
         let mut parts_read = parts(&longer);
-        let ahead_bytes: usize = ahead.iter().map(|(key, _)| about_bytes(index, key)).sum();
-        let room = self.loads.reserved_bytes() + ahead_bytes;
+        let all = wanted.iter().chain(&ahead).map(|(key, _)| about_bytes(index, key));
+        let room = self.loads.awaited_bytes() + all.sum::<usize>();
         if self.loads.could_hold(&parts_read) && self.cache.has_idle_room(room) {
             wanted.extend(ahead);
         } else {

@@ -6,11 +6,14 @@ use super::sockets;
 use crate::shard::operation::ConnectionSlot;
 use socket2::Socket;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 /// The connections of a shard.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Connections {
     slots: Vec<Slot>,
+    /// How long a peer may leave bytes unacknowledged.
+    peer_timeout: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -34,6 +37,10 @@ pub(super) struct Connection {
 }
 
 impl Connections {
+    pub(super) const fn new(peer_timeout: Duration) -> Self {
+        Self { slots: Vec::new(), peer_timeout }
+    }
+
     pub(super) fn open(&mut self, ring: &mut Ring, slot: ConnectionSlot, socket: OwnedFd) {
         let index = slot.0 as usize;
         if self.slots.len() <= index {
@@ -43,7 +50,7 @@ impl Connections {
         assert!(place.connection.is_none(), "{slot:?} is open already");
         place.generation = (place.generation + 1) % GENERATIONS;
         place.connection = Some(Connection {
-            socket: sockets::adopt(socket),
+            socket: sockets::adopt(socket, self.peer_timeout),
             wants_input: true,
             input_polled: false,
             output_polled: false,

@@ -66,6 +66,8 @@ pub struct DriverLimits {
     pub reads_max: u32,
     /// Connections at once; more work, slower.
     pub connections_max: u32,
+    /// How long the peer of a connection may leave bytes unacknowledged.
+    pub peer_timeout: Duration,
 }
 
 /// The shell of one shard: its ring, read pool, sockets and files. Lives on the shard's thread.
@@ -122,7 +124,7 @@ impl Driver {
             ring,
             pool,
             sources: Sources::default(),
-            connections: Connections::default(),
+            connections: Connections::new(limits.peer_timeout),
             sockets,
             mailbox,
             reads: Vec::new(),

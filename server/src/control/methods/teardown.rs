@@ -24,6 +24,10 @@ impl Control {
             RequestUri::Url(_) => session.track_of(&control_url(request)?)?,
         };
         match track {
+            // It may be the stream that the SETUP under way replaces.
+            Some(_) if session.streams.len() > 1 && session.setting_up => {
+                Err(StatusCode::METHOD_NOT_VALID_IN_THIS_STATE.into())
+            }
             Some(track) if session.streams.len() > 1 => {
                 self.end_stream(key, track, effects);
                 Ok(ok(request).header("Session", session_id).into())

@@ -114,13 +114,13 @@ fn viewers_of_one_title_do_not_pay_for_those_who_scan() {
     assert!(read <= scanned + film(0) * 11 / 10, "{read}");
 }
 
-#[test]
-fn whoever_waits_for_memory_is_woken_and_does_not_poll() {
-    // Memory for one image at a time, and films whose images are all different.
+/// Four films whose images are all different, with memory for one image at a time; the turns that
+/// fifteen seconds took.
+fn play_four_with_memory_for_one(play: impl Fn(&mut Rig, u64)) -> (Rig, u64) {
     let films = (0..4).map(|id| film(id, 1500, 1000, 0)).collect();
     let mut rig = Rig::with(films, 64, 1);
     for session in 0..4 {
-        rig.play_interleaved(session, session as usize);
+        play(&mut rig, session);
     }
     let mut turns = 0;
     while rig.now < MonoTime(15 * SECOND) {
@@ -128,6 +128,14 @@ fn whoever_waits_for_memory_is_woken_and_does_not_poll() {
         rig.turn_at((at.0 - SECOND).div_ceil(MILLI));
         turns += 1;
     }
+    (rig, turns)
+}
+
+#[test]
+fn whoever_waits_for_memory_is_woken_and_does_not_poll() {
+    let (rig, turns) = play_four_with_memory_for_one(|rig, session| {
+        rig.play_interleaved(session, session as usize)
+    });
     let trains = rig.shard.counters().trains;
     assert!(trains > 300, "{trains} pictures");
     assert!(turns < trains * 2 + 100, "{turns} turns for {trains} pictures");
@@ -136,6 +144,17 @@ fn whoever_waits_for_memory_is_woken_and_does_not_poll() {
         rig.shard.streams[rig.shard.sessions[slot].streams[0]].packets_sent > 50
     };
     assert_eq!((0..4).filter(fed).count(), 4, "nobody starves");
+}
+
+#[test]
+fn datagram_streams_that_wait_for_memory_skip_now_and_then_and_do_not_poll() {
+    let (rig, turns) =
+        play_four_with_memory_for_one(|rig, session| rig.play_udp(session, session as usize));
+    let counters = rig.shard.counters();
+    let (trains, skips) = (counters.trains, counters.skips);
+    assert!(trains > 300, "{trains} pictures");
+    assert!(turns < trains * 2 + 100, "{turns} turns for {trains} pictures");
+    assert!(skips <= 4 * 15 * 2, "{skips} skips");
 }
 
 /// A film of video and audio, both tracks whole one behind the other.

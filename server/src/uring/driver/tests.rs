@@ -22,6 +22,7 @@ const LIMITS: DriverLimits = DriverLimits {
     sources_max: 4,
     reads_max: 64,
     connections_max: 64,
+    peer_timeout: Duration::from_secs(65),
 };
 
 fn pair_sockets(pairs: u16) -> PairSockets {
