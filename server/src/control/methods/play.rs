@@ -75,7 +75,8 @@ impl Control {
     ) -> Answer {
         let key = self.required_session(now, id, request, effects)?;
         let session = self.session(key)?;
-        if session.state != State::Playing {
+        // A PLAY under way is paused behind it.
+        if session.state != State::Playing && session.cues_underway == 0 {
             return Ok(ok(request).header("Session", session.id).into());
         }
         self.move_session(id, key, effects, |token| Command::Pause { token, session: key })

@@ -63,8 +63,10 @@ pub enum NptStart {
 /// Why a Range is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RangeError {
-    /// It is in a unit that is not known, or in absolute time where there is none.
-    UnsupportedUnit,
+    /// It is in a unit that is not known.
+    UnknownUnit,
+    /// It is in absolute time, which the presentation does not have.
+    NoAbsoluteTime,
     /// It cannot be read.
     Malformed,
     /// It ends before it starts.
@@ -77,7 +79,8 @@ impl RangeError {
     pub const fn status(self) -> StatusCode {
         match self {
             Self::Malformed => StatusCode::BAD_REQUEST,
-            Self::UnsupportedUnit | Self::EndBeforeStart => StatusCode::INVALID_RANGE,
+            Self::UnknownUnit => StatusCode::NOT_IMPLEMENTED,
+            Self::NoAbsoluteTime | Self::EndBeforeStart => StatusCode::INVALID_RANGE,
         }
     }
 }
@@ -85,7 +88,8 @@ impl RangeError {
 impl fmt::Display for RangeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::UnsupportedUnit => "the range is in a unit that the presentation does not have",
+            Self::UnknownUnit => "the unit of the range is not known",
+            Self::NoAbsoluteTime => "the presentation has no absolute time",
             Self::Malformed => "the range cannot be read",
             Self::EndBeforeStart => "the range ends before it starts",
         })
@@ -127,12 +131,12 @@ impl Range {
     ///
     /// # Errors
     ///
-    /// [`RangeError::UnsupportedUnit`] for absolute time where there is none.
+    /// [`RangeError::NoAbsoluteTime`]; [`RangeError::EndBeforeStart`] if it ends before `origin`.
     pub fn npt(self, origin: Option<Npt>) -> Result<NptRange, RangeError> {
         if self.unit != RangeUnit::Clock {
             return Ok(self.times);
         }
-        let origin = origin.ok_or(RangeError::UnsupportedUnit)?;
+        let origin = origin.ok_or(RangeError::NoAbsoluteTime)?;
         let since = |time: Npt| Npt::from_nanos(time.nanos().saturating_sub(origin.nanos()));
         let start = match self.times.start {
             NptStart::At(start) => NptStart::At(since(start)),
@@ -149,7 +153,8 @@ impl Range {
 }
 
 impl RangeUnit {
-    /// A range in this unit, as the answer to a client that asked in it.
+    /// A range in this unit, as the answer to a client that asked in it. Its start is rounded up:
+    /// a client that asks for it again must not come to the sync sample before.
     #[must_use]
     pub fn write(self, range: NptRange, origin: Option<Npt>) -> String {
         let time = |time: Npt| match (self, origin) {
@@ -161,12 +166,22 @@ impl RangeUnit {
             (Self::Npt | Self::Clock, _) => time.to_string(),
         };
         let start = match range.start {
-            NptStart::At(start) => time(start),
+            NptStart::At(start) => time(self.round_up(start)),
             NptStart::Now => "now".to_owned(),
             NptStart::Omitted => String::new(),
         };
         let end = range.end.map(time).unwrap_or_default();
         format!("{}={start}-{end}", self.name())
+    }
+
+    /// The first time from `time` on that the unit can tell.
+    fn round_up(self, time: Npt) -> Npt {
+        match self {
+            Self::Npt | Self::Clock => Npt::from_nanos(
+                time.nanos().checked_next_multiple_of(1_000_000).unwrap_or(u64::MAX),
+            ),
+            Self::Smpte(name) => SmpteTime::from(time, name.rate()).npt().unwrap_or(time),
+        }
     }
 
     const fn name(self) -> &'static str {
@@ -215,18 +230,22 @@ impl FromStr for Range {
     type Err = RangeError;
 
     /// Reads a Range header. Spaces around `=` and `-`, a missing `npt=` (Janus sends `0.000-`) and
-    /// `npt:` are tolerated; a `time` parameter is ignored; of several ranges the first in a known
-    /// unit counts. Times are rounded down to nanoseconds.
+    /// `npt:` are tolerated; a `time` parameter is ignored; of several ranges the first counts that
+    /// is relative to the start, or else the first in absolute time. Times are rounded down to
+    /// nanoseconds.
     fn from_str(text: &str) -> Result<Self, RangeError> {
         let ranges = text.split(';').next().unwrap_or_default();
-        let mut error = RangeError::Malformed;
+        let mut fallback = Err(RangeError::Malformed);
         for range in split_list(ranges) {
             match parse_specifier(range) {
-                Err(RangeError::UnsupportedUnit) => error = RangeError::UnsupportedUnit,
+                Ok(clock) if clock.unit == RangeUnit::Clock => fallback = fallback.or(Ok(clock)),
+                Err(RangeError::UnknownUnit) => {
+                    fallback = fallback.or(Err(RangeError::UnknownUnit));
+                }
                 other => return other,
             }
         }
-        Err(error)
+        fallback
     }
 }
 
@@ -261,7 +280,7 @@ fn split_unit(text: &str) -> Result<(RangeUnit, &str), RangeError> {
         None if is("npt") => RangeUnit::Npt,
         None if is("clock") => RangeUnit::Clock,
         None if name.is_empty() => return Err(RangeError::Malformed),
-        None => return Err(RangeError::UnsupportedUnit),
+        None => return Err(RangeError::UnknownUnit),
     };
     Ok((unit, times))
 }
@@ -331,10 +350,10 @@ mod tests {
 
     #[test]
     fn what_is_refused() {
-        use RangeError::{EndBeforeStart, Malformed, UnsupportedUnit};
+        use RangeError::{EndBeforeStart, Malformed, UnknownUnit};
         for (text, error) in [
-            ("smpte-24=10:12:33:20-", UnsupportedUnit),
-            ("bytes=0-9", UnsupportedUnit),
+            ("smpte-24=10:12:33:20-", UnknownUnit),
+            ("bytes=0-9", UnknownUnit),
             ("smpte=10:12:33:30-", Malformed),
             ("smpte-25=0:0:2-0:0:1", EndBeforeStart),
             ("clock=1996-11-08T14:37:20Z-", Malformed),
@@ -365,7 +384,7 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Range>(), Err(error), "{text}");
         }
-        assert_eq!(UnsupportedUnit.status().code(), 457);
+        assert_eq!(UnknownUnit.status().code(), 501);
         assert_eq!(EndBeforeStart.status().code(), 457);
         assert_eq!(Malformed.status().code(), 400);
         let last = NptStart::At(Npt::from_nanos(u64::MAX));
@@ -378,7 +397,9 @@ mod tests {
         let origin = Some(Npt::from_nanos(847_454_400_000_000_000));
         for (text, written) in [
             ("npt = 1 - 2.0005", "npt=1.000-2.000"),
-            ("0.1239-", "npt=0.123-"),
+            ("0.1239-", "npt=0.124-"),
+            ("clock=19961108T143720Z-,npt=5-", "npt=5.000-"),
+            ("bytes=1-2,clock=19961108T143720Z-", "clock=19961108T143720.000Z-"),
             ("npt=-1", "npt=-1.000"),
             ("npt=now-", "npt=now-"),
             ("smpte=10:12:33:20-", "smpte=10:12:33:20-"),
@@ -395,7 +416,7 @@ mod tests {
             assert_eq!(range.unit().write(range.npt(origin).unwrap(), origin), written);
         }
         let clock: Range = "clock=19961108T143720Z-".parse().unwrap();
-        assert_eq!(clock.npt(None), Err(RangeError::UnsupportedUnit));
+        assert_eq!(clock.npt(None), Err(RangeError::NoAbsoluteTime));
         let early: Range = "clock=19961108T110000Z-19961108T113000Z".parse().unwrap();
         let empty = NptRange { start: NptStart::At(Npt::ZERO), end: Some(Npt::ZERO) };
         assert_eq!(early.npt(origin), Ok(empty), "it lies before the presentation");

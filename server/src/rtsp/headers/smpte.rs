@@ -60,6 +60,13 @@ impl SmpteTime {
         Self { rate, subframes: u64::try_from(nearest).expect("fewer than nanoseconds") }
     }
 
+    /// The first label at or after a time.
+    pub(super) fn from(time: Npt, rate: FrameRate) -> Self {
+        let nearest = Self::of(time, rate);
+        let is_before = nearest.npt().is_some_and(|label| label < time);
+        Self { subframes: nearest.subframes + u64::from(is_before), ..nearest }
+    }
+
     /// The time of the label, to the nearest nanosecond; `None` beyond five hundred years.
     pub(super) fn npt(self) -> Option<Npt> {
         let (subframes, seconds) = self.rate.subframe_rate();
@@ -184,6 +191,9 @@ mod tests {
             let back = label.npt().unwrap();
             prop_assert!(back.nanos().abs_diff(nanos) <= 200_001, "within half a subframe");
             prop_assert_eq!(SmpteTime::of(back, rate), label);
+            let after = SmpteTime::from(Npt::from_nanos(nanos), rate);
+            prop_assert!(after.npt().unwrap().nanos() >= nanos);
+            prop_assert!(after.subframes - label.subframes <= 1);
         }
 
         #[test]
