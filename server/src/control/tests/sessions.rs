@@ -200,6 +200,22 @@ fn no_stream_joins_a_session_that_is_about_to_play() {
 }
 
 #[test]
+fn a_pause_that_comes_while_a_play_is_under_way_follows_it() {
+    let mut bench = Bench::new();
+    let session = format!("Session: {}", bench.set_up_movie());
+    let other = ConnectionId(2);
+    assert!(bench.connect(other, "192.0.2.1:2"));
+    bench.hold_reports = true;
+    bench.post(other, "PLAY", MOVIE, &[&session]);
+    bench.post(CLIENT, "PAUSE", MOVIE, &[&session]);
+    bench.release();
+    assert_eq!(bench.take_response(other).map(|response| response.status), Some(200));
+    assert_eq!(bench.take_response(CLIENT).map(|response| response.status), Some(200));
+    let commands = bench.take_commands();
+    assert!(commands.iter().any(|command| matches!(command, Command::Pause { .. })));
+}
+
+#[test]
 fn play_without_a_range_resumes_a_pause_and_else_begins() {
     let mut bench = Bench::new();
     let session = format!("Session: {}", bench.set_up_movie());
