@@ -35,7 +35,7 @@ pub enum SmpteName {
 
 /// A range in the unit in which it was asked for.
 ///
-/// Times in absolute time count from 1970 until [`Range::since`] makes them normal play time.
+/// Times in absolute time count from 1970 until [`Range::npt`] makes them normal play time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {
     unit: RangeUnit,
