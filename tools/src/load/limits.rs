@@ -107,6 +107,7 @@ impl Summary {
             self.silent_streams > 0,
             format!("nothing came of {} streams after their last PLAY", self.silent_streams),
         );
+        complain(self.ended_early > 0, format!("{} titles ended too early", self.ended_early));
         let wrong = self.premature + self.stale + self.foreign + self.duplicates;
         complain(wrong > limits.wrong_max, format!("{wrong} packets that should not have come"));
         complain(
@@ -162,6 +163,7 @@ mod tests {
                 Summary { silent_streams: 2, ..good() },
                 "nothing came of 2 streams after their last PLAY",
             ),
+            (Summary { ended_early: 1, ..good() }, "1 titles ended too early"),
             (Summary { stale: 2, duplicates: 1, ..good() }, "3 packets that should not have come"),
             (Summary { packets: 0, ..good() }, "no packet came"),
             (sessions(|sessions| sessions.asked = 3), "1 of 3 viewers never started"),

@@ -1,5 +1,6 @@
 //! A viewer's place in a thread's loop: its sockets are read and written here, never waiting.
 
+use super::churn::Act;
 use super::options::Options;
 use super::tally::{Failure, Tally, failed};
 use super::viewer::{Step, Viewer};
@@ -98,14 +99,27 @@ impl Seat {
         self.flush(shared)
     }
 
-    /// The viewer leaves, as was meant to happen at `meant`.
-    pub(super) fn tear_down(
+    /// The viewer does something, as was meant to happen at `meant`.
+    pub(super) fn act(
         &mut self,
+        act: Act,
         (meant, now): (MonoTime, MonoTime),
+        random: u64,
         shared: &mut Shared<'_>,
     ) -> Result<(), Failure> {
+        // What has come and was not read yet would look as if it had not.
         self.drain(shared)?;
-        self.viewer.tear_down((meant, now), &mut shared.tally);
+        let (viewer, tally) = (&mut self.viewer, &mut shared.tally);
+        match act {
+            Act::Stop => viewer.tear_down((meant, now), tally),
+            Act::Seek => viewer.seek((meant, now), random, tally),
+            Act::Pause => viewer.pause((meant, now), tally),
+            Act::Vanish => {
+                viewer.conclude(now, tally);
+                viewer.step = Step::Done;
+                return Ok(());
+            }
+        }
         self.flush(shared)
     }
 

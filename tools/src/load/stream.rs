@@ -111,6 +111,11 @@ impl Stream {
         self.last_arrival
     }
 
+    /// How much of this range has come, in nanoseconds of decode time.
+    pub(super) fn played_nanos(&self) -> i64 {
+        self.judge.played_nanos()
+    }
+
     pub(super) fn reception(&self) -> Option<Reception> {
         self.judge.reception()
     }

@@ -186,6 +186,8 @@ pub struct Summary {
     pub unanchored_streams: u64,
     /// Those of which nothing came after their last PLAY.
     pub silent_streams: u64,
+    /// Titles of which the end never came: the server said BYE, or fell silent, before it.
+    pub ended_early: u64,
     /// Packets of a stream with less than 1 ms from one to the next.
     pub burst_packets: Quantiles,
     /// How late packets came against the start of play and their decode time.
@@ -244,6 +246,7 @@ impl Summary {
             streams: sum.streams,
             unanchored_streams: sum.unanchored_streams,
             silent_streams: sum.silent_streams,
+            ended_early: sum.ended_early,
             burst_packets: Quantiles::packets(&sum.bursts),
             lateness_ms: Quantiles::millis(&sum.late),
             behind_ms: Quantiles::millis(&sum.behind),

@@ -67,6 +67,9 @@ impl Summary {
         if self.silent_streams > 0 {
             writeln!(f, "             nothing came of {} streams", self.silent_streams)?;
         }
+        if self.ended_early > 0 {
+            writeln!(f, "             {} titles ended too early", self.ended_early)?;
+        }
         if self.unanchored_streams > 0 {
             writeln!(
                 f,

@@ -39,6 +39,8 @@ pub(super) struct Tally {
     pub(super) unanchored_streams: u64,
     /// Streams of which nothing came after their last PLAY.
     pub(super) silent_streams: u64,
+    /// Ranges that ended before their title did.
+    pub(super) ended_early: u64,
     pub(super) counts: Counts,
     /// Packets lost of streams whose receive buffer overflowed.
     pub(super) lost_here: u64,
@@ -105,6 +107,7 @@ impl Tally {
             (&mut self.streams, other.streams),
             (&mut self.unanchored_streams, other.unanchored_streams),
             (&mut self.silent_streams, other.silent_streams),
+            (&mut self.ended_early, other.ended_early),
             (&mut self.lost_here, other.lost_here),
             (&mut self.overflows, other.overflows),
         ] {

@@ -194,32 +194,15 @@ impl<'a> Worker<'a> {
             tally.skipped_acts += 1;
             return;
         };
-        let seat = &mut self.seats[index];
-        let viewer = &mut seat.viewer;
         match act {
-            Act::Stop => {
-                tally.stops += 1;
-                let left = seat.tear_down((meant, now), &mut self.shared);
-                return self.settle(index, left, false);
-            }
-            Act::Seek => {
-                tally.seeks += 1;
-                viewer.seek((meant, now), self.random.u64(..));
-            }
-            Act::Pause => {
-                tally.pauses += 1;
-                viewer.pause((meant, now));
-            }
-            Act::Vanish => {
-                tally.vanished += 1;
-                let drained = seat.drain(&mut self.shared);
-                seat.viewer.note_silence(now, &mut self.shared.tally);
-                seat.viewer.step = Step::Done;
-                return self.settle(index, drained, false);
-            }
+            Act::Stop => tally.stops += 1,
+            Act::Seek => tally.seeks += 1,
+            Act::Pause => tally.pauses += 1,
+            Act::Vanish => tally.vanished += 1,
         }
-        let flushed = self.seats[index].flush(&self.shared);
-        self.settle(index, flushed, false);
+        let random = self.random.u64(..);
+        let acted = self.seats[index].act(act, (meant, now), random, &mut self.shared);
+        self.settle(index, acted, false);
     }
 
     /// The time is up: who plays leaves, who does not came too late.
@@ -231,7 +214,7 @@ impl<'a> Worker<'a> {
                 continue;
             }
             let result = if viewer.session_began() && !viewer.role.is_stalled {
-                self.seats[index].tear_down((now, now), &mut self.shared)
+                self.seats[index].act(Act::Stop, (now, now), 0, &mut self.shared)
             } else if viewer.session_began() || viewer.number >= first_generation {
                 viewer.step = Step::Done;
                 Ok(())

@@ -327,6 +327,12 @@ impl StreamJudge {
         let range = self.range?;
         Some(now.nanos_since(range.started) - range.due_nanos.unwrap_or(0))
     }
+
+    /// When the last packet of the range under way was due, in nanoseconds from its start.
+    #[must_use]
+    pub fn played_nanos(&self) -> i64 {
+        self.range.and_then(|range| range.due_nanos).unwrap_or(0)
+    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ const PACKET_TICKS: u32 = 450;
 /// Close to the end of its cycle, so that it wraps.
 const FIRST_SEQUENCE: u16 = 65_500;
 const FIRST_TIMESTAMP: u32 = u32::MAX - 20_000;
+const SSRC: u32 = 7;
 
 /// What goes wrong. Packets are counted from 0 in each session, over all its ranges.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +29,10 @@ pub(crate) struct Faults {
     pub(crate) held: Option<(u32, Duration)>,
     /// Nothing is sent from here on.
     pub(crate) silent_from: Option<u32>,
+    /// BYE takes the place of this packet of each range, and ends it; interleaved only.
+    pub(crate) bye_at: Option<u32>,
+    /// Length of the title, in seconds; 600 if 0.
+    pub(crate) title_seconds: u32,
     /// PLAY is answered without RTP-Info.
     pub(crate) no_rtp_info: bool,
     /// SETUP is answered with 453 but to this many sessions.
@@ -92,13 +97,25 @@ impl Route {
     fn send(&self, packet: &[u8]) -> std::io::Result<()> {
         match self {
             Self::Udp(socket) => socket.send(packet).map(drop),
-            Self::Interleaved(stream) => {
-                let length = u16::try_from(packet.len()).unwrap().to_be_bytes();
-                let mut stream = stream;
-                stream.write_all(&[b"$\0", &length[..], packet].concat())
-            }
+            Self::Interleaved(stream) => interleave(stream, 0, packet),
         }
     }
+
+    /// Says BYE, after an empty sender report.
+    fn say_bye(&self, ssrc: u32) {
+        let Self::Interleaved(stream) = self else { return };
+        let mut packet = vec![0x80, 200, 0, 6];
+        packet.extend(ssrc.to_be_bytes());
+        packet.extend([0; 20]);
+        packet.extend([0x81, 203, 0, 1]);
+        packet.extend(ssrc.to_be_bytes());
+        let _ = interleave(stream, 1, &packet);
+    }
+}
+
+fn interleave(mut stream: &TcpStream, channel: u8, packet: &[u8]) -> std::io::Result<()> {
+    let length = u16::try_from(packet.len()).unwrap().to_be_bytes();
+    stream.write_all(&[&[b'$', channel], &length[..], packet].concat())
 }
 
 impl Connection {
@@ -147,10 +164,16 @@ impl Connection {
         match method {
             "OPTIONS" => ok("Public: DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN\r\n".into()),
             "DESCRIBE" => {
-                let description = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=x\r\nc=IN IP4 0.0.0.0\r\n\
-                    t=0 0\r\na=range:npt=0-600\r\nm=video 0 RTP/AVP 96\r\n\
-                    a=rtpmap:96 H264/90000\r\na=control:1\r\n";
-                ("200 OK".into(), String::new(), description.into())
+                let seconds = match self.faults.title_seconds {
+                    0 => 600,
+                    seconds => seconds,
+                };
+                let description = format!(
+                    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=x\r\nc=IN IP4 0.0.0.0\r\n\
+                     t=0 0\r\na=range:npt=0-{seconds}\r\nm=video 0 RTP/AVP 96\r\n\
+                     a=rtpmap:96 H264/90000\r\na=control:1\r\n"
+                );
+                ("200 OK".into(), String::new(), description)
             }
             "SETUP" => {
                 let number = seen.sessions.fetch_add(1, Ordering::Relaxed);
@@ -227,6 +250,10 @@ fn send(route: &Route, faults: &Faults, first: u32, halted: &AtomicBool) -> u32 
         }
         let elapsed = clock.now() - tools::clock::MonoTime(0);
         pause(due.saturating_sub(elapsed));
+        if faults.bye_at == Some(number - first) {
+            route.say_bye(SSRC);
+            break;
+        }
         let is_silent = faults.silent_from.is_some_and(|silent| number >= silent);
         if !is_silent && !faults.lost.contains(&number) {
             let copies = if faults.duplicated.contains(&number) { 2 } else { 1 };
@@ -253,7 +280,7 @@ fn packet(number: u32) -> Vec<u8> {
     let mut packet = vec![0x80, 0x80 | 96];
     packet.extend(sequence.to_be_bytes());
     packet.extend(timestamp.to_be_bytes());
-    packet.extend(7_u32.to_be_bytes());
+    packet.extend(SSRC.to_be_bytes());
     packet.extend([0x65; 100]);
     packet
 }

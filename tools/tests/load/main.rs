@@ -81,6 +81,27 @@ fn a_server_that_falls_silent_is_behind() {
 }
 
 #[test]
+fn a_title_that_ends_too_early_is_not_whole() {
+    for (title_seconds, expected) in [(600, 1), (1, 0)] {
+        let faults = Faults { title_seconds, bye_at: Some(150), ..Faults::default() };
+        let server = FaultyServer::start(faults);
+        let (status, json, complaints) = load(&server, &["--transport", "tcp"]);
+        assert_eq!((status, &json["churn"]["replays"]), (expected, &2.into()), "{complaints}");
+        assert_eq!(complaints.contains("titles ended too early"), expected == 1, "{complaints}");
+    }
+}
+
+#[test]
+fn silence_that_a_seek_or_a_pause_ends_is_noticed() {
+    for churn in ["seek=0.6/s", "pause=0.6/s"] {
+        let server = FaultyServer::start(Faults { silent_from: Some(60), ..Faults::default() });
+        let (status, _, complaints) = load(&server, &["--max-late", "200ms", "--churn", churn]);
+        assert_eq!(status, 1);
+        assert!(complaints.contains("had been silent for 13"), "{churn}: {complaints}");
+    }
+}
+
+#[test]
 fn without_rtp_info_streams_are_judged_from_their_first_packet() {
     let faults = Faults { no_rtp_info: true, lost: vec![0, 100], ..Faults::default() };
     let (status, json, _) = load(&FaultyServer::start(faults), &["-n", "2"]);

@@ -9,6 +9,7 @@ use super::stream::Stream;
 use super::tally::{Failure, Tally, failed};
 use crate::client::{Half, server_address};
 use crate::clock::MonoTime;
+use crate::headers::parse_range;
 use crate::lenient;
 use crate::message::Reply;
 use crate::receive::Train;
@@ -27,6 +28,9 @@ const STALLED_BUFFER_BYTES: usize = 16 * 1024;
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 /// How much longer pauses may be.
 const PAUSE_SPREAD_MILLIS: u64 = 4000;
+
+/// How long before the end of a title its last unit may be due.
+const END_TOLERANCE_NANOS: i64 = 1_000_000_000;
 
 /// How far a viewer has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +66,8 @@ pub(super) struct Viewer {
     /// When PLAY was to be sent, until its first packet comes.
     awaits_packet: Option<MonoTime>,
     began: bool,
+    /// When the last PLAY was granted.
+    granted_at: MonoTime,
     /// When a title that nothing more comes of has ended.
     ends_at: MonoTime,
     report_at: MonoTime,
@@ -104,6 +110,7 @@ impl Viewer {
             keep_alive_method: "OPTIONS",
             awaits_packet: None,
             began: false,
+            granted_at: MonoTime(0),
             ends_at: MonoTime(u64::MAX),
             report_at: MonoTime(u64::MAX),
             keep_alive_at: MonoTime(u64::MAX),
@@ -196,29 +203,46 @@ impl Viewer {
 
     /// Leaves, as was meant to happen at `meant`.
     pub(super) fn tear_down(&mut self, (meant, now): (MonoTime, MonoTime), tally: &mut Tally) {
-        self.note_silence(now, tally);
+        self.conclude(now, tally);
         self.step = Step::TearingDown;
         self.dialogue.ask((meant, now), "TEARDOWN", &[]);
     }
 
     /// Plays on at a random place.
-    pub(super) fn seek(&mut self, (meant, now): (MonoTime, MonoTime), random: u64) {
+    pub(super) fn seek(
+        &mut self,
+        (meant, now): (MonoTime, MonoTime),
+        random: u64,
+        tally: &mut Tally,
+    ) {
+        self.conclude(now, tally);
         let millis = super::Start::Random.millis(self.duration, random);
         self.play((meant, now), Some(millis));
     }
 
     /// Stops for some seconds.
-    pub(super) fn pause(&mut self, (meant, now): (MonoTime, MonoTime)) {
+    pub(super) fn pause(&mut self, (meant, now): (MonoTime, MonoTime), tally: &mut Tally) {
+        self.conclude(now, tally);
         self.step = Step::AwaitingPause;
         self.dialogue.ask((meant, now), "PAUSE", &[]);
     }
 
-    /// Notes how far the streams are behind now that the viewer wants no more.
-    pub(super) fn note_silence(&self, now: MonoTime, tally: &mut Tally) {
-        if self.step == Step::Playing && !self.role.is_sink && !self.role.is_stalled {
-            for stream in &self.streams {
-                stream.stop(now, tally);
-            }
+    /// Judges the range under way now that the viewer wants no more of it: how far its streams are
+    /// behind or, if the title should have ended or the server said so, whether all of it came.
+    pub(super) fn conclude(&self, now: MonoTime, tally: &mut Tally) {
+        if self.step != Step::Playing || self.role.is_sink || self.role.is_stalled {
+            return;
+        }
+        if now >= self.ends_at || self.streams.iter().all(|stream| stream.ended) {
+            // Streams of a title differ in length: the longest is as long as the title.
+            let played = self.streams.iter().map(Stream::played_nanos).max().unwrap_or(0);
+            let should = self.ends_at.nanos_since(self.granted_at);
+            let has_end = self.duration.is_some();
+            tally.ended_early += u64::from(has_end && should - played > END_TOLERANCE_NANOS);
+            return;
+        }
+        for stream in &self.streams {
+            stream.stop(now, tally);
         }
     }
 
@@ -279,6 +303,11 @@ impl Viewer {
             self.report_at = at + REPORT_INTERVAL;
         }
         self.schedule_keep_alive(at);
+        self.granted_at = at;
+        // A server may start at a key picture nearby.
+        if let Some(range) = reply.header("Range").and_then(parse_range) {
+            self.start_millis = range.start.nanos() / 1_000_000;
+        }
         self.ends_at = self.duration.map_or(MonoTime(u64::MAX), |duration| {
             let start = Duration::from_millis(self.start_millis);
             at + Duration::from_nanos(duration.nanos()).saturating_sub(start)
@@ -289,6 +318,8 @@ impl Viewer {
         for stream in &mut self.streams {
             stream.pause(at);
         }
+        let played = at - self.granted_at;
+        self.start_millis += u64::try_from(played.as_millis()).unwrap_or(0);
         if self.step == Step::AwaitingPause {
             let spread = Duration::from_millis(self.random % PAUSE_SPREAD_MILLIS);
             self.step = Step::Paused(at + PAUSE_MIN + spread);

@@ -37,6 +37,7 @@ impl Viewer {
                 return Ok(());
             }
             Step::Playing if self.has_ended(now) => {
+                self.conclude(now, tally);
                 tally.replays += 1;
                 self.start_millis = 0;
                 self.play((now, now), Some(0));
