@@ -88,7 +88,7 @@ impl Stream {
         }
         if equally_late > 0 {
             tally.packets_late(late_nanos, equally_late);
-            self.last_arrival = Some(at);
+            self.last_arrival = Some(at).filter(|_| self.judge.has_begun());
         }
         if let Some(packets) = self.bursts.receive(at, count) {
             tally.bursts.record(packets);
@@ -104,6 +104,11 @@ impl Stream {
         }
         self.ended |= report.bye;
         Ok(())
+    }
+
+    /// Whether a packet of this range has come; others are left over from the one before.
+    pub(super) fn has_begun(&self) -> bool {
+        self.judge.has_begun()
     }
 
     /// When the last packet of this range came.
@@ -208,6 +213,19 @@ mod tests {
         let late = tally.end_interval();
         assert_eq!((late.count(), late.at(0.5) / 10), (3, 500));
         assert!(stream.take_media(MonoTime(0), [&[0_u8; 5][..]].into_iter(), &mut tally).is_err());
+    }
+
+    #[test]
+    fn what_is_left_of_the_range_before_is_no_packet_of_this_one() {
+        let (mut stream, mut tally) = (playing(), Tally::default());
+        take(&mut stream, &[0], &mut tally);
+        assert_eq!(stream.last_arrival(), Some(MonoTime(5_000_000)));
+        let start = RangeStart { sequence: Some(2), rtptime: Some(0) };
+        stream.begin_range(MonoTime(6_000_000), start);
+        take(&mut stream, &[1], &mut tally);
+        assert_eq!((stream.last_arrival(), stream.has_begun()), (None, false));
+        take(&mut stream, &[2], &mut tally);
+        assert!(stream.has_begun());
     }
 
     #[test]

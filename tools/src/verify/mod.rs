@@ -328,6 +328,12 @@ impl StreamJudge {
         Some(now.nanos_since(range.started) - range.due_nanos.unwrap_or(0))
     }
 
+    /// Whether a packet of the range under way has come.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.range.is_some_and(|range| range.due_nanos.is_some())
+    }
+
     /// When the last packet of the range under way was due, in nanoseconds from its start.
     #[must_use]
     pub fn played_nanos(&self) -> i64 {

@@ -172,9 +172,9 @@ impl Viewer {
         let Some(stream) = self.streams.get_mut(position) else { return Ok(()) };
         match half {
             Half::Rtp => {
-                let result = stream.take_train(train, tally);
-                self.saw_packet(train.at, tally);
-                result
+                stream.take_train(train, tally)?;
+                self.saw_packet(position, train.at, tally);
+                Ok(())
             }
             Half::Rtcp => {
                 train.packets().try_for_each(|packet| stream.take_report(train.at, packet))
@@ -196,9 +196,9 @@ impl Viewer {
         if channel % 2 == 1 {
             return stream.take_report(at, payload);
         }
-        let result = stream.take_media(at, std::iter::once(payload), tally);
-        self.saw_packet(at, tally);
-        result
+        stream.take_media(at, std::iter::once(payload), tally)?;
+        self.saw_packet(usize::from(channel / 2), at, tally);
+        Ok(())
     }
 
     /// Leaves, as was meant to happen at `meant`.
@@ -272,8 +272,12 @@ impl Viewer {
             && !self.streams.iter().any(|stream| stream.ended)
     }
 
-    fn saw_packet(&mut self, at: MonoTime, tally: &mut Tally) {
-        if let Some(meant) = self.awaits_packet.take() {
+    fn saw_packet(&mut self, position: usize, at: MonoTime, tally: &mut Tally) {
+        if self.step == Step::Playing
+            && let Some(meant) = self.awaits_packet
+            && self.streams[position].has_begun()
+        {
+            self.awaits_packet = None;
             tally.first_packet.record(at.nanos_since(meant));
         }
     }
