@@ -21,7 +21,9 @@ pub(super) struct Stream {
     bursts: Bursts,
     /// Trains that its receive buffer had no room for.
     overflows: u32,
-    /// The server said BYE since the last PLAY.
+    /// When the last PLAY was answered.
+    answered: MonoTime,
+    /// The server said BYE since.
     pub(super) ended: bool,
     last_arrival: Option<MonoTime>,
     /// Whether its packets are judged from the first on, for want of RTP-Info.
@@ -37,6 +39,7 @@ impl Stream {
             judge: StreamJudge::new(media.rate),
             bursts: Bursts::default(),
             overflows: 0,
+            answered: MonoTime(0),
             ended: false,
             last_arrival: None,
             is_unanchored: false,
@@ -44,9 +47,15 @@ impl Stream {
         }
     }
 
+    /// SETUP announced the synchronization source.
+    pub(super) const fn announce_source(&mut self, ssrc: u32) {
+        self.judge.announce_source(ssrc);
+    }
+
     /// A PLAY was answered at `at`.
     pub(super) fn begin_range(&mut self, at: MonoTime, start: RangeStart) {
         self.judge.begin_range(at, start);
+        self.answered = at;
         self.ended = false;
         self.last_arrival = None;
         self.is_unanchored |= start.rtptime.is_none() || start.sequence.is_none();
@@ -102,7 +111,9 @@ impl Stream {
         if let Some(sender) = report.sender_report {
             self.judge.report(at, &sender);
         }
-        self.ended |= report.bye;
+        let says_bye = report.bye.is_some_and(|ssrc| self.judge.is_source(ssrc));
+        // A BYE from before ended the range before.
+        self.ended |= says_bye && at >= self.answered;
         Ok(())
     }
 
@@ -165,6 +176,7 @@ impl Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::packet::write_receiver_report;
     use packetizer::time::ClockRate;
 
     fn packet(sequence: u8) -> [u8; 13] {
@@ -204,6 +216,24 @@ mod tests {
             assert_eq!((tally.counts.lost, tally.lost_here), (lost, lost_here));
             assert_eq!((tally.counts.packets, tally.streams), (4, 1));
         }
+    }
+
+    #[test]
+    fn strangers_neither_take_over_nor_end_a_stream() {
+        let (mut stream, mut tally) = (playing(), Tally::default());
+        stream.announce_source(1);
+        let mut strange = packet(9);
+        strange[11] = 2;
+        stream.take_media(MonoTime(0), [&strange[..]].into_iter(), &mut tally).unwrap();
+        take(&mut stream, &[0, 1], &mut tally);
+        stream.begin_range(MonoTime(10), RangeStart { sequence: Some(2), rtptime: Some(0) });
+        for (at, ssrc, ended) in [(20, 2, false), (9, 1, false), (10, 1, true)] {
+            let bye = write_receiver_report(ssrc, None, true);
+            stream.take_report(MonoTime(at), &bye).unwrap();
+            assert_eq!(stream.ended, ended, "{at} {ssrc}");
+        }
+        stream.leave(&mut tally);
+        assert_eq!((tally.counts.packets, tally.counts.foreign, tally.counts.lost), (2, 1, 0));
     }
 
     #[test]

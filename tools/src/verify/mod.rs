@@ -138,6 +138,18 @@ impl StreamJudge {
         }
     }
 
+    /// SETUP announced the synchronization source (RFC 2326 §12.39); otherwise the first that comes
+    /// counts.
+    pub const fn announce_source(&mut self, ssrc: u32) {
+        self.ssrc = Some(ssrc);
+    }
+
+    /// Whether `ssrc` is, as far as known, the source of this stream.
+    #[must_use]
+    pub fn is_source(&self, ssrc: u32) -> bool {
+        self.ssrc.is_none_or(|known| known == ssrc)
+    }
+
     /// A PLAY was answered at `answered`; its range starts at `start`. What is missing before its
     /// first packet was lost at the end of the range before.
     pub fn begin_range(&mut self, answered: MonoTime, start: RangeStart) {
@@ -276,7 +288,7 @@ impl StreamJudge {
     /// are decoded well before they are shown starts as much later. The earliest report counts,
     /// being the one that travelled least.
     pub fn report(&mut self, arrival: MonoTime, report: &SenderReport) {
-        if self.ssrc.is_some_and(|ssrc| ssrc != report.ssrc) {
+        if !self.is_source(report.ssrc) {
             return;
         }
         let count = u64::from(report.packet_count);

@@ -69,6 +69,9 @@ impl Viewer {
         self.dialogue.session = Some(session.ok_or_else(|| failed("no usable Session"))?);
         let transport = reply.header("Transport").and_then(parse_transport);
         let transport = transport.ok_or_else(|| failed("no usable Transport"))?;
+        if let Some(ssrc) = transport.ssrc {
+            self.streams[position].announce_source(ssrc);
+        }
         if let Some(pair) = &self.streams[position].pair {
             let ports = transport.server_port.ok_or_else(|| failed("no server_port"))?;
             pair.connect(self.server.ip(), ports).map_err(|error| failed(&error.to_string()))?;
