@@ -14,8 +14,11 @@ use std::io::{self, ErrorKind, Write as _};
 
 /// Batches taken from one socket before the others have their turn.
 const BATCHES_MAX: usize = 64;
-/// Bytes read from a connection at once.
-const READ_BYTES_MAX: usize = 256 * 1024;
+/// Bytes read from a connection at once. They share one time of arrival, that of the last, so that
+/// bigger reads of a busy generator would make what came first look late.
+const READ_BYTES_MAX: usize = 16 * 1024;
+/// Reads of one connection before the others have their turn.
+const READS_MAX: usize = 16;
 /// What a write says when it has to be tried again later.
 const WAITING: [ErrorKind; 2] = [ErrorKind::WouldBlock, ErrorKind::NotConnected];
 
@@ -53,6 +56,8 @@ pub(super) struct Seat {
     interest: EpollFlags,
     /// Streams whose reports are watched for.
     watched_streams: usize,
+    /// When a read left something behind, if the last one did.
+    left_unread: Option<MonoTime>,
 }
 
 impl Seat {
@@ -61,7 +66,14 @@ impl Seat {
         let interest = EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT;
         let token = Token { seat: index, socket: Watched::Connection };
         epoll.add(&viewer.connection, EpollEvent::new(interest, token.pack()))?;
-        Ok(Self { viewer, index, cutter: Cutter::default(), interest, watched_streams: 0 })
+        Ok(Self {
+            viewer,
+            index,
+            cutter: Cutter::default(),
+            interest,
+            watched_streams: 0,
+            left_unread: None,
+        })
     }
 
     /// Does what the readiness of one of its sockets asks for.
@@ -168,15 +180,28 @@ impl Seat {
     }
 
     fn read_connection(&mut self, shared: &mut Shared<'_>) -> Result<(), Failure> {
-        if self.viewer.is_deaf() {
-            return Ok(());
+        for _ in 0..READS_MAX {
+            if self.viewer.is_deaf() || !self.read_piece(shared)? {
+                break;
+            }
         }
+        self.watch(&shared.epoll)
+    }
+
+    /// Takes some of what the connection has; returns whether there may be more.
+    fn read_piece(&mut self, shared: &mut Shared<'_>) -> Result<bool, Failure> {
         let read = read(&self.viewer.connection, &mut shared.scratch, &shared.clock)
             .map_err(|error| failed(&format!("connection: {error}")))?;
-        let Some((at, length)) = read else { return Ok(()) };
+        let Some((at, length)) = read else { return Ok(false) };
         if length == 0 {
             return Err(failed("the server closed the connection"));
         }
+        let now = shared.clock.now();
+        let is_full = length == shared.scratch.len();
+        // The first bytes have waited at least since the last read left them.
+        let left = std::mem::replace(&mut self.left_unread, is_full.then_some(now));
+        let since = left.map_or(at, |left| left.min(at));
+        shared.tally.generator.unread.record(now.nanos_since(since));
         self.cutter.push(&shared.scratch[..length]);
         let (viewer, tally) = (&mut self.viewer, &mut shared.tally);
         while let Some(message) =
@@ -189,7 +214,7 @@ impl Seat {
                 }
             }
         }
-        self.watch(&shared.epoll)
+        Ok(is_full)
     }
 
     fn receive(

@@ -34,7 +34,9 @@ How to read the result:
                 of streams whose receive buffer overflowed here count apart: they say nothing
                 about the server or the network.
 
-  All times are the kernel's, so a busy generator does not make the server look late. When the
+  Times are the kernel's. Datagrams have one each, so a busy generator does not make the server look
+  late. Interleaved packets that are read together, up to 16 KiB of them, share the time of the last:
+  a generator that falls behind makes the others look late by as much as they waited for it. When the
   generator itself was the bottleneck a line says so.
 
 Exit status: 0 if everything was good enough, 1 if not, 2 if the command line makes no sense.
