@@ -38,7 +38,7 @@ pub struct Limits {
     pub late_max: Duration,
     /// Viewers that may fail.
     pub failed_max: u64,
-    /// Viewers that may be refused.
+    /// Viewers that the server may have no room for.
     pub refused_max: u64,
     /// Packets that may come though they should not: repeated, stale, premature or of another
     /// source.
@@ -67,8 +67,7 @@ impl Summary {
                 complaints.push(text);
             }
         };
-        let Sessions { asked, started, played, stalled, sinks, refused, failed, .. } =
-            self.sessions;
+        let Sessions { asked, started, stalled, sinks, refused, failed, .. } = self.sessions;
         complain(failed > limits.failed_max, format!("{failed} viewers failed"));
         complain(refused > limits.refused_max, format!("{refused} viewers were refused"));
         let missing = asked.saturating_sub(started);
@@ -111,8 +110,8 @@ impl Summary {
         let wrong = self.premature + self.stale + self.foreign + self.duplicates;
         complain(wrong > limits.wrong_max, format!("{wrong} packets that should not have come"));
         complain(
-            played > 0 && self.packets == 0 && stalled + sinks < asked,
-            "no packet came".into(),
+            self.packets == 0 && stalled + sinks < asked,
+            "no packet came: nobody played, or nothing was sent".into(),
         );
         complaints
     }
@@ -165,7 +164,10 @@ mod tests {
             ),
             (Summary { ended_early: 1, ..good() }, "1 titles ended too early"),
             (Summary { stale: 2, duplicates: 1, ..good() }, "3 packets that should not have come"),
-            (Summary { packets: 0, ..good() }, "no packet came"),
+            (
+                Summary { packets: 0, ..good() },
+                "no packet came: nobody played, or nothing was sent",
+            ),
             (sessions(|sessions| sessions.asked = 3), "1 of 3 viewers never started"),
             (sessions(|sessions| sessions.refused = 1), "1 viewers were refused"),
             (sessions(|sessions| sessions.failed = 1), "1 viewers failed"),

@@ -62,7 +62,7 @@ pub struct Sessions {
     pub stalled: u64,
     /// Seats whose viewers do not read media.
     pub sinks: u64,
-    /// The server refused a request.
+    /// The server had no room: 453 or 503 before PLAY was granted.
     pub refused: u64,
     /// Failed otherwise.
     pub failed: u64,

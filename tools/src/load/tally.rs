@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// Why a viewer came to an early end.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Failure {
-    /// The server refused a request.
+    /// The server has no room for the viewer.
     Refused { method: &'static str, status: u16 },
     /// Something else; says what.
     Failed(String),

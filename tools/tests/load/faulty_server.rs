@@ -37,6 +37,10 @@ pub(crate) struct Faults {
     pub(crate) no_rtp_info: bool,
     /// SETUP is answered with 453 but to this many sessions.
     pub(crate) sessions_max: Option<usize>,
+    /// SETUP is answered with this status.
+    pub(crate) setup_status: Option<&'static str>,
+    /// PLAY is answered with 453 once something has played.
+    pub(crate) refuses_to_go_on: bool,
     /// The connection is closed in place of an answer to PLAY.
     pub(crate) hangs_up: bool,
 }
@@ -150,7 +154,7 @@ impl Connection {
                  {body}"
             );
             self.stream.write_all(reply.as_bytes())?;
-            if method == "PLAY" {
+            if method == "PLAY" && status.starts_with("200") {
                 self.play();
             }
             if method == "TEARDOWN" {
@@ -180,9 +184,15 @@ impl Connection {
                 if self.faults.sessions_max.is_some_and(|max| number >= max) {
                     return ("453 Not Enough Bandwidth".into(), String::new(), String::new());
                 }
+                if let Some(status) = self.faults.setup_status {
+                    return (status.into(), String::new(), String::new());
+                }
                 self.set_up(transport);
                 let ports = if transport.contains("TCP") { "" } else { ";server_port=5000-5001" };
                 ok(format!("Session: s{number}; timeout=60\r\nTransport: {transport}{ports}\r\n"))
+            }
+            "PLAY" if self.faults.refuses_to_go_on && self.playing.is_some() => {
+                ("453 Not Enough Bandwidth".into(), String::new(), String::new())
             }
             "PLAY" => {
                 self.halt();

@@ -128,7 +128,23 @@ fn refusals_and_failures_are_told_apart() {
     let server = FaultyServer::start(Faults { hangs_up: true, ..Faults::default() });
     let (status, json, _) = load(&server, &["-n", "2"]);
     assert_eq!((status, &json["sessions"]["failed"]), (1, &2.into()));
-    assert_eq!(load(&server, &["-n", "2", "--max-failed", "2"]).0, 0);
+    let (status, _, complaints) = load(&server, &["-n", "2", "--max-failed", "2"]);
+    assert_eq!(status, 1);
+    assert!(complaints.contains("no packet came: nobody played"), "{complaints}");
+}
+
+#[test]
+fn only_want_of_room_is_forgiven() {
+    for faults in [
+        Faults { setup_status: Some("461 Unsupported Transport"), ..Faults::default() },
+        Faults { setup_status: Some("401 Unauthorized"), ..Faults::default() },
+        Faults { refuses_to_go_on: true, ..Faults::default() },
+    ] {
+        let server = FaultyServer::start(faults);
+        let (status, json, _) = load(&server, &["--max-refused", "1", "--churn", "seek=1/s"]);
+        let sessions = &json["sessions"];
+        assert_eq!((status, &sessions["failed"], &sessions["refused"]), (1, &1.into(), &0.into()));
+    }
 }
 
 #[test]

@@ -84,7 +84,8 @@ pub(crate) struct Arguments {
     /// Viewers that may fail: lose their connection, get no reply, or get one they cannot use.
     #[arg(long, default_value_t = 0, value_name = "N", help_heading = VERDICT)]
     max_failed: u64,
-    /// Viewers that may be refused, by 453 or another status; overload tests expect some.
+    /// Viewers that may be refused for want of room, by 453 or 503 before they play; overload tests
+    /// expect some. Any other status is a failure.
     #[arg(long, default_value_t = 0, value_name = "N", help_heading = VERDICT)]
     max_refused: u64,
     /// Packets that may come though they should not: repeated, from before a seek or a pause,

@@ -139,7 +139,7 @@ impl Viewer {
         let (method, nanos) = (asked.method, at.nanos_since(asked.meant));
         if !reply.is_ok() {
             tally.refusals.record(nanos);
-            return Err(Failure::Refused { method, status: reply.status });
+            return Err(self.refused(method, reply));
         }
         tally.answered(method, nanos);
         match method {
@@ -159,6 +159,17 @@ impl Viewer {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Only want of room, before anything has played, is a refusal: whatever else the server denies
+    /// should have worked.
+    fn refused(&self, method: &'static str, reply: &Reply) -> Failure {
+        let status = reply.status;
+        match status {
+            453 | 503 if !self.began => Failure::Refused { method, status },
+            401 => failed(&format!("{method}: 401 (credentials are not supported)")),
+            _ => failed(&format!("{method}: {status}")),
+        }
     }
 
     /// Takes datagrams of one of the streams.
