@@ -176,6 +176,15 @@ impl Options {
         }
     }
 
+    /// The position in [`Options::urls`] of what the viewer `number` plays: all of them in turn,
+    /// each round beginning elsewhere, so that viewers of every role and thread play every URL.
+    pub(super) fn url(&self, number: usize) -> usize {
+        let count = self.urls.len();
+        let round = number / count;
+        let shift = if round == 0 { 0 } else { self.random(round) >> 32 };
+        (number + usize::try_from(shift).unwrap_or(0)) % count
+    }
+
     pub(super) fn local_address(
         &self,
         role: Role,
@@ -212,6 +221,7 @@ impl Options {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn viewers_have_addresses_of_their_own() {
@@ -238,6 +248,20 @@ mod tests {
         let sink = Role { lower: Lower::Udp, is_stalled: false, is_sink: true };
         let local = options.local_address(sink, 4, ([127, 0, 0, 1], 554).into()).unwrap();
         assert_eq!(local.to_string(), "127.2.0.5");
+    }
+
+    #[test]
+    fn every_role_and_thread_plays_every_url() {
+        let urls = ["a", "b", "c", "d"].map(String::from).to_vec();
+        let options = Options { urls, mix: Mix::EVEN, sink: 0.5, ..Options::default() };
+        assert_eq!([0, 1, 2, 3].map(|number| options.url(number)), [0, 1, 2, 3]);
+        for period in 2..=8 {
+            for place in 0..period {
+                let numbers = (place..200).step_by(period);
+                let played: BTreeSet<_> = numbers.map(|number| options.url(number)).collect();
+                assert_eq!(played.len(), 4, "{place} of {period}");
+            }
+        }
     }
 
     #[test]

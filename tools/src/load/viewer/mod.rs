@@ -82,7 +82,7 @@ impl Viewer {
         number: usize,
         (meant, now): (MonoTime, MonoTime),
     ) -> io::Result<Self> {
-        let url = options.urls[number % options.urls.len()].clone();
+        let url = options.urls[options.url(number)].clone();
         let server = server_address(&url)?;
         let socket = unconnected(server, options.local_address(role, number, server))?;
         if role.is_stalled {
