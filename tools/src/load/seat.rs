@@ -89,6 +89,13 @@ impl Seat {
                 self.receive(stream, Half::Rtp, shared)?;
                 self.receive(stream, Half::Rtcp, shared)
             }
+            // It does not read, so that only this says that the server has thrown it out.
+            Watched::Connection
+                if self.viewer.is_deaf()
+                    && events.intersects(EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR) =>
+            {
+                Err(failed("the server closed the connection"))
+            }
             Watched::Connection => {
                 let readable = EpollFlags::EPOLLIN | EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR;
                 if events.intersects(readable) {

@@ -41,6 +41,8 @@ pub(crate) struct Faults {
     pub(crate) setup_status: Option<&'static str>,
     /// PLAY is answered with 453 once something has played.
     pub(crate) refuses_to_go_on: bool,
+    /// The connection is reset so long after PLAY was answered.
+    pub(crate) resets_after: Option<Duration>,
     /// The connection is closed in place of an answer to PLAY.
     pub(crate) hangs_up: bool,
 }
@@ -156,6 +158,13 @@ impl Connection {
             self.stream.write_all(reply.as_bytes())?;
             if method == "PLAY" && status.starts_with("200") {
                 self.play();
+                if let Some(after) = self.faults.resets_after {
+                    pause(after);
+                    self.halt();
+                    socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO))?;
+                    self.route = None;
+                    return Ok(());
+                }
             }
             if method == "TEARDOWN" {
                 return Ok(());

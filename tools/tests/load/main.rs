@@ -148,6 +148,15 @@ fn only_want_of_room_is_forgiven() {
 }
 
 #[test]
+fn a_stalled_viewer_that_is_thrown_out_costs_nothing() {
+    let resets_after = Some(Duration::from_millis(200));
+    let server = FaultyServer::start(Faults { resets_after, ..Faults::default() });
+    let (status, json, complaints) = load(&server, &["--transport", "tcp", "--stalled", "1"]);
+    assert_eq!((status, &json["sessions"]["stalled"]), (0, &1.into()), "{complaints}");
+    assert!(json["generator"]["cpu_seconds"].as_f64().unwrap() < 0.5, "{json}");
+}
+
+#[test]
 fn churn_is_what_was_asked_for() {
     let server = FaultyServer::start(Faults::default());
     let churn = "stop=5/s,seek=6/s,pause=4/s,vanish=3/s";
