@@ -70,8 +70,13 @@ impl Summary {
         let Sessions { asked, started, stalled, sinks, refused, failed, .. } = self.sessions;
         complain(failed > limits.failed_max, format!("{failed} viewers failed"));
         complain(refused > limits.refused_max, format!("{refused} viewers were refused"));
+        let seconds = self.seconds;
+        complain(self.interrupted, format!("interrupted after {seconds:.1} s"));
         let missing = asked.saturating_sub(started);
-        complain(missing > 0, format!("{missing} of {asked} viewers never started"));
+        complain(
+            missing > 0 && !self.interrupted,
+            format!("{missing} of {asked} viewers never started"),
+        );
         #[allow(clippy::cast_precision_loss, reason = "counts of packets")]
         let (loss_exceeded, allowed) = match limits.loss {
             LossLimit::Packets(packets) => (self.lost > packets, packets.to_string()),
@@ -162,6 +167,7 @@ mod tests {
                 Summary { silent_streams: 2, ..good() },
                 "nothing came of 2 streams after their last PLAY",
             ),
+            (Summary { interrupted: true, ..good() }, "interrupted after 0.0 s"),
             (Summary { ended_early: 1, ..good() }, "1 titles ended too early"),
             (Summary { stale: 2, duplicates: 1, ..good() }, "3 packets that should not have come"),
             (

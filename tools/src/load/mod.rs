@@ -36,6 +36,7 @@ use gauges::{Gauges, Told};
 use hdrhistogram::Histogram;
 use kernel::Drops;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 use tally::Tally;
@@ -55,13 +56,15 @@ pub struct Report {
 }
 
 /// Plays as `options` say and reports what was seen. `progress` is told about once a second how
-/// things stand and how late the packets of that second were.
+/// things stand and how late the packets of that second were. Once `interrupted` is set all leave,
+/// as at the end.
 ///
 /// # Errors
 /// A URL names no server, the watched process does not exist, or the system has no resources for
 /// the viewers' sockets at all.
 pub fn run(
     options: &Options,
+    interrupted: &AtomicBool,
     mut progress: impl FnMut(Snapshot, &Histogram<u64>),
 ) -> io::Result<Report> {
     let clock = KernelClock::new(Clock::start());
@@ -77,8 +80,9 @@ pub fn run(
             let (told, gauges) = (told.clone(), &gauges);
             scope.spawn(move || {
                 let place = (thread, threads);
-                let outcome = Worker::new(options, clock, gauges, told.clone(), place)
-                    .and_then(|mut worker| worker.run().map(Box::new));
+                let outcome =
+                    Worker::new(options, clock, (gauges, interrupted), told.clone(), place)
+                        .and_then(|mut worker| worker.run().map(Box::new));
                 // The receiver outlives the threads.
                 let _ = told.send(Told::Done(outcome));
             });
@@ -111,7 +115,8 @@ pub fn run(
         io::Result::Ok(())
     })?;
     let drops = Drops::now().since(drops_before);
-    let summary = Summary::new(options, &sum, timeline.end(), drops, clock.now(), warnings);
+    let mut summary = Summary::new(options, &sum, timeline.end(), drops, clock.now(), warnings);
+    summary.interrupted = interrupted.load(Ordering::Relaxed);
     Ok(Report { summary, distributions: distributions(&sum) })
 }
 

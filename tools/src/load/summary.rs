@@ -153,6 +153,8 @@ pub struct Generator {
 pub struct Summary {
     /// The whole run.
     pub seconds: f64,
+    /// Whether it was ended before its time.
+    pub interrupted: bool,
     /// What became of the viewers.
     pub sessions: Sessions,
     /// What they did besides playing.
@@ -223,6 +225,7 @@ impl Summary {
         let replies = sum.replies.iter();
         Self {
             seconds: (ended - MonoTime(0)).as_secs_f64(),
+            interrupted: false,
             sessions,
             churn: Churned {
                 stops: sum.stops,

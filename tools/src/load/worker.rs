@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use nix::sys::epoll::{EpollEvent, EpollTimeout};
 use nix::sys::resource::{UsageWho, getrusage};
 use std::io;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ const EVENTS_MAX: usize = 1024;
 pub(super) struct Worker<'a> {
     shared: Shared<'a>,
     gauges: &'a Gauges,
+    /// Set when all are to leave before their time.
+    interrupted: &'a AtomicBool,
     told: Sender<Told>,
     seats: Vec<Seat>,
     /// This thread's viewers are those whose numbers leave `thread` when divided by `threads`.
@@ -63,7 +65,7 @@ impl<'a> Worker<'a> {
     pub(super) fn new(
         options: &'a Options,
         clock: KernelClock,
-        gauges: &'a Gauges,
+        (gauges, interrupted): (&'a Gauges, &'a AtomicBool),
         told: Sender<Told>,
         (thread, threads): (usize, usize),
     ) -> io::Result<Self> {
@@ -71,6 +73,7 @@ impl<'a> Worker<'a> {
         Ok(Self {
             shared: Shared::new(options, clock)?,
             gauges,
+            interrupted,
             told,
             seats: Vec::new(),
             thread,
@@ -94,7 +97,7 @@ impl<'a> Worker<'a> {
         let mut is_ending = false;
         while !(is_ending && self.seats.iter().all(|seat| seat.viewer.step == Step::Done)) {
             let now = self.shared.clock.now();
-            if !is_ending && now >= ends_at {
+            if !is_ending && (now >= ends_at || self.interrupted.load(Ordering::Relaxed)) {
                 is_ending = true;
                 self.end(now);
             }
@@ -215,7 +218,10 @@ impl<'a> Worker<'a> {
             }
             let result = if viewer.session_began() && !viewer.role.is_stalled {
                 self.seats[index].act(Act::Stop, (now, now), 0, &mut self.shared)
-            } else if viewer.session_began() || viewer.number >= first_generation {
+            } else if viewer.session_began()
+                || viewer.number >= first_generation
+                || self.interrupted.load(Ordering::Relaxed)
+            {
                 viewer.step = Step::Done;
                 Ok(())
             } else {

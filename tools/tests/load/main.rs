@@ -7,7 +7,7 @@ mod faulty_server;
 
 use faulty_server::{Faults, FaultyServer};
 use serde_json::Value;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// Runs the generator for two seconds; its exit status, its JSON and what it complains of.
@@ -226,6 +226,44 @@ fn results_are_written_where_they_are_asked_for() {
     assert!(json["timeline"].as_array().unwrap().len() >= 2);
     assert!(read("log").contains("Tag=late,") && read("log").contains("Tag=TEARDOWN,"));
     assert!(read("svg").starts_with("<svg") && read("svg").contains("Server: CPU"));
+}
+
+#[test]
+fn a_signal_ends_a_run_with_its_result() {
+    let directory = tempfile::tempdir().unwrap();
+    let json = directory.path().join("json");
+    let server = FaultyServer::start(Faults::default());
+    let child = Command::new(env!("CARGO_BIN_EXE_reelring-load"))
+        .args(["--duration", "60s", &format!("--json={}", json.display()), &server.url])
+        .stderr(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while server.count("PLAY") == 0 {
+        std::thread::yield_now();
+    }
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let complaints = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{complaints}");
+    assert!(complaints.contains("interrupted after"), "{complaints}");
+    assert_eq!(server.count("TEARDOWN"), 1);
+    let json: Value = serde_json::from_str(&std::fs::read_to_string(json).unwrap()).unwrap();
+    assert_eq!(json["interrupted"], true);
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_still_shown() {
+    let server = FaultyServer::start(Faults::default());
+    let output = Command::new(env!("CARGO_BIN_EXE_reelring-load"))
+        .args(["--duration", "1s", "--json=/dev/full", &server.url])
+        .output()
+        .unwrap();
+    let complaints = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{complaints}");
+    assert!(complaints.contains("/dev/full: No space left"), "{complaints}");
+    assert!(String::from_utf8(output.stdout).unwrap().contains("1 played"));
 }
 
 #[test]

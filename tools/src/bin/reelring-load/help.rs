@@ -39,7 +39,10 @@ How to read the result:
   a generator that falls behind makes the others look late by as much as they waited for it. When the
   generator itself was the bottleneck a line says so.
 
-Exit status: 0 if everything was good enough, 1 if not, 2 if the command line makes no sense.
+SIGINT or SIGTERM ends a run early, with its result; a second one ends the program at once.
+
+Exit status: 0 if everything was good enough, 1 if not, if a result could not be written or the run
+was interrupted, 2 if the command line makes no sense.
 
 More viewers than this machine can judge:
   --sink 0.9 throws the media of nine in ten UDP viewers away unread, by a socket filter; they still
