@@ -35,7 +35,7 @@ fn gaps_duplicates_and_reordering_are_told_apart() {
         (&[65_534, 0, 65_535, 1], 0, 0, 1),           // swapped over the wrap
         (&[65_534, 65_535, 65_535, 65_534], 0, 2, 0), // again
         (&[65_535, 65_534, 65_534, 0], 0, 1, 1),      // swapped and again
-        (&[65_534, 300, 65_535], 300, 0, 1),          // from beyond the window
+        (&[65_534, 300, 65_535], 300, 0, 1),          // far behind
         (&[65_534, 65_535, 0, 1, 2, 3, 5, 6, 4], 0, 0, 1),
     ];
     for (sequences, lost, duplicates, reordered) in cases {
@@ -43,6 +43,20 @@ fn gaps_duplicates_and_reordering_are_told_apart() {
         let seen = (counts.lost, counts.duplicates, counts.reordered);
         assert_eq!(seen, (lost, duplicates, reordered), "{sequences:?}");
     }
+}
+
+#[test]
+fn what_comes_again_much_later_makes_up_for_no_loss() {
+    let mut judge = playing(0, 0);
+    let sequences: Vec<u16> = (0..6000).filter(|sequence| sequence % 1000 != 7).collect();
+    feed(&mut judge, &sequences);
+    let counts = feed(&mut judge, &[5850, 3000, 1500, 1, 1007]); // the last two out of the window
+    assert_eq!((counts.lost, counts.duplicates, counts.reordered), (6, 5, 0));
+    let counts = feed(&mut judge, &[2007, 2007]);
+    assert_eq!((counts.lost, counts.duplicates, counts.reordered), (5, 6, 1));
+    // All that is skipped is forgotten, however much it is.
+    let counts = feed(&mut judge, &[6100, 6099, 16_000, 15_999, 11_905, 11_904]);
+    assert_eq!((counts.duplicates, counts.reordered), (7, 4));
 }
 
 #[test]
