@@ -138,7 +138,8 @@ impl Stream {
 
     /// How many packets have turned out to be lost since the last call; fewer if some came after
     /// all.
-    pub(super) fn newly_lost(&mut self) -> i64 {
+    pub(super) fn newly_lost(&mut self, now: MonoTime) -> i64 {
+        self.judge.settle(now);
         let lost = self.judge.counts().lost;
         let newly = lost.cast_signed() - self.lost_told.cast_signed();
         self.lost_told = lost;
@@ -210,7 +211,8 @@ mod tests {
         for (overflows, lost, lost_here) in [(0, 2, 0), (7, 0, 2)] {
             let (mut stream, mut tally) = (playing(), Tally::default());
             take(&mut stream, &[0, 1, 3, 5], &mut tally);
-            assert_eq!((stream.newly_lost(), stream.newly_lost()), (2, 0));
+            let now = MonoTime(6_000_000);
+            assert_eq!((stream.newly_lost(now), stream.newly_lost(now)), (2, 0));
             stream.overflows = overflows;
             stream.leave(&mut tally);
             assert_eq!((tally.counts.lost, tally.lost_here), (lost, lost_here));

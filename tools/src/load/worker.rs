@@ -258,7 +258,7 @@ impl<'a> Worker<'a> {
                 tally.failure(failure);
             }
         }
-        seat.viewer.leave(tally, &gauges.lost);
+        seat.viewer.leave(self.shared.clock.now(), tally, &gauges.lost);
         if is_replaced {
             self.replace(index);
         }
@@ -280,7 +280,7 @@ impl<'a> Worker<'a> {
         let (mut playing, mut lost) = (0, 0);
         for seat in self.seats.iter_mut().filter(|seat| seat.viewer.step != Step::Done) {
             playing += i64::from(seat.viewer.step == Step::Playing);
-            lost += seat.viewer.newly_lost();
+            lost += seat.viewer.newly_lost(now);
         }
         self.gauges.lost.fetch_add(lost, Ordering::Relaxed);
         let told = std::mem::replace(&mut self.last.playing, playing);

@@ -18,9 +18,13 @@ use decode::DecodeTimes;
 use jitter::Jitter;
 use numbers::{Number, Numbers};
 use packetizer::time::ClockRate;
+use std::time::Duration;
 
 /// A first sender report that is this far ahead of what came counts from before this viewer.
 const JOINED_PACKETS: u64 = 1000;
+
+/// How much later than a sender report packets may come that it counts.
+const UNDER_WAY: Duration = Duration::from_millis(500);
 
 /// What was seen of a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,6 +91,9 @@ pub struct StreamJudge {
     /// Packets that the sender counted before those it sends here.
     sender_offset: Option<u64>,
     sender_packets: u64,
+    /// What the last report counted and when it came: not believed at once, since it may have
+    /// overtaken packets.
+    claim: Option<(MonoTime, u64)>,
 }
 
 /// A range being played: its start in real time, in media time and in packets.
@@ -135,6 +142,7 @@ impl StreamJudge {
             jitter: Jitter::default(),
             sender_offset: None,
             sender_packets: 0,
+            claim: None,
         }
     }
 
@@ -297,7 +305,8 @@ impl StreamJudge {
                 .filter(|ahead| *ahead > JOINED_PACKETS)
                 .unwrap_or(0)
         });
-        self.sender_packets = self.sender_packets.max(count.saturating_sub(offset));
+        self.believe(arrival, Duration::ZERO);
+        self.claim = Some((arrival, count.saturating_sub(offset)));
         if let Some(range) = &mut self.range
             && arrival >= range.answered
             && range.is_anchored
@@ -311,7 +320,19 @@ impl StreamJudge {
         }
     }
 
-    /// What was seen until now.
+    /// Packets that the last sender report counted and that have not come by `now` are lost, unless
+    /// they may still be under way.
+    pub fn settle(&mut self, now: MonoTime) {
+        self.believe(now, UNDER_WAY);
+    }
+
+    fn believe(&mut self, now: MonoTime, under_way: Duration) {
+        if let Some((_, packets)) = self.claim.take_if(|(at, _)| now - *at >= under_way) {
+            self.sender_packets = self.sender_packets.max(packets);
+        }
+    }
+
+    /// What was seen until now, and until [`StreamJudge::settle`] of what sender reports say.
     #[must_use]
     pub fn counts(&self) -> Counts {
         let unsent = self.sender_packets.saturating_sub(self.counts.packets);

@@ -250,11 +250,21 @@ fn the_sender_report_shows_what_was_lost_at_the_end() {
     let mut report =
         SenderReport { ssrc: 1, ntp: 0, rtp_timestamp: 0, packet_count: 5, octet_count: 50 };
     judge.report(MonoTime(0), &report);
+    // They may come yet.
+    judge.settle(MonoTime(499 * MS));
+    assert_eq!(judge.counts().lost, 0);
+    judge.settle(MonoTime(500 * MS));
     assert_eq!(judge.counts().lost, 2);
     report.ssrc = 9;
     report.packet_count = 50;
     judge.report(MonoTime(0), &report);
+    judge.settle(MonoTime(1000 * MS));
     assert_eq!(judge.counts().lost, 2);
+    // What the next report counts as well is no longer under way.
+    report = SenderReport { ssrc: 1, packet_count: 6, ..report };
+    judge.report(MonoTime(1000 * MS), &report);
+    judge.report(MonoTime(1001 * MS), &report);
+    assert_eq!(judge.counts().lost, 3);
 }
 
 #[test]
@@ -269,8 +279,10 @@ fn a_sender_that_was_sending_before_is_not_believed_to_have_lost_that() {
         octet_count: 0,
     };
     judge.report(MonoTime(0), &report(50_003));
+    judge.settle(MonoTime(1000 * MS));
     assert_eq!(judge.counts().lost, 0);
-    judge.report(MonoTime(0), &report(50_005));
+    judge.report(MonoTime(1000 * MS), &report(50_005));
+    judge.settle(MonoTime(2000 * MS));
     assert_eq!(judge.counts().lost, 2);
 }
 

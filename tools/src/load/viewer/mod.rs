@@ -258,14 +258,17 @@ impl Viewer {
     }
 
     /// How many packets have turned out to be lost since the last call.
-    pub(super) fn newly_lost(&mut self) -> i64 {
+    pub(super) fn newly_lost(&mut self, now: MonoTime) -> i64 {
         let counts = !self.role.is_stalled && !self.role.is_sink;
-        if counts { self.streams.iter_mut().map(Stream::newly_lost).sum() } else { 0 }
+        if !counts {
+            return 0;
+        }
+        self.streams.iter_mut().map(|stream| stream.newly_lost(now)).sum()
     }
 
     /// Is gone: what it saw is summed up, and its descriptors serve the others.
-    pub(super) fn leave(&mut self, tally: &mut Tally, lost: &AtomicI64) {
-        lost.fetch_add(self.newly_lost(), Ordering::Relaxed);
+    pub(super) fn leave(&mut self, now: MonoTime, tally: &mut Tally, lost: &AtomicI64) {
+        lost.fetch_add(self.newly_lost(now), Ordering::Relaxed);
         if self.began && !self.role.is_stalled && !self.role.is_sink {
             for stream in &mut self.streams {
                 stream.leave(tally);
