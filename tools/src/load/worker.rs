@@ -126,7 +126,8 @@ impl<'a> Worker<'a> {
     /// Does what is due by the clock.
     fn step(&mut self, now: MonoTime, is_ending: bool) {
         let late = now.nanos_since(self.next_step);
-        self.shared.tally.generator.loop_late.record(late);
+        let step_nanos = i64::try_from(STEP.as_nanos()).unwrap_or(i64::MAX);
+        self.shared.tally.generator.loop_late.record_stall(late, step_nanos);
         let elapsed = STEP + (now - self.next_step);
         self.next_step = now + STEP;
         if !is_ending {
