@@ -4,6 +4,7 @@ use super::churn::Churn;
 use crate::client::Lower;
 use crate::clock::MonoTime;
 use packetizer::time::Npt;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -161,6 +162,21 @@ pub(super) struct Role {
 }
 
 impl Options {
+    /// Whether what is asked for can be done.
+    pub(super) fn check(&self) -> io::Result<()> {
+        let roles = || (0..self.sessions).map(|number| self.role(number));
+        let why = if self.sessions == 0 || self.urls.is_empty() {
+            "there is nobody to play, or nothing"
+        } else if roles().filter(|role| role.is_stalled).count() < self.stalled {
+            "--stalled asks for more viewers than there are over TCP"
+        } else if self.sink > 0.0 && !roles().any(|role| role.is_sink) {
+            "--sink leaves no viewer over UDP to be one"
+        } else {
+            return Ok(());
+        };
+        Err(io::Error::new(io::ErrorKind::InvalidInput, why))
+    }
+
     /// The role of the seat `number`. The first interleaved viewers are the stalled ones; sinks are
     /// spread evenly over the viewers with datagrams.
     pub(super) fn role(&self, number: usize) -> Role {

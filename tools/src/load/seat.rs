@@ -11,6 +11,7 @@ use crate::receive::Receiver;
 use crate::socket::read;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use std::io::{self, ErrorKind, Write as _};
+use std::net::SocketAddr;
 
 /// Batches taken from one socket before the others have their turn.
 const BATCHES_MAX: usize = 64;
@@ -26,6 +27,8 @@ const WAITING: [ErrorKind; 2] = [ErrorKind::WouldBlock, ErrorKind::NotConnected]
 #[derive(Debug)]
 pub(super) struct Shared<'a> {
     pub(super) options: &'a Options,
+    /// The servers of its URLs.
+    pub(super) servers: &'a [SocketAddr],
     pub(super) clock: KernelClock,
     pub(super) epoll: Epoll,
     pub(super) receiver: Receiver,
@@ -34,9 +37,13 @@ pub(super) struct Shared<'a> {
 }
 
 impl<'a> Shared<'a> {
-    pub(super) fn new(options: &'a Options, clock: KernelClock) -> io::Result<Self> {
+    pub(super) fn new(
+        (options, servers): (&'a Options, &'a [SocketAddr]),
+        clock: KernelClock,
+    ) -> io::Result<Self> {
         Ok(Self {
             options,
+            servers,
             clock,
             epoll: Epoll::new(nix::sys::epoll::EpollCreateFlags::EPOLL_CLOEXEC)?,
             receiver: Receiver::new(clock),

@@ -15,6 +15,7 @@ use nix::errno::Errno;
 use nix::sys::epoll::{EpollEvent, EpollTimeout};
 use nix::sys::resource::{UsageWho, getrusage};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
@@ -63,7 +64,7 @@ struct Last {
 
 impl<'a> Worker<'a> {
     pub(super) fn new(
-        options: &'a Options,
+        (options, servers): (&'a Options, &'a [SocketAddr]),
         clock: KernelClock,
         (gauges, interrupted): (&'a Gauges, &'a AtomicBool),
         told: Sender<Told>,
@@ -71,7 +72,7 @@ impl<'a> Worker<'a> {
     ) -> io::Result<Self> {
         let churn_start = options.starts_at(options.sessions);
         Ok(Self {
-            shared: Shared::new(options, clock)?,
+            shared: Shared::new((options, servers), clock)?,
             gauges,
             interrupted,
             told,
@@ -179,7 +180,7 @@ impl<'a> Worker<'a> {
         when: (MonoTime, MonoTime),
     ) -> Option<Seat> {
         self.shared.tally.started += 1;
-        let seat = Viewer::connect(self.shared.options, role, number, when)
+        let seat = Viewer::connect((self.shared.options, self.shared.servers), role, number, when)
             .and_then(|viewer| Seat::new(viewer, index, &self.shared.epoll));
         if let Err(error) = &seat {
             self.gauges.failed.fetch_add(1, Ordering::Relaxed);

@@ -272,6 +272,11 @@ fn a_command_line_that_makes_no_sense_ends_with_2() {
         &["--server-pid", "4294967295", "rtsp://127.0.0.1:1/"][..],
         &["--plot", "/nonexistent/file.svg", "rtsp://127.0.0.1:1/"],
         &["--churn", "jump=1/s", "rtsp://127.0.0.1:1/"],
+        &["-n", "0", "rtsp://127.0.0.1:1/"],
+        &["--stalled", "1", "rtsp://127.0.0.1:1/"],
+        &["--transport", "tcp", "--sink", "1", "rtsp://127.0.0.1:1/"],
+        &["http://127.0.0.1:1/"],
+        &["rtsp://no-such-host.invalid/"],
         &[],
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_reelring-load")).args(arguments).output();

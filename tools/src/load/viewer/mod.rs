@@ -7,7 +7,7 @@ use super::dialogue::Dialogue;
 use super::options::{Options, Role};
 use super::stream::Stream;
 use super::tally::{Failure, Tally, failed};
-use crate::client::{Half, server_address};
+use crate::client::Half;
 use crate::clock::MonoTime;
 use crate::headers::parse_range;
 use crate::lenient;
@@ -75,15 +75,17 @@ pub(super) struct Viewer {
 }
 
 impl Viewer {
-    /// The viewer `number`, who was to come at `meant`, begins to connect.
+    /// The viewer `number`, who was to come at `meant`, begins to connect. `servers` are the
+    /// addresses that the URLs name.
     pub(super) fn connect(
-        options: &Options,
+        (options, servers): (&Options, &[SocketAddr]),
         role: Role,
         number: usize,
         (meant, now): (MonoTime, MonoTime),
     ) -> io::Result<Self> {
-        let url = options.urls[options.url(number)].clone();
-        let server = server_address(&url)?;
+        let url = options.url(number);
+        let server = servers[url];
+        let url = options.urls[url].clone();
         let socket = unconnected(server, options.local_address(role, number, server))?;
         if role.is_stalled {
             socket.set_recv_buffer_size(STALLED_BUFFER_BYTES)?;
