@@ -121,6 +121,10 @@ impl Seat {
             }
         }
         let now = shared.clock.now();
+        if self.viewer.is_overdue(now, shared.options) {
+            // The reply may be here already and this program too busy to have read it.
+            self.read_connection(shared)?;
+        }
         self.viewer.tick(now, shared.options, &mut shared.tally)?;
         self.flush(shared)
     }
@@ -161,6 +165,7 @@ impl Seat {
     /// Writes what the viewer has to say, and watches for what its connection needs.
     pub(super) fn flush(&mut self, shared: &Shared<'_>) -> Result<(), Failure> {
         let outgoing = &mut self.viewer.dialogue.outgoing;
+        let had_outgoing = !outgoing.is_empty();
         while !outgoing.is_empty() {
             match (&self.viewer.connection).write(outgoing) {
                 Ok(written) => drop(outgoing.drain(..written)),
@@ -168,6 +173,9 @@ impl Seat {
                 Err(error) if WAITING.contains(&error.kind()) => break,
                 Err(error) => return Err(failed(&format!("connection: {error}"))),
             }
+        }
+        if had_outgoing && outgoing.is_empty() {
+            self.viewer.dialogue.written(shared.clock.now());
         }
         let mut interest = EpollFlags::empty();
         interest.set(EpollFlags::EPOLLIN, !self.viewer.is_deaf());

@@ -25,8 +25,8 @@ impl Viewer {
         if self.is_deaf() {
             return Ok(());
         }
-        if let Some(asked) = self.dialogue.oldest()
-            && now - asked.sent > options.reply_timeout
+        if self.is_overdue(now, options)
+            && let Some(asked) = self.dialogue.oldest()
         {
             tally.answered(asked.method, now.nanos_since(asked.meant));
             return Err(failed(&format!("no reply to {} in time", asked.method)));
@@ -61,6 +61,11 @@ impl Viewer {
             self.dialogue.ask((now, now), self.keep_alive_method, &[]);
         }
         Ok(())
+    }
+
+    /// Whether a reply has taken too long.
+    pub(in crate::load) fn is_overdue(&self, now: MonoTime, options: &Options) -> bool {
+        self.dialogue.oldest().is_some_and(|asked| now - asked.sent > options.reply_timeout)
     }
 
     fn has_ended(&self, now: MonoTime) -> bool {
