@@ -11,6 +11,9 @@ use std::time::Duration;
 /// How far before the end [`Start::NearEnd`] is.
 const NEAR_END: Duration = Duration::from_secs(5);
 
+/// How long at most it takes until all have left.
+const LEAVING_NANOS: u64 = 1_000_000_000;
+
 /// How the viewers' streams travel: of every `udp + tcp` viewers in turn, the first `udp` by
 /// datagrams, the others interleaved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,6 +227,18 @@ impl Options {
         self.starts_at(self.sessions) + self.duration
     }
 
+    /// How long after the end the viewer `number` leaves: in the order and, up to a second, in the
+    /// time in which they came, or replies to TEARDOWN would only say how many wait for one.
+    pub(super) fn leaves_after(&self, number: usize) -> Duration {
+        let ramp = self.starts_at(self.sessions).0;
+        let came_nanos = self.starts_at(number.min(self.sessions)).0;
+        let leaves_nanos = match ramp {
+            0..=LEAVING_NANOS => came_nanos,
+            _ => came_nanos / (ramp / LEAVING_NANOS + 1),
+        };
+        Duration::from_nanos(leaves_nanos)
+    }
+
     /// The random numbers of the viewer `number`, the same in every run with the same seed.
     pub(super) const fn random(&self, number: usize) -> u64 {
         // SplitMix64.
@@ -299,5 +314,9 @@ mod tests {
             Options { sessions: 10, duration: Duration::from_secs(1), ..Options::default() };
         assert_eq!(options.starts_at(5), MonoTime(50_000_000));
         assert_eq!(options.ends_at(), MonoTime(1_100_000_000));
+        assert_eq!(options.leaves_after(5), Duration::from_millis(50));
+        let crowd = Options { sessions: 1000, ..Options::default() };
+        let last = crowd.leaves_after(999);
+        assert!(last < Duration::from_secs(1) && last > crowd.leaves_after(500) * 3 / 2);
     }
 }

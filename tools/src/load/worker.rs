@@ -44,6 +44,8 @@ pub(super) struct Worker<'a> {
     /// Viewers who came by the ramp, and who took the place of others.
     started: usize,
     replacements: usize,
+    /// Seats whose viewers have left, or were gone, when the time was up.
+    left: usize,
     agenda: Agenda,
     random: fastrand::Rng,
     /// The seat to visit next, and the visits that are due by now.
@@ -81,6 +83,7 @@ impl<'a> Worker<'a> {
             threads,
             started: 0,
             replacements: 0,
+            left: 0,
             agenda: Agenda::new(options.churn, churn_start, thread, threads),
             random: fastrand::Rng::with_seed(options.random(thread).wrapping_add(1)),
             next_visit: 0,
@@ -95,15 +98,16 @@ impl<'a> Worker<'a> {
     pub(super) fn run(&mut self) -> io::Result<Tally> {
         let mut events = vec![EpollEvent::empty(); EVENTS_MAX];
         let ends_at = self.shared.options.ends_at();
-        let mut is_ending = false;
-        while !(is_ending && self.seats.iter().all(|seat| seat.viewer.step == Step::Done)) {
+        let mut ended_at = None;
+        while !(ended_at.is_some() && self.seats.iter().all(|seat| seat.viewer.step == Step::Done))
+        {
             let now = self.shared.clock.now();
-            if !is_ending && (now >= ends_at || self.interrupted.load(Ordering::Relaxed)) {
-                is_ending = true;
-                self.end(now);
+            if ended_at.is_none() && (now >= ends_at || self.interrupted.load(Ordering::Relaxed)) {
+                ended_at = Some(now);
             }
+            let is_ending = ended_at.is_some();
             if now >= self.next_step {
-                self.step(now, is_ending);
+                self.step(now, ended_at);
             }
             let wait = self.next_step - self.shared.clock.now();
             let millis = u16::from(!wait.is_zero());
@@ -125,13 +129,16 @@ impl<'a> Worker<'a> {
     }
 
     /// Does what is due by the clock.
-    fn step(&mut self, now: MonoTime, is_ending: bool) {
+    fn step(&mut self, now: MonoTime, ended_at: Option<MonoTime>) {
+        let is_ending = ended_at.is_some();
         let late = now.nanos_since(self.next_step);
         let step_nanos = i64::try_from(STEP.as_nanos()).unwrap_or(i64::MAX);
         self.shared.tally.generator.loop_late.record_stall(late, step_nanos);
         let elapsed = STEP + (now - self.next_step);
         self.next_step = now + STEP;
-        if !is_ending {
+        if let Some(ended_at) = ended_at {
+            self.leave_due(ended_at, now);
+        } else {
             self.start_due(now);
             while let Some((meant, act)) = self.agenda.due(now) {
                 self.act(act, (meant, now));
@@ -210,16 +217,24 @@ impl<'a> Worker<'a> {
         self.settle(index, acted, false);
     }
 
-    /// The time is up: who plays leaves, who does not came too late.
-    fn end(&mut self, now: MonoTime) {
+    /// The time is up since `ended_at`: who plays leaves, who does not came too late. Seats are in
+    /// the order in which their first viewers came.
+    fn leave_due(&mut self, ended_at: MonoTime, now: MonoTime) {
         let first_generation = self.shared.options.sessions;
-        for index in 0..self.seats.len() {
+        while self.left < self.seats.len() {
+            let index = self.left;
+            let number = self.thread + index * self.threads;
+            let meant = ended_at + self.shared.options.leaves_after(number);
+            if meant > now {
+                return;
+            }
+            self.left += 1;
             let viewer = &mut self.seats[index].viewer;
             if matches!(viewer.step, Step::Done | Step::TearingDown) {
                 continue;
             }
             let result = if viewer.session_began() && !viewer.role.is_stalled {
-                self.seats[index].act(Act::Stop, (now, now), 0, &mut self.shared)
+                self.seats[index].act(Act::Stop, (meant, now), 0, &mut self.shared)
             } else if viewer.session_began()
                 || viewer.number >= first_generation
                 || self.interrupted.load(Ordering::Relaxed)

@@ -23,7 +23,8 @@ pub(crate) struct Arguments {
     /// Viewers that start in a second.
     #[arg(long, default_value = "100/s", value_parser = parse_ramp, help_heading = VIEWERS)]
     ramp: u32,
-    /// How long all play together, after the last has started.
+    /// How long all play together, after the last has started. Then they leave in the time in which
+    /// they came, but within a second.
     #[arg(long, default_value = "30s", value_parser = parse_duration, help_heading = VIEWERS)]
     duration: Duration,
     /// How streams travel: udp, tcp, mix (half of each) or mix:2:1 (two over UDP for each over
