@@ -113,7 +113,7 @@ impl Spread {
 /// What the watched process used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct ServerUse {
-    /// CPU time in percent of one core.
+    /// CPU time in percent of one core, in the seconds in which all played.
     pub cpu_percent: Spread,
     /// The part of it in its own code.
     pub user_percent: Spread,
@@ -258,7 +258,7 @@ impl Summary {
                 .map(|(method, micros)| ((*method).to_owned(), Quantiles::millis(micros)))
                 .collect(),
             refused_ms: Quantiles::millis(&sum.refusals),
-            server: options.server_pid.map(|_| server_use(&timeline)),
+            server: options.server_pid.map(|_| server_use(options, &timeline)),
             generator: generator(options, sum, drops, warnings),
             timeline,
         }
@@ -294,13 +294,24 @@ fn sessions(options: &Options, sum: &Tally) -> (Sessions, BTreeMap<String, u64>)
 }
 
 #[allow(clippy::cast_precision_loss, reason = "bytes and descriptors of a process")]
-fn server_use(timeline: &[Sample]) -> ServerUse {
+fn server_use(options: &Options, timeline: &[Sample]) -> ServerUse {
     let usages = timeline.iter().filter_map(|sample| sample.server);
     let spread = |value: fn(Usage) -> f64| Spread::of(usages.clone().map(value));
+    let seconds = |time: MonoTime| (time - MonoTime(0)).as_secs_f64();
+    let (from, to) = (seconds(options.starts_at(options.sessions)), seconds(options.ends_at()));
+    let begins = std::iter::once(0.0).chain(timeline.iter().map(|sample| sample.seconds));
+    let playing: Vec<_> = begins
+        .zip(timeline)
+        .filter(|(begin, sample)| *begin >= from && sample.seconds <= to)
+        .filter_map(|(_, sample)| sample.server)
+        .collect();
+    // A run shorter than a few seconds may have none.
+    let playing = if playing.is_empty() { usages.clone().collect() } else { playing };
+    let cpu = |value: fn(Usage) -> f64| Spread::of(playing.iter().copied().map(value));
     ServerUse {
-        cpu_percent: spread(|usage| usage.user_percent + usage.system_percent),
-        user_percent: spread(|usage| usage.user_percent),
-        system_percent: spread(|usage| usage.system_percent),
+        cpu_percent: cpu(|usage| usage.user_percent + usage.system_percent),
+        user_percent: cpu(|usage| usage.user_percent),
+        system_percent: cpu(|usage| usage.system_percent),
         rss_mib: spread(|usage| usage.rss_bytes as f64 / f64::from(1 << 20)),
         descriptors: spread(|usage| usage.descriptors as f64),
         ended: timeline.last().is_some_and(|sample| sample.server.is_none()),
@@ -340,13 +351,23 @@ mod tests {
 
     #[test]
     fn use_of_a_server_has_least_mean_and_most() {
-        let sample = |user_percent, rss_bytes| Sample {
+        let options = Options { sessions: 10, ramp_per_second: 10, ..Options::default() };
+        let sample = |seconds, user_percent, rss_bytes| Sample {
+            seconds,
             server: Some(Usage { user_percent, rss_bytes, ..Usage::default() }),
             ..Sample::default()
         };
-        let server = server_use(&[sample(10.0, 1 << 20), sample(20.0, 3 << 20)]);
+        let server = server_use(
+            &options,
+            &[
+                sample(1.0, 90.0, 1 << 20), // the ramp
+                sample(2.0, 10.0, 1 << 20),
+                sample(3.0, 20.0, 4 << 20),
+                sample(31.5, 1.0, 2 << 20), // the end
+            ],
+        );
         assert_eq!(server.cpu_percent, Spread { min: 10.0, mean: 15.0, max: 20.0 });
         assert_eq!((server.rss_mib.mean, server.ended), (2.0, false));
-        assert!(server_use(&[sample(1.0, 1), Sample::default()]).ended);
+        assert!(server_use(&options, &[sample(1.0, 1.0, 1), Sample::default()]).ended);
     }
 }
