@@ -40,7 +40,8 @@ pub(crate) struct Arguments {
     ///
     /// Rates are for all viewers together. stop: TEARDOWN, and a new viewer takes the place. seek:
     /// PLAY elsewhere. pause: PAUSE, and PLAY after 1 to 5 s. vanish: closes its sockets without
-    /// TEARDOWN, and a new viewer takes the place.
+    /// TEARDOWN, and a new viewer takes the place. Nobody takes the place of a viewer who failed or
+    /// was refused.
     #[arg(long, value_name = "RATES", help_heading = VIEWERS)]
     churn: Option<Churn>,
     /// How many of the TCP viewers stop reading once they play.
