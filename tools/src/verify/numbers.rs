@@ -48,7 +48,8 @@ impl Numbers {
     /// Whether `sequence` is so far from what has come that the sender numbers anew.
     pub(super) fn is_elsewhere(&self, sequence: u16) -> bool {
         let number = self.extend(sequence);
-        self.highest.is_some_and(|highest| number.abs_diff(highest) > DROPOUT_MAX)
+        let known = self.highest.or(self.first);
+        known.is_some_and(|known| number.abs_diff(known) > DROPOUT_MAX)
     }
 
     /// The packet `sequence` has come.

@@ -138,6 +138,14 @@ fn a_server_that_numbers_anew_at_a_seek_has_lost_nothing() {
 }
 
 #[test]
+fn a_server_that_numbers_anew_before_anything_came_has_lost_nothing() {
+    let mut judge = playing(100, 0);
+    judge.begin_range(MonoTime(MS), start(30_000, 0));
+    assert!(judge.receive(MonoTime(2 * MS), &packet(30_000, 0)).is_some());
+    assert_eq!((judge.counts().packets, judge.counts().lost), (1, 0));
+}
+
+#[test]
 fn what_is_decoded_before_the_range_is_due_at_its_start() {
     let mut judge = playing(0, 9000);
     assert_eq!(judge.receive(MonoTime(2 * MS), &packet(0, 7200)), Some(2_000_000));
