@@ -17,6 +17,8 @@ pub(super) struct Stream {
     pub(super) control_url: String,
     /// `None` if it is interleaved.
     pub(super) pair: Option<UdpPair>,
+    /// Those of its packets and reports, if it is.
+    pub(super) channels: (u8, u8),
     judge: StreamJudge,
     bursts: Bursts,
     /// Trains that its receive buffer had no room for.
@@ -32,10 +34,11 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(media: &Media, pair: Option<UdpPair>) -> Self {
+    pub(super) fn new(media: &Media, pair: Option<UdpPair>, channels: (u8, u8)) -> Self {
         Self {
             control_url: media.control_url.clone(),
             pair,
+            channels,
             judge: StreamJudge::new(media.rate),
             bursts: Bursts::default(),
             overflows: 0,
@@ -195,6 +198,7 @@ mod tests {
                 control_url: "rtsp://h/1".into(),
             },
             None,
+            (0, 1),
         );
         stream.begin_range(MonoTime(0), RangeStart { sequence: Some(0), rtptime: Some(0) });
         stream

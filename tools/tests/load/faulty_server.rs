@@ -37,6 +37,8 @@ pub(crate) struct Faults {
     pub(crate) no_rtp_info: bool,
     /// SETUP is answered with 453 but to this many sessions.
     pub(crate) sessions_max: Option<usize>,
+    /// The first of the two channels it has interleaved streams on, whatever the viewer offers.
+    pub(crate) channel: u8,
     /// SETUP is answered with this status.
     pub(crate) setup_status: Option<&'static str>,
     /// PLAY is answered with 453 once something has played.
@@ -96,26 +98,27 @@ struct Connection {
 #[derive(Debug)]
 enum Route {
     Udp(UdpSocket),
-    Interleaved(TcpStream),
+    /// With the channel of packets; that of reports follows.
+    Interleaved(TcpStream, u8),
 }
 
 impl Route {
     fn send(&self, packet: &[u8]) -> std::io::Result<()> {
         match self {
             Self::Udp(socket) => socket.send(packet).map(drop),
-            Self::Interleaved(stream) => interleave(stream, 0, packet),
+            Self::Interleaved(stream, channel) => interleave(stream, *channel, packet),
         }
     }
 
     /// Says BYE, after an empty sender report.
     fn say_bye(&self, ssrc: u32) {
-        let Self::Interleaved(stream) = self else { return };
+        let Self::Interleaved(stream, channel) = self else { return };
         let mut packet = vec![0x80, 200, 0, 6];
         packet.extend(ssrc.to_be_bytes());
         packet.extend([0; 20]);
         packet.extend([0x81, 203, 0, 1]);
         packet.extend(ssrc.to_be_bytes());
-        let _ = interleave(stream, 1, &packet);
+        let _ = interleave(stream, channel + 1, &packet);
     }
 }
 
@@ -197,6 +200,8 @@ impl Connection {
                     return (status.into(), String::new(), String::new());
                 }
                 self.set_up(transport);
+                let channels = format!("{}-{}", self.faults.channel, self.faults.channel + 1);
+                let transport = transport.replacen("0-1", &channels, 1);
                 let ports = if transport.contains("TCP") { "" } else { ";server_port=5000-5001" };
                 ok(format!("Session: s{number}; timeout=60\r\nTransport: {transport}{ports}\r\n"))
             }
@@ -221,7 +226,8 @@ impl Connection {
 
     fn set_up(&mut self, transport: &str) {
         if transport.contains("TCP") {
-            self.route = Some(Route::Interleaved(self.stream.try_clone().unwrap()));
+            let stream = self.stream.try_clone().unwrap();
+            self.route = Some(Route::Interleaved(stream, self.faults.channel));
             return;
         }
         let ports = transport.split("client_port=").nth(1).unwrap();
@@ -241,7 +247,9 @@ impl Connection {
     fn play(&mut self) {
         let route = match self.route.as_ref().unwrap() {
             Route::Udp(socket) => Route::Udp(socket.try_clone().unwrap()),
-            Route::Interleaved(stream) => Route::Interleaved(stream.try_clone().unwrap()),
+            Route::Interleaved(stream, channel) => {
+                Route::Interleaved(stream.try_clone().unwrap(), *channel)
+            }
         };
         let halted = Arc::new(AtomicBool::new(false));
         let (faults, first, halt) = (self.faults.clone(), self.next_packet, Arc::clone(&halted));

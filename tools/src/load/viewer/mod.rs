@@ -203,14 +203,20 @@ impl Viewer {
         payload: &[u8],
         tally: &mut Tally,
     ) -> Result<(), Failure> {
-        let Some(stream) = self.streams.get_mut(usize::from(channel / 2)) else {
+        // What came with the reply to PLAY, before it stopped reading, says nothing.
+        if self.role.is_stalled {
+            return Ok(());
+        }
+        let is_of = |stream: &Stream| stream.channels.0 == channel || stream.channels.1 == channel;
+        let Some(position) = self.streams.iter().position(is_of) else {
             return Err(failed("a frame on a channel that was not set up"));
         };
-        if channel % 2 == 1 {
+        let stream = &mut self.streams[position];
+        if channel == stream.channels.1 {
             return stream.take_report(at, payload);
         }
         stream.take_media(at, std::iter::once(payload), tally)?;
-        self.saw_packet(usize::from(channel / 2), at, tally);
+        self.saw_packet(position, at, tally);
         Ok(())
     }
 

@@ -86,14 +86,13 @@ impl Viewer {
 
     fn report(&mut self) {
         let ssrc = (self.random & 0xffff_ffff) as u32;
-        for (position, stream) in self.streams.iter().enumerate() {
+        for stream in &self.streams {
             let packet = write_receiver_report(ssrc, stream.reception(), false);
             if let Some(pair) = &stream.pair {
                 // A report that is lost is followed by another.
                 let _ = pair.rtcp.send(&packet);
             } else {
-                let channel = u8::try_from(position * 2 + 1).unwrap_or(u8::MAX);
-                self.dialogue.interleave(channel, &packet);
+                self.dialogue.interleave(stream.channels.1, &packet);
             }
         }
     }
