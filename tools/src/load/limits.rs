@@ -40,8 +40,8 @@ pub struct Limits {
     pub failed_max: u64,
     /// Viewers that the server may have no room for.
     pub refused_max: u64,
-    /// Packets that may come though they should not: repeated, stale, premature or of another
-    /// source.
+    /// Packets that may come though they should not: repeated, stale, premature, of another
+    /// source or malformed.
     pub wrong_max: u64,
 }
 
@@ -112,7 +112,7 @@ impl Summary {
             format!("nothing came of {} streams after their last PLAY", self.silent_streams),
         );
         complain(self.ended_early > 0, format!("{} titles ended too early", self.ended_early));
-        let wrong = self.premature + self.stale + self.foreign + self.duplicates;
+        let wrong = self.premature + self.stale + self.foreign + self.malformed + self.duplicates;
         complain(wrong > limits.wrong_max, format!("{wrong} packets that should not have come"));
         complain(
             self.packets == 0 && stalled + sinks < asked,

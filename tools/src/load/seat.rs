@@ -265,7 +265,7 @@ impl Seat {
                     let unread = shared.clock.now().nanos_since(train.at);
                     tally.generator.unread.record(unread);
                 }
-                viewer.take_train(position, half, train, tally)?;
+                viewer.take_train(position, half, train, tally);
             }
             if !more {
                 break;

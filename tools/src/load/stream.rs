@@ -1,6 +1,6 @@
 //! One stream of a viewer: its sockets and its judge.
 
-use super::tally::{Failure, Tally, failed};
+use super::tally::Tally;
 use crate::clock::MonoTime;
 use crate::packet::{Reception, RtpPacket, ServerReport};
 use crate::presentation::Media;
@@ -19,6 +19,7 @@ pub(super) struct Stream {
     pub(super) pair: Option<UdpPair>,
     /// Those of its packets and reports, if it is.
     pub(super) channels: (u8, u8),
+    payload_type: u8,
     judge: StreamJudge,
     bursts: Bursts,
     /// Trains that its receive buffer had no room for.
@@ -39,6 +40,7 @@ impl Stream {
             control_url: media.control_url.clone(),
             pair,
             channels,
+            payload_type: media.payload_type,
             judge: StreamJudge::new(media.rate),
             bursts: Bursts::default(),
             overflows: 0,
@@ -70,13 +72,9 @@ impl Stream {
     }
 
     /// Takes a train of datagrams.
-    pub(super) fn take_train(
-        &mut self,
-        train: Train<'_>,
-        tally: &mut Tally,
-    ) -> Result<(), Failure> {
+    pub(super) fn take_train(&mut self, train: Train<'_>, tally: &mut Tally) {
         self.overflows = self.overflows.max(train.overflows);
-        self.take_media(train.at, train.packets(), tally)
+        self.take_media(train.at, train.packets(), tally);
     }
 
     /// Takes media packets that arrived together. Most are of one unit and so equally late.
@@ -85,11 +83,16 @@ impl Stream {
         at: MonoTime,
         packets: impl Iterator<Item = &'a [u8]>,
         tally: &mut Tally,
-    ) -> Result<(), Failure> {
+    ) {
         let (mut late_nanos, mut equally_late, mut count) = (0, 0, 0);
         for bytes in packets {
             count += 1;
-            let packet = RtpPacket::parse(bytes).ok_or_else(|| failed("malformed RTP"))?;
+            let packet = RtpPacket::parse(bytes);
+            let Some(packet) = packet.filter(|packet| packet.payload_type == self.payload_type)
+            else {
+                tally.malformed += 1;
+                continue;
+            };
             let Some(nanos) = self.judge.receive(at, &packet) else { continue };
             if nanos != late_nanos && equally_late > 0 {
                 tally.packets_late(late_nanos, equally_late);
@@ -105,19 +108,20 @@ impl Stream {
         if let Some(packets) = self.bursts.receive(at, count) {
             tally.bursts.record(packets);
         }
-        Ok(())
     }
 
     /// Takes a compound packet of the sender.
-    pub(super) fn take_report(&mut self, at: MonoTime, bytes: &[u8]) -> Result<(), Failure> {
-        let report = ServerReport::parse(bytes).ok_or_else(|| failed("malformed RTCP"))?;
+    pub(super) fn take_report(&mut self, at: MonoTime, bytes: &[u8], tally: &mut Tally) {
+        let Some(report) = ServerReport::parse(bytes) else {
+            tally.malformed += 1;
+            return;
+        };
         if let Some(sender) = report.sender_report {
             self.judge.report(at, &sender);
         }
         let says_bye = report.bye.is_some_and(|ssrc| self.judge.is_source(ssrc));
         // A BYE from before ended the range before.
         self.ended |= says_bye && at >= self.answered;
-        Ok(())
     }
 
     /// Whether a packet of this range has come; others are left over from the one before.
@@ -207,7 +211,7 @@ mod tests {
     fn take(stream: &mut Stream, sequences: &[u8], tally: &mut Tally) {
         let packets: Vec<_> = sequences.iter().map(|sequence| packet(*sequence)).collect();
         let packets = packets.iter().map(<[u8; 13]>::as_slice);
-        stream.take_media(MonoTime(5_000_000), packets, tally).unwrap();
+        stream.take_media(MonoTime(5_000_000), packets, tally);
     }
 
     #[test]
@@ -230,12 +234,12 @@ mod tests {
         stream.announce_source(1);
         let mut strange = packet(9);
         strange[11] = 2;
-        stream.take_media(MonoTime(0), [&strange[..]].into_iter(), &mut tally).unwrap();
+        stream.take_media(MonoTime(0), [&strange[..]].into_iter(), &mut tally);
         take(&mut stream, &[0, 1], &mut tally);
         stream.begin_range(MonoTime(10), RangeStart { sequence: Some(2), rtptime: Some(0) });
         for (at, ssrc, ended) in [(20, 2, false), (9, 1, false), (10, 1, true)] {
             let bye = write_receiver_report(ssrc, None, true);
-            stream.take_report(MonoTime(at), &bye).unwrap();
+            stream.take_report(MonoTime(at), &bye, &mut tally);
             assert_eq!(stream.ended, ended, "{at} {ssrc}");
         }
         stream.leave(&mut tally);
@@ -248,7 +252,18 @@ mod tests {
         take(&mut stream, &[0, 1, 2], &mut tally);
         let late = tally.end_interval();
         assert_eq!((late.count(), late.at(0.5) / 10), (3, 500));
-        assert!(stream.take_media(MonoTime(0), [&[0_u8; 5][..]].into_iter(), &mut tally).is_err());
+    }
+
+    #[test]
+    fn what_is_no_packet_of_the_stream_is_counted() {
+        let (mut stream, mut tally) = (playing(), Tally::default());
+        let mut other = packet(0);
+        other[1] = 97;
+        let packets = [&[0_u8; 5][..], &other];
+        stream.take_media(MonoTime(0), packets.into_iter(), &mut tally);
+        stream.take_report(MonoTime(0), &[0; 5], &mut tally);
+        stream.leave(&mut tally);
+        assert_eq!((tally.malformed, tally.counts.packets), (3, 0));
     }
 
     #[test]

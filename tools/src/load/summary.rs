@@ -182,6 +182,8 @@ pub struct Summary {
     pub stale: u64,
     /// Packets of a wrong source.
     pub foreign: u64,
+    /// Packets that were no RTP or RTCP, or of a payload type that was not described.
+    pub malformed: u64,
     /// Streams received.
     pub streams: u64,
     /// Those judged from their first packet on, because `RTP-Info` did not say where they start.
@@ -246,6 +248,7 @@ impl Summary {
             premature: counts.premature,
             stale: counts.stale,
             foreign: counts.foreign,
+            malformed: sum.malformed,
             streams: sum.streams,
             unanchored_streams: sum.unanchored_streams,
             silent_streams: sum.silent_streams,

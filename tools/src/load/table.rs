@@ -54,6 +54,9 @@ impl Summary {
             "             {} lost, {} duplicate, {} reordered, {} premature, {} stale, {} foreign",
             self.lost, self.duplicates, self.reordered, self.premature, self.stale, self.foreign
         )?;
+        if self.malformed > 0 {
+            writeln!(f, "             {} malformed or of another payload type", self.malformed)?;
+        }
         if self.lost_at_start > 0 {
             writeln!(
                 f,

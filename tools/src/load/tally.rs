@@ -44,6 +44,8 @@ pub(super) struct Tally {
     pub(super) silent_streams: u64,
     /// Ranges that ended before their title did.
     pub(super) ended_early: u64,
+    /// Packets that were no RTP or RTCP, or of a payload type that was not described.
+    pub(super) malformed: u64,
     pub(super) counts: Counts,
     /// Packets lost of streams whose receive buffer overflowed.
     pub(super) lost_here: u64,
@@ -118,6 +120,7 @@ impl Tally {
             (&mut self.unanchored_streams, other.unanchored_streams),
             (&mut self.silent_streams, other.silent_streams),
             (&mut self.ended_early, other.ended_early),
+            (&mut self.malformed, other.malformed),
             (&mut self.lost_here, other.lost_here),
             (&mut self.overflows, other.overflows),
         ] {

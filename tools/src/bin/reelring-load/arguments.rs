@@ -91,7 +91,8 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 0, value_name = "N", help_heading = VERDICT)]
     max_refused: u64,
     /// Packets that may come though they should not: repeated, from before a seek or a pause,
-    /// before the reply to PLAY, or of another source.
+    /// before the reply to PLAY, of another source, malformed. On a real network a few packets may
+    /// overtake a reply, which travels apart from them, or be overtaken by it.
     #[arg(long, default_value_t = 0, value_name = "N", help_heading = VERDICT)]
     max_wrong: u64,
 

@@ -181,16 +181,15 @@ impl Viewer {
         half: Half,
         train: Train<'_>,
         tally: &mut Tally,
-    ) -> Result<(), Failure> {
-        let Some(stream) = self.streams.get_mut(position) else { return Ok(()) };
+    ) {
+        let Some(stream) = self.streams.get_mut(position) else { return };
         match half {
             Half::Rtp => {
-                stream.take_train(train, tally)?;
+                stream.take_train(train, tally);
                 self.saw_packet(position, train.at, tally);
-                Ok(())
             }
             Half::Rtcp => {
-                train.packets().try_for_each(|packet| stream.take_report(train.at, packet))
+                train.packets().for_each(|packet| stream.take_report(train.at, packet, tally));
             }
         }
     }
@@ -213,9 +212,10 @@ impl Viewer {
         };
         let stream = &mut self.streams[position];
         if channel == stream.channels.1 {
-            return stream.take_report(at, payload);
+            stream.take_report(at, payload, tally);
+            return Ok(());
         }
-        stream.take_media(at, std::iter::once(payload), tally)?;
+        stream.take_media(at, std::iter::once(payload), tally);
         self.saw_packet(position, at, tally);
         Ok(())
     }
