@@ -133,7 +133,13 @@ fn servers(options: &Options) -> io::Result<Vec<SocketAddr>> {
     let look_up = |url: &String| {
         server_address(url).map_err(|error| io::Error::new(error.kind(), format!("{url}: {error}")))
     };
-    options.urls.iter().map(look_up).collect()
+    let servers: Vec<_> = options.urls.iter().map(look_up).collect::<io::Result<_>>()?;
+    let is_apart = |server: &&SocketAddr| options.source.is_some() && server.is_ipv6();
+    if let Some(server) = servers.iter().find(is_apart) {
+        let why = format!("--source is an IPv4 network, {server} an IPv6 address");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    }
+    Ok(servers)
 }
 
 /// What this machine does not allow and a run like this should have.

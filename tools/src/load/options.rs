@@ -214,7 +214,7 @@ impl Options {
         let source = self.source.or(loopback.then_some(SourceNet::LOOPBACK));
         let sink_source = self.sink_source.or(loopback.then_some(SourceNet::LOOPBACK_SINK));
         let source = if role.is_sink { sink_source.or(source) } else { source };
-        Some(IpAddr::V4(source?.address(number)))
+        source.filter(|_| server.is_ipv4()).map(|source| IpAddr::V4(source.address(number)))
     }
 
     /// When the viewer `number` is to connect.

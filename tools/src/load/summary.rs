@@ -104,7 +104,8 @@ impl Spread {
         let count = values.clone().count().max(1) as f64;
         Self {
             min: values.clone().reduce(f64::min).unwrap_or(0.0),
-            mean: values.clone().sum::<f64>() / count,
+            // The sum of nothing is -0.
+            mean: (values.clone().sum::<f64>() + 0.0) / count,
             max: values.reduce(f64::max).unwrap_or(0.0),
         }
     }
@@ -371,6 +372,7 @@ mod tests {
         );
         assert_eq!(server.cpu_percent, Spread { min: 10.0, mean: 15.0, max: 20.0 });
         assert_eq!((server.rss_mib.mean, server.ended), (2.0, false));
+        assert!(Spread::of(std::iter::empty()).mean.is_sign_positive());
         assert!(server_use(&options, &[sample(1.0, 1.0, 1), Sample::default()]).ended);
     }
 }

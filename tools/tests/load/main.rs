@@ -277,6 +277,7 @@ fn a_command_line_that_makes_no_sense_ends_with_2() {
         &["--stalled", "1", "rtsp://127.0.0.1:1/"],
         &["--transport", "tcp", "--sink", "1", "rtsp://127.0.0.1:1/"],
         &["http://127.0.0.1:1/"],
+        &["--source", "127.1.0.0/16", "rtsp://[::1]:1/"],
         &["rtsp://no-such-host.invalid/"],
         &[],
     ] {

@@ -213,12 +213,15 @@ fn parse_source(text: &str) -> Result<SourceNet, String> {
     let wrong = || "an IPv4 network like 127.1.0.0/16".to_owned();
     let (network, bits) = text.split_once('/').ok_or_else(wrong)?;
     let network: Ipv4Addr = network.parse().map_err(|_| wrong())?;
-    let prefix_bits = bits.parse().map_err(|_| wrong())?;
-    if (1..=30).contains(&prefix_bits) {
-        Ok(SourceNet { network, prefix_bits })
-    } else {
-        Err("a prefix of 1 to 30 bits".into())
+    let prefix_bits: u8 = bits.parse().map_err(|_| wrong())?;
+    if !(1..=30).contains(&prefix_bits) {
+        return Err("a prefix of 1 to 30 bits".into());
     }
+    let masked = Ipv4Addr::from_bits(network.to_bits() & (u32::MAX << (32 - prefix_bits)));
+    if network != masked {
+        return Err(format!("a network's own address: {masked}/{prefix_bits}"));
+    }
+    Ok(SourceNet { network, prefix_bits })
 }
 
 #[cfg(test)]
@@ -237,6 +240,7 @@ mod tests {
         assert_eq!(parse_ramp("50/s"), Ok(50));
         assert!(parse_ramp("0/s").is_err());
         assert!(parse_source("10.0.0.0/31").is_err() && parse_source("10.0.0.0").is_err());
+        assert!(parse_source("10.9.0.0/16").is_ok() && parse_source("10.9.0.1/16").is_err());
         assert!(parse_fraction("0.8").is_ok() && parse_fraction("1.1").is_err());
     }
 

@@ -8,7 +8,7 @@ Examples:
   A thousand, a third of them over TCP, starting anywhere, while the server is watched:
     reelring-load -n 1000 --ramp 200/s --transport mix:2:1 --start random \\
       --server-pid $(pidof reelring) --plot run.svg rtsp://127.0.0.1/title.mp4
-  Restless viewers, the same ones in every run:
+  Restless viewers, with the same choices in every run as far as the server's timing allows:
     reelring-load -n 500 --churn stop=5/s,seek=10/s,pause=5/s,vanish=2/s --seed 7 rtsp://server/a
   Overload: refusals are expected, failures and loss are not:
     reelring-load -n 5000 --max-refused 5000 rtsp://server/a rtsp://server/b

@@ -86,7 +86,12 @@ impl Viewer {
         let url = options.url(number);
         let server = servers[url];
         let url = options.urls[url].clone();
-        let socket = unconnected(server, options.local_address(role, number, server))?;
+        let local = options.local_address(role, number, server);
+        let socket = unconnected(server, local).map_err(|error| {
+            let is_strange = local.is_some() && error.kind() == io::ErrorKind::AddrNotAvailable;
+            let why = "an address of --source is not this machine's (ip route add local ...)";
+            if is_strange { io::Error::other(why) } else { error }
+        })?;
         if role.is_stalled {
             socket.set_recv_buffer_size(STALLED_BUFFER_BYTES)?;
         }
