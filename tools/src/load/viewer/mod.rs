@@ -1,5 +1,6 @@
 //! One viewer of the load generator: from connecting to TEARDOWN, without ever waiting.
 
+mod range;
 mod setup;
 mod upkeep;
 
@@ -9,8 +10,6 @@ use super::stream::Stream;
 use super::tally::{Failure, Tally, failed};
 use crate::client::Half;
 use crate::clock::MonoTime;
-use crate::headers::parse_range;
-use crate::lenient;
 use crate::message::Reply;
 use crate::receive::Train;
 use crate::socket::unconnected;
@@ -19,19 +18,9 @@ use packetizer::time::Npt;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
-use upkeep::REPORT_INTERVAL;
 
 /// Receive buffer of a viewer that stops reading.
 const STALLED_BUFFER_BYTES: usize = 16 * 1024;
-/// Shortest pause.
-const PAUSE_MIN: Duration = Duration::from_secs(1);
-/// How much longer pauses may be.
-const PAUSE_SPREAD_MILLIS: u64 = 4000;
-
-/// How long before the end of a title its last unit may be due.
-const END_TOLERANCE_NANOS: i64 = 1_000_000_000;
-
 /// How far a viewer has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -232,44 +221,6 @@ impl Viewer {
         self.dialogue.ask((meant, now), "TEARDOWN", &[]);
     }
 
-    /// Plays on at a random place.
-    pub(super) fn seek(
-        &mut self,
-        (meant, now): (MonoTime, MonoTime),
-        random: u64,
-        tally: &mut Tally,
-    ) {
-        self.conclude(now, tally);
-        let millis = super::Start::Random.millis(self.duration, random);
-        self.play((meant, now), Some(millis));
-    }
-
-    /// Stops for some seconds.
-    pub(super) fn pause(&mut self, (meant, now): (MonoTime, MonoTime), tally: &mut Tally) {
-        self.conclude(now, tally);
-        self.step = Step::AwaitingPause;
-        self.dialogue.ask((meant, now), "PAUSE", &[]);
-    }
-
-    /// Judges the range under way now that the viewer wants no more of it: how far its streams are
-    /// behind or, if the title should have ended or the server said so, whether all of it came.
-    pub(super) fn conclude(&self, now: MonoTime, tally: &mut Tally) {
-        if self.step != Step::Playing || self.role.is_sink || self.role.is_stalled {
-            return;
-        }
-        if now >= self.ends_at || self.streams.iter().all(|stream| stream.ended) {
-            // Streams of a title differ in length: the longest is as long as the title.
-            let played = self.streams.iter().map(Stream::played_nanos).max().unwrap_or(0);
-            let should = self.ends_at.nanos_since(self.granted_at);
-            let has_end = self.duration.is_some();
-            tally.ended_early += u64::from(has_end && should - played > END_TOLERANCE_NANOS);
-            return;
-        }
-        for stream in &self.streams {
-            stream.stop(now, tally);
-        }
-    }
-
     /// How many packets have turned out to be lost since the last call.
     pub(super) fn newly_lost(&mut self, now: MonoTime) -> i64 {
         let counts = !self.role.is_stalled && !self.role.is_sink;
@@ -297,63 +248,5 @@ impl Viewer {
         self.step == Step::Playing
             && !self.role.is_stalled
             && !self.streams.iter().any(|stream| stream.ended)
-    }
-
-    fn saw_packet(&mut self, position: usize, at: MonoTime, tally: &mut Tally) {
-        if self.step == Step::Playing
-            && let Some(meant) = self.awaits_packet
-            && self.streams[position].has_begun()
-        {
-            self.awaits_packet = None;
-            tally.first_packet.record(at.nanos_since(meant));
-        }
-    }
-
-    /// Plays from a normal play time in milliseconds, or where it paused.
-    fn play(&mut self, (meant, now): (MonoTime, MonoTime), millis: Option<u64>) {
-        self.step = Step::AwaitingPlay;
-        self.awaits_packet = Some(meant).filter(|_| !self.role.is_sink);
-        if let Some(millis) = millis {
-            self.start_millis = millis;
-        }
-        let range = millis.map(|millis| format!("npt={}.{:03}-", millis / 1000, millis % 1000));
-        let header = range.as_deref().map(|range| ("Range", range));
-        self.dialogue.ask((meant, now), "PLAY", header.as_slice());
-    }
-
-    fn play_granted(&mut self, at: MonoTime, reply: &Reply) {
-        let rtp_info = reply.header("RTP-Info");
-        for stream in &mut self.streams {
-            stream.begin_range(at, lenient::range_start(rtp_info, &stream.control_url));
-        }
-        if self.step == Step::AwaitingPlay {
-            self.step = Step::Playing;
-        }
-        if !self.began {
-            self.began = true;
-            self.report_at = at + REPORT_INTERVAL;
-        }
-        self.schedule_keep_alive(at);
-        self.granted_at = at;
-        // A server may start at a key picture nearby.
-        if let Some(range) = reply.header("Range").and_then(parse_range) {
-            self.start_millis = range.start.nanos() / 1_000_000;
-        }
-        self.ends_at = self.duration.map_or(MonoTime(u64::MAX), |duration| {
-            let start = Duration::from_millis(self.start_millis);
-            at + Duration::from_nanos(duration.nanos()).saturating_sub(start)
-        });
-    }
-
-    fn pause_granted(&mut self, at: MonoTime) {
-        for stream in &mut self.streams {
-            stream.pause(at);
-        }
-        let played = at - self.granted_at;
-        self.start_millis += u64::try_from(played.as_millis()).unwrap_or(0);
-        if self.step == Step::AwaitingPause {
-            let spread = Duration::from_millis(self.random % PAUSE_SPREAD_MILLIS);
-            self.step = Step::Paused(at + PAUSE_MIN + spread);
-        }
     }
 }
