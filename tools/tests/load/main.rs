@@ -33,6 +33,7 @@ fn a_faultless_server_passes() {
         assert_eq!((status, complaints.as_str()), (0, ""), "{transport}: {json}");
         assert_eq!((&json["sessions"]["played"], &json["streams"]), (&3.into(), &3.into()));
         assert!(json["packets"].as_u64().unwrap() > 3 * 300, "{json}");
+        assert!(json["generator"]["unread_ms"]["count"].as_u64().unwrap() > 10, "{json}");
         assert_eq!((server.count("PLAY"), server.count("TEARDOWN")), (3, 3));
     }
 }
