@@ -1,7 +1,7 @@
 //! Judges a stream from its packets and their arrival: what was lost, repeated, reordered or late.
 //!
 //! Packets are late against the *decode* time of their unit, since that is when a player needs
-//! them. RTP timestamps are composition times; [`decode`] says how the one comes from the other.
+//! them. RTP timestamps are composition times; `decode` says how the one comes from the other.
 //!
 //! There is no clock in here; time is an argument.
 

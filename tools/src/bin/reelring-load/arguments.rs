@@ -13,7 +13,7 @@ use tools::load::{Churn, Limits, LossLimit, Mix, Options, SourceNet, Start};
 #[derive(Debug, Parser)]
 #[command(version, args_override_self = true, after_long_help = super::help::AFTER)]
 pub(crate) struct Arguments {
-    /// What to play, rtsp://HOST[:PORT]/PATH; several are played in turn.
+    /// What to play, rtsp://HOST:PORT/PATH (port 554 if left out); several are played in turn.
     #[arg(required = true, value_name = "URL")]
     urls: Vec<String>,
 
