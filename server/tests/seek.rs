@@ -203,7 +203,9 @@ impl Taken {
     }
 
     fn has_ended(&self, stream: usize) -> bool {
-        self.reports.get(&stream).is_some_and(|all| all.iter().any(|(_, report)| report.bye))
+        self.reports
+            .get(&stream)
+            .is_some_and(|all| all.iter().any(|(_, report)| report.bye.is_some()))
     }
 
     fn summary(&self) -> String {

@@ -465,10 +465,12 @@ impl RtspClient {
 /// The URL is not an RTSP URL or its host is unknown.
 pub fn server_address(url: &str) -> io::Result<SocketAddr> {
     let invalid = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
-    let rest = url
-        .strip_prefix("rtsp://")
-        .ok_or_else(|| invalid(format!("{url} does not begin with rtsp://")))?;
+    let rest =
+        url.strip_prefix("rtsp://").ok_or_else(|| invalid("does not begin with rtsp://".into()))?;
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    if authority.contains('@') {
+        return Err(invalid("credentials are not supported".into()));
+    }
     let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
     let address = if has_port { authority.to_owned() } else { format!("{authority}:554") };
     let mut found = address.to_socket_addrs()?;
@@ -512,5 +514,6 @@ mod tests {
         }
         assert!(server_address("http://127.0.0.1/").is_err());
         assert!(server_address("rtsp://").is_err());
+        assert!(server_address("rtsp://user:secret@127.0.0.1/").is_err());
     }
 }

@@ -26,6 +26,17 @@ impl Micros {
         self.record_many(nanos, 1);
     }
 
+    /// Records a stall, in which something was due every `every_nanos`: each of them was late
+    /// (coordinated omission).
+    pub fn record_stall(&mut self, nanos: i64, every_nanos: i64) {
+        let mut late = nanos;
+        while late > every_nanos {
+            self.record(late);
+            late -= every_nanos;
+        }
+        self.record(late);
+    }
+
     /// Adds what another histogram recorded.
     pub fn add(&mut self, other: &Self) {
         // Bounds are equal, so nothing can fail to fit.
@@ -95,6 +106,15 @@ impl Default for Lengths {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_that_a_stall_made_late_counts() {
+        let mut late = Micros::new();
+        late.record_stall(500_000, 1_000_000);
+        late.record_stall(100_000_000, 1_000_000);
+        assert_eq!(late.count(), 101);
+        assert!(late.at(0.5).abs_diff(50_000) < 1100);
+    }
 
     #[test]
     fn durations_keep_their_tail() {

@@ -17,11 +17,21 @@ pub fn session(text: &str) -> Option<Session> {
 /// servers leave it out, name streams by relative URLs, or give no `seq` or `rtptime`.
 #[must_use]
 pub fn range_start(rtp_info: Option<&str>, control_url: &str) -> RangeStart {
-    let entries = rtp_info.unwrap_or_default().split(',').map(str::trim);
+    // URLs may have commas of their own.
+    let begins_entry = |text: &str| {
+        ["url=", "seq=", "rtptime="].iter().any(|key| text.trim_start().starts_with(key))
+    };
+    let mut entries: Vec<String> = Vec::new();
+    for piece in rtp_info.unwrap_or_default().split(',') {
+        match entries.last_mut() {
+            Some(entry) if !begins_entry(piece) => entry.extend([",", piece]),
+            Some(_) | None => entries.push(piece.to_owned()),
+        }
+    }
     for entry in entries {
         let mut url = "";
         let mut start = RangeStart::default();
-        for part in entry.split(';').map(str::trim) {
+        for part in entry.trim().split(';').map(str::trim) {
             match part.split_once('=') {
                 Some(("url", value)) => url = value.trim_matches('"'),
                 Some(("seq", value)) => start.sequence = value.parse().ok(),
@@ -60,6 +70,15 @@ mod tests {
     }
 
     #[test]
+    fn urls_may_have_commas() {
+        let text = Some("url=rtsp://h/a,b/1;seq=1;rtptime=2, url=rtsp://h/a,b/2;seq=3;rtptime=4");
+        for (url, sequence, rtptime) in [("rtsp://h/a,b/1", 1, 2), ("rtsp://h/a,b/2", 3, 4)] {
+            let expected = RangeStart { sequence: Some(sequence), rtptime: Some(rtptime) };
+            assert_eq!(range_start(text, url), expected);
+        }
+    }
+
+    #[test]
     fn rtp_info_is_taken_as_far_as_it_goes() {
         let start = |sequence, rtptime| RangeStart { sequence, rtptime };
         let control = "rtsp://h/a.mp4/stream=1";
@@ -69,6 +88,7 @@ mod tests {
             (Some("url=x;seq=1, url=stream=1;rtptime=4;seq=3"), start(Some(3), Some(4))),
             (Some("url=\"rtsp://h/a.mp4/stream=1\";seq=3"), start(Some(3), None)),
             (Some("url=rtsp://h/a.mp4/stream=1/;rtptime=9"), start(None, Some(9))),
+            (Some("url=x,y;seq=1,seq=3;url=stream=1"), start(Some(3), None)),
             (Some("url=1;seq=3;rtptime=4"), start(None, None)),
             (Some("seq=3"), start(None, None)),
         ] {

@@ -7,6 +7,9 @@ use std::fmt::Write as _;
 /// Longest reply head or body that is accepted.
 const REPLY_BYTES_MAX: usize = 256 * 1024;
 
+/// Memory that a connection keeps for what is read next.
+const KEPT_BYTES_MAX: usize = 32 * 1024;
+
 /// A server's reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
@@ -79,6 +82,8 @@ impl Cutter {
     pub fn push(&mut self, bytes: &[u8]) {
         if self.consumed == self.bytes.len() {
             self.bytes.clear();
+            // A burst once is no reason to keep its memory, times thousands of viewers.
+            self.bytes.shrink_to(KEPT_BYTES_MAX);
         } else {
             self.bytes.drain(..self.consumed);
         }

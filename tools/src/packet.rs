@@ -74,8 +74,8 @@ pub struct ServerReport {
     pub sender_report: Option<SenderReport>,
     /// The CNAME in it.
     pub cname: Option<String>,
-    /// Whether it says BYE.
-    pub bye: bool,
+    /// The source that leaves, if it says BYE (of several the first).
+    pub bye: Option<u32>,
 }
 
 impl ServerReport {
@@ -98,7 +98,7 @@ impl ServerReport {
                 Packet::Rr(_) => {}
                 _ if position == 0 => return None,
                 Packet::Sdes(description) => report.cname = cname(&description),
-                Packet::Bye(_) => report.bye = true,
+                Packet::Bye(bye) => report.bye = bye.ssrcs().next(),
                 Packet::App(_)
                 | Packet::TransportFeedback(_)
                 | Packet::PayloadFeedback(_)
@@ -190,7 +190,7 @@ mod tests {
         let mut bytes = [0; 128];
         let written = compound.write_into(&mut bytes).unwrap();
         let report = ServerReport::parse(&bytes[..written]).unwrap();
-        assert_eq!((report.cname.as_deref(), report.bye), (Some("a@b"), true));
+        assert_eq!((report.cname.as_deref(), report.bye), (Some("a@b"), Some(7)));
         let sender = report.sender_report.unwrap();
         assert_eq!((sender.ssrc, sender.rtp_timestamp, sender.packet_count), (7, 90_000, 3));
         assert_eq!(ServerReport::parse(&bytes[..written - 3]), None);
@@ -206,6 +206,6 @@ mod tests {
         let block = report.report_blocks().next().unwrap();
         assert_eq!((block.ssrc(), block.cumulative_lost()), (9, 2));
         assert_eq!(block.extended_sequence_number(), 0x1_0005);
-        assert!(ServerReport::parse(&bytes).unwrap().bye);
+        assert_eq!(ServerReport::parse(&bytes).unwrap().bye, Some(5));
     }
 }

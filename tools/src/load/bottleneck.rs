@@ -8,6 +8,8 @@ use super::worker::VISIT_INTERVAL;
 const UNREAD_MAX_MS: f64 = 250.0;
 /// How much later than planned the loop may do things before rates and pauses are not as asked.
 const LOOP_LATE_MAX_MS: f64 = 100.0;
+/// How long the loop may stand still once, however long the run.
+const STALL_MAX_MS: f64 = 500.0;
 /// Busy seconds of a hundred that are nothing to worry about: many viewers start at once.
 const BUSY_PERCENT_MAX: u64 = 10;
 
@@ -28,6 +30,10 @@ pub(super) fn find(own: &OwnTally, overflows: u64, lost: u64, drops: Drops) -> V
     let late_ms = millis(own.loop_late.at(0.999));
     if late_ms > LOOP_LATE_MAX_MS {
         found.push(format!("its loop was up to {late_ms:.0} ms late (p99.9)"));
+    }
+    let stall_ms = millis(own.loop_late.max());
+    if stall_ms > STALL_MAX_MS {
+        found.push(format!("its loop once stood still for {stall_ms:.0} ms"));
     }
     if overflows > 0 {
         found.push(format!("{overflows} trains found its receive buffers full"));
@@ -76,10 +82,14 @@ mod tests {
         let mut slow = OwnTally::default();
         slow.unread.record(400_000_000);
         slow.loop_late.record(120_000_000);
+        let mut stalled = OwnTally::default();
+        stalled.loop_late.record_many(0, 1_000_000);
+        stalled.loop_late.record(600_000_000);
         let drops = Drops { receive_buffer: 5, backlog: 3 };
         let said = [
             find(&busy, 0, 0, NONE),
             find(&slow, 2, 0, NONE),
+            find(&stalled, 0, 0, NONE),
             find(&OwnTally::default(), 0, 1, drops),
         ]
         .concat()
@@ -88,6 +98,7 @@ mod tests {
             "no idle time in 1 of 1 seconds",
             "waited up to 400 ms",
             "loop was up to 120 ms late",
+            "stood still for 600 ms",
             "2 trains found",
             "receive buffers full 5 times",
             "3 packets were dropped in the kernel's backlog",

@@ -14,8 +14,9 @@ pub(super) struct Asked {
     /// When it was to be sent. Replies are timed from here, so that a generator that comes late
     /// with a request does not hide that its viewer waited (coordinated omission).
     pub(super) meant: MonoTime,
-    /// When it was written.
+    /// When it was written; before that, when it was asked.
     pub(super) sent: MonoTime,
+    is_written: bool,
 }
 
 /// One viewer's side of its RTSP connection.
@@ -60,7 +61,7 @@ impl Dialogue {
         let agent = [("User-Agent", "reelring-load")];
         let all: Vec<_> = session.into_iter().chain(agent).chain(headers.iter().copied()).collect();
         self.outgoing.extend(write_request(method, url, self.cseq, &all).as_bytes());
-        self.asked.push_back(Asked { cseq: self.cseq, method, meant, sent });
+        self.asked.push_back(Asked { cseq: self.cseq, method, meant, sent, is_written: false });
     }
 
     /// Sends a packet on an interleaved channel.
@@ -68,6 +69,13 @@ impl Dialogue {
         let length = u16::try_from(packet.len()).unwrap_or(0).to_be_bytes();
         self.outgoing.extend([b'$', channel, length[0], length[1]]);
         self.outgoing.extend(packet);
+    }
+
+    /// All that was asked for has been written.
+    pub(super) fn written(&mut self, now: MonoTime) {
+        for asked in self.asked.iter_mut().rev().take_while(|asked| !asked.is_written) {
+            (asked.sent, asked.is_written) = (now, true);
+        }
     }
 
     /// The request that `reply` answers.
@@ -108,13 +116,18 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("PLAY rtsp://h/b RTSP/1.0\r\nCSeq: 2\r\n"), "{text}");
+        dialogue.written(MonoTime(960));
+        dialogue.ask((MonoTime(970), MonoTime(970)), "TEARDOWN", &[]);
+        dialogue.written(MonoTime(980));
         let asked = dialogue.answered(&reply("1")).unwrap();
         assert_eq!(
             (asked.method, asked.meant, asked.sent),
-            ("PAUSE", MonoTime(100), MonoTime(900))
+            ("PAUSE", MonoTime(100), MonoTime(960))
         );
         assert_eq!(dialogue.oldest().unwrap().method, "PLAY");
         assert!(dialogue.answered(&reply("3")).is_err(), "another request's");
+        assert_eq!(dialogue.oldest().unwrap().sent, MonoTime(980));
+        dialogue.answered(&reply("3")).unwrap();
         assert!(dialogue.answered(&reply("2")).is_err(), "nothing was asked");
     }
 

@@ -19,7 +19,11 @@ impl Drops {
     pub(super) fn now() -> Self {
         let snmp = fs::read_to_string("/proc/net/snmp").unwrap_or_default();
         let softnet = fs::read_to_string("/proc/net/softnet_stat").unwrap_or_default();
-        Self { receive_buffer: parse_snmp(&snmp).unwrap_or(0), backlog: parse_softnet(&softnet) }
+        let snmp6 = fs::read_to_string("/proc/net/snmp6").unwrap_or_default();
+        Self {
+            receive_buffer: parse_snmp(&snmp).unwrap_or(0) + parse_snmp6(&snmp6).unwrap_or(0),
+            backlog: parse_softnet(&softnet),
+        }
     }
 
     pub(super) const fn since(self, before: Self) -> Self {
@@ -51,6 +55,11 @@ fn parse_snmp(text: &str) -> Option<u64> {
     numbers.split(' ').nth(position)?.parse().ok()
 }
 
+/// The same of UDP over IPv6: a name and a number a line.
+fn parse_snmp6(text: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix("Udp6RcvbufErrors"))?.trim().parse().ok()
+}
+
 /// The second column counts what was dropped, a line for each CPU, in hexadecimal.
 fn parse_softnet(text: &str) -> u64 {
     let dropped = |line: &str| u64::from_str_radix(line.split(' ').nth(1)?, 16).ok();
@@ -67,6 +76,7 @@ mod tests {
             "Ip: Forwarding\nIp: 1\nUdp: InDatagrams NoPorts RcvbufErrors X\nUdp: 9 8 77 6\n";
         assert_eq!(parse_snmp(snmp), Some(77));
         assert_eq!(parse_snmp("Udp: A\n"), None);
+        assert_eq!(parse_snmp6("Udp6InErrors   3\nUdp6RcvbufErrors   \t12\n"), Some(12));
         assert_eq!(parse_softnet("0000000a 00000010 0\n00000001 00000001 0\n"), 17);
         let before = Drops { receive_buffer: 5, backlog: 2 };
         assert_eq!(

@@ -38,10 +38,10 @@ pub struct Limits {
     pub late_max: Duration,
     /// Viewers that may fail.
     pub failed_max: u64,
-    /// Viewers that may be refused.
+    /// Viewers that the server may have no room for.
     pub refused_max: u64,
-    /// Packets that may come though they should not: repeated, stale, premature or of another
-    /// source.
+    /// Packets that may come though they should not: repeated, stale, premature, of another
+    /// source or malformed.
     pub wrong_max: u64,
 }
 
@@ -67,12 +67,16 @@ impl Summary {
                 complaints.push(text);
             }
         };
-        let Sessions { asked, started, played, stalled, sinks, refused, failed, .. } =
-            self.sessions;
+        let Sessions { asked, started, stalled, sinks, refused, failed, .. } = self.sessions;
         complain(failed > limits.failed_max, format!("{failed} viewers failed"));
         complain(refused > limits.refused_max, format!("{refused} viewers were refused"));
+        let seconds = self.seconds;
+        complain(self.interrupted, format!("interrupted after {seconds:.1} s"));
         let missing = asked.saturating_sub(started);
-        complain(missing > 0, format!("{missing} of {asked} viewers never started"));
+        complain(
+            missing > 0 && !self.interrupted,
+            format!("{missing} of {asked} viewers never started"),
+        );
         #[allow(clippy::cast_precision_loss, reason = "counts of packets")]
         let (loss_exceeded, allowed) = match limits.loss {
             LossLimit::Packets(packets) => (self.lost > packets, packets.to_string()),
@@ -107,11 +111,12 @@ impl Summary {
             self.silent_streams > 0,
             format!("nothing came of {} streams after their last PLAY", self.silent_streams),
         );
-        let wrong = self.premature + self.stale + self.foreign + self.duplicates;
+        complain(self.ended_early > 0, format!("{} titles ended too early", self.ended_early));
+        let wrong = self.premature + self.stale + self.foreign + self.malformed + self.duplicates;
         complain(wrong > limits.wrong_max, format!("{wrong} packets that should not have come"));
         complain(
-            played > 0 && self.packets == 0 && stalled + sinks < asked,
-            "no packet came".into(),
+            self.packets == 0 && stalled + sinks < asked,
+            "no packet came: nobody played, or nothing was sent".into(),
         );
         complaints
     }
@@ -162,8 +167,13 @@ mod tests {
                 Summary { silent_streams: 2, ..good() },
                 "nothing came of 2 streams after their last PLAY",
             ),
+            (Summary { interrupted: true, ..good() }, "interrupted after 0.0 s"),
+            (Summary { ended_early: 1, ..good() }, "1 titles ended too early"),
             (Summary { stale: 2, duplicates: 1, ..good() }, "3 packets that should not have come"),
-            (Summary { packets: 0, ..good() }, "no packet came"),
+            (
+                Summary { packets: 0, ..good() },
+                "no packet came: nobody played, or nothing was sent",
+            ),
             (sessions(|sessions| sessions.asked = 3), "1 of 3 viewers never started"),
             (sessions(|sessions| sessions.refused = 1), "1 viewers were refused"),
             (sessions(|sessions| sessions.failed = 1), "1 viewers failed"),

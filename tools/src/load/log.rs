@@ -48,18 +48,15 @@ impl<W: Write> HistogramLog<W> {
         self.add("late", late, (start, seconds));
     }
 
-    /// Adds the distributions of the whole run.
-    ///
-    /// # Errors
-    /// Something could not be written.
-    pub fn end(mut self, report: &Report) -> io::Result<()> {
+    /// Adds the distributions of the whole run; returns the output, and whether all was written.
+    pub fn end(mut self, report: &Report) -> (W, io::Result<()>) {
         // The lateness of the whole run is the sum of its seconds.
         let others = report.distributions.iter().filter(|(name, _)| name != "late");
         for (name, histogram) in others {
             self.add(name, histogram, (0, self.seconds));
         }
-        self.result?;
-        self.output.flush()
+        let flushed = self.result.and_then(|()| self.output.flush());
+        (self.output, flushed)
     }
 
     fn add(&mut self, name: &str, histogram: &Histogram<u64>, (start, end): (u64, u64)) {
@@ -99,7 +96,7 @@ mod tests {
         let mut log = HistogramLog::new(&mut bytes);
         log.late_until(1, &histogram);
         log.late_until(2, &histogram);
-        log.end(&report).unwrap();
+        log.end(&report).1.unwrap();
         let mut entries = Vec::new();
         for entry in IntervalLogIterator::new(&bytes) {
             if let LogEntry::Interval(interval) = entry.unwrap() {

@@ -29,13 +29,15 @@ pub use process::Usage;
 pub use summary::{Churned, Generator, Quantiles, ServerUse, Sessions, Spread, Summary};
 pub use timeline::Sample;
 
-use crate::client::Lower;
+use crate::client::{Lower, server_address};
 use crate::clock::{Clock, KernelClock};
 use crate::socket::receive_buffer_warning;
 use gauges::{Gauges, Told};
 use hdrhistogram::Histogram;
 use kernel::Drops;
 use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 use tally::Tally;
@@ -55,15 +57,19 @@ pub struct Report {
 }
 
 /// Plays as `options` say and reports what was seen. `progress` is told about once a second how
-/// things stand and how late the packets of that second were.
+/// things stand and how late the packets of that second were. Once `interrupted` is set all leave,
+/// as at the end.
 ///
 /// # Errors
-/// A URL names no server, the watched process does not exist, or the system has no resources for
-/// the viewers' sockets at all.
+/// A URL names no server, options contradict each other, the watched process does not exist, or the
+/// system has no resources for the viewers' sockets at all.
 pub fn run(
     options: &Options,
+    interrupted: &AtomicBool,
     mut progress: impl FnMut(Snapshot, &Histogram<u64>),
 ) -> io::Result<Report> {
+    options.check()?;
+    let servers = &servers(options)?;
     let clock = KernelClock::new(Clock::start());
     let threads = options.threads.clamp(1, options.sessions.max(1));
     let gauges = Gauges::default();
@@ -77,8 +83,14 @@ pub fn run(
             let (told, gauges) = (told.clone(), &gauges);
             scope.spawn(move || {
                 let place = (thread, threads);
-                let outcome = Worker::new(options, clock, gauges, told.clone(), place)
-                    .and_then(|mut worker| worker.run().map(Box::new));
+                let outcome = Worker::new(
+                    (options, servers),
+                    clock,
+                    (gauges, interrupted),
+                    told.clone(),
+                    place,
+                )
+                .and_then(|mut worker| worker.run().map(Box::new));
                 // The receiver outlives the threads.
                 let _ = told.send(Told::Done(outcome));
             });
@@ -111,8 +123,23 @@ pub fn run(
         io::Result::Ok(())
     })?;
     let drops = Drops::now().since(drops_before);
-    let summary = Summary::new(options, &sum, timeline.end(), drops, clock.now(), warnings);
+    let mut summary = Summary::new(options, &sum, timeline.end(), drops, clock.now(), warnings);
+    summary.interrupted = interrupted.load(Ordering::Relaxed);
     Ok(Report { summary, distributions: distributions(&sum) })
+}
+
+/// The addresses that the URLs name, looked up here because that can take long.
+fn servers(options: &Options) -> io::Result<Vec<SocketAddr>> {
+    let look_up = |url: &String| {
+        server_address(url).map_err(|error| io::Error::new(error.kind(), format!("{url}: {error}")))
+    };
+    let servers: Vec<_> = options.urls.iter().map(look_up).collect::<io::Result<_>>()?;
+    let is_apart = |server: &&SocketAddr| options.source.is_some() && server.is_ipv6();
+    if let Some(server) = servers.iter().find(is_apart) {
+        let why = format!("--source is an IPv4 network, {server} an IPv6 address");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    }
+    Ok(servers)
 }
 
 /// What this machine does not allow and a run like this should have.

@@ -4,11 +4,15 @@ use super::churn::Churn;
 use crate::client::Lower;
 use crate::clock::MonoTime;
 use packetizer::time::Npt;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 /// How far before the end [`Start::NearEnd`] is.
 const NEAR_END: Duration = Duration::from_secs(5);
+
+/// How long at most it takes until all have left.
+const LEAVING_NANOS: u64 = 1_000_000_000;
 
 /// How the viewers' streams travel: of every `udp + tcp` viewers in turn, the first `udp` by
 /// datagrams, the others interleaved.
@@ -161,6 +165,21 @@ pub(super) struct Role {
 }
 
 impl Options {
+    /// Whether what is asked for can be done.
+    pub(super) fn check(&self) -> io::Result<()> {
+        let roles = || (0..self.sessions).map(|number| self.role(number));
+        let why = if self.sessions == 0 || self.urls.is_empty() {
+            "there is nobody to play, or nothing"
+        } else if roles().filter(|role| role.is_stalled).count() < self.stalled {
+            "--stalled asks for more viewers than there are over TCP"
+        } else if self.sink > 0.0 && !roles().any(|role| role.is_sink) {
+            "--sink leaves no viewer over UDP to be one"
+        } else {
+            return Ok(());
+        };
+        Err(io::Error::new(io::ErrorKind::InvalidInput, why))
+    }
+
     /// The role of the seat `number`. The first interleaved viewers are the stalled ones; sinks are
     /// spread evenly over the viewers with datagrams.
     pub(super) fn role(&self, number: usize) -> Role {
@@ -176,6 +195,15 @@ impl Options {
         }
     }
 
+    /// The position in [`Options::urls`] of what the viewer `number` plays: all of them in turn,
+    /// each round beginning elsewhere, so that viewers of every role and thread play every URL.
+    pub(super) fn url(&self, number: usize) -> usize {
+        let count = self.urls.len();
+        let round = number / count;
+        let shift = if round == 0 { 0 } else { self.random(round) >> 32 };
+        (number + usize::try_from(shift).unwrap_or(0)) % count
+    }
+
     pub(super) fn local_address(
         &self,
         role: Role,
@@ -186,7 +214,7 @@ impl Options {
         let source = self.source.or(loopback.then_some(SourceNet::LOOPBACK));
         let sink_source = self.sink_source.or(loopback.then_some(SourceNet::LOOPBACK_SINK));
         let source = if role.is_sink { sink_source.or(source) } else { source };
-        Some(IpAddr::V4(source?.address(number)))
+        source.filter(|_| server.is_ipv4()).map(|source| IpAddr::V4(source.address(number)))
     }
 
     /// When the viewer `number` is to connect.
@@ -197,6 +225,18 @@ impl Options {
 
     pub(super) fn ends_at(&self) -> MonoTime {
         self.starts_at(self.sessions) + self.duration
+    }
+
+    /// How long after the end the viewer `number` leaves: in the order and, up to a second, in the
+    /// time in which they came, or replies to TEARDOWN would only say how many wait for one.
+    pub(super) fn leaves_after(&self, number: usize) -> Duration {
+        let ramp = self.starts_at(self.sessions).0;
+        let came_nanos = self.starts_at(number.min(self.sessions)).0;
+        let leaves_nanos = match ramp {
+            0..=LEAVING_NANOS => came_nanos,
+            _ => came_nanos / (ramp / LEAVING_NANOS + 1),
+        };
+        Duration::from_nanos(leaves_nanos)
     }
 
     /// The random numbers of the viewer `number`, the same in every run with the same seed.
@@ -212,6 +252,7 @@ impl Options {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn viewers_have_addresses_of_their_own() {
@@ -241,6 +282,20 @@ mod tests {
     }
 
     #[test]
+    fn every_role_and_thread_plays_every_url() {
+        let urls = ["a", "b", "c", "d"].map(String::from).to_vec();
+        let options = Options { urls, mix: Mix::EVEN, sink: 0.5, ..Options::default() };
+        assert_eq!([0, 1, 2, 3].map(|number| options.url(number)), [0, 1, 2, 3]);
+        for period in 2..=8 {
+            for place in 0..period {
+                let numbers = (place..200).step_by(period);
+                let played: BTreeSet<_> = numbers.map(|number| options.url(number)).collect();
+                assert_eq!(played.len(), 4, "{place} of {period}");
+            }
+        }
+    }
+
+    #[test]
     fn starts_lie_within_the_title() {
         let hour = Some(Npt::from_nanos(3_600_000_000_000));
         assert_eq!(Start::Begin.millis(hour, 7), 0);
@@ -259,5 +314,9 @@ mod tests {
             Options { sessions: 10, duration: Duration::from_secs(1), ..Options::default() };
         assert_eq!(options.starts_at(5), MonoTime(50_000_000));
         assert_eq!(options.ends_at(), MonoTime(1_100_000_000));
+        assert_eq!(options.leaves_after(5), Duration::from_millis(50));
+        let crowd = Options { sessions: 1000, ..Options::default() };
+        let last = crowd.leaves_after(999);
+        assert!(last < Duration::from_secs(1) && last > crowd.leaves_after(500) * 3 / 2);
     }
 }

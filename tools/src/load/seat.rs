@@ -1,5 +1,6 @@
 //! A viewer's place in a thread's loop: its sockets are read and written here, never waiting.
 
+use super::churn::Act;
 use super::options::Options;
 use super::tally::{Failure, Tally, failed};
 use super::viewer::{Step, Viewer};
@@ -10,11 +11,15 @@ use crate::receive::Receiver;
 use crate::socket::read;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use std::io::{self, ErrorKind, Write as _};
+use std::net::SocketAddr;
 
 /// Batches taken from one socket before the others have their turn.
 const BATCHES_MAX: usize = 64;
-/// Bytes read from a connection at once.
-const READ_BYTES_MAX: usize = 256 * 1024;
+/// Bytes read from a connection at once. They share one time of arrival, that of the last, so that
+/// bigger reads of a busy generator would make what came first look late.
+const READ_BYTES_MAX: usize = 16 * 1024;
+/// Reads of one connection before the others have their turn.
+const READS_MAX: usize = 16;
 /// What a write says when it has to be tried again later.
 const WAITING: [ErrorKind; 2] = [ErrorKind::WouldBlock, ErrorKind::NotConnected];
 
@@ -22,6 +27,8 @@ const WAITING: [ErrorKind; 2] = [ErrorKind::WouldBlock, ErrorKind::NotConnected]
 #[derive(Debug)]
 pub(super) struct Shared<'a> {
     pub(super) options: &'a Options,
+    /// The servers of its URLs.
+    pub(super) servers: &'a [SocketAddr],
     pub(super) clock: KernelClock,
     pub(super) epoll: Epoll,
     pub(super) receiver: Receiver,
@@ -30,9 +37,13 @@ pub(super) struct Shared<'a> {
 }
 
 impl<'a> Shared<'a> {
-    pub(super) fn new(options: &'a Options, clock: KernelClock) -> io::Result<Self> {
+    pub(super) fn new(
+        (options, servers): (&'a Options, &'a [SocketAddr]),
+        clock: KernelClock,
+    ) -> io::Result<Self> {
         Ok(Self {
             options,
+            servers,
             clock,
             epoll: Epoll::new(nix::sys::epoll::EpollCreateFlags::EPOLL_CLOEXEC)?,
             receiver: Receiver::new(clock),
@@ -52,6 +63,8 @@ pub(super) struct Seat {
     interest: EpollFlags,
     /// Streams whose reports are watched for.
     watched_streams: usize,
+    /// When a read left something behind, if the last one did.
+    left_unread: Option<MonoTime>,
 }
 
 impl Seat {
@@ -60,7 +73,14 @@ impl Seat {
         let interest = EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT;
         let token = Token { seat: index, socket: Watched::Connection };
         epoll.add(&viewer.connection, EpollEvent::new(interest, token.pack()))?;
-        Ok(Self { viewer, index, cutter: Cutter::default(), interest, watched_streams: 0 })
+        Ok(Self {
+            viewer,
+            index,
+            cutter: Cutter::default(),
+            interest,
+            watched_streams: 0,
+            left_unread: None,
+        })
     }
 
     /// Does what the readiness of one of its sockets asks for.
@@ -75,6 +95,13 @@ impl Seat {
             Watched::Reports(stream) => {
                 self.receive(stream, Half::Rtp, shared)?;
                 self.receive(stream, Half::Rtcp, shared)
+            }
+            // It does not read, so that only this says that the server has thrown it out.
+            Watched::Connection
+                if self.viewer.is_deaf()
+                    && events.intersects(EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR) =>
+            {
+                Err(failed("the server closed the connection"))
             }
             Watched::Connection => {
                 let readable = EpollFlags::EPOLLIN | EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR;
@@ -94,18 +121,35 @@ impl Seat {
             }
         }
         let now = shared.clock.now();
+        if self.viewer.is_overdue(now, shared.options) {
+            // The reply may be here already and this program too busy to have read it.
+            self.read_connection(shared)?;
+        }
         self.viewer.tick(now, shared.options, &mut shared.tally)?;
         self.flush(shared)
     }
 
-    /// The viewer leaves, as was meant to happen at `meant`.
-    pub(super) fn tear_down(
+    /// The viewer does something, as was meant to happen at `meant`.
+    pub(super) fn act(
         &mut self,
+        act: Act,
         (meant, now): (MonoTime, MonoTime),
+        random: u64,
         shared: &mut Shared<'_>,
     ) -> Result<(), Failure> {
+        // What has come and was not read yet would look as if it had not.
         self.drain(shared)?;
-        self.viewer.tear_down((meant, now), &mut shared.tally);
+        let (viewer, tally) = (&mut self.viewer, &mut shared.tally);
+        match act {
+            Act::Stop => viewer.tear_down((meant, now), tally),
+            Act::Seek => viewer.seek((meant, now), random, tally),
+            Act::Pause => viewer.pause((meant, now), tally),
+            Act::Vanish => {
+                viewer.conclude(now, tally);
+                viewer.step = Step::Done;
+                return Ok(());
+            }
+        }
         self.flush(shared)
     }
 
@@ -121,6 +165,7 @@ impl Seat {
     /// Writes what the viewer has to say, and watches for what its connection needs.
     pub(super) fn flush(&mut self, shared: &Shared<'_>) -> Result<(), Failure> {
         let outgoing = &mut self.viewer.dialogue.outgoing;
+        let had_outgoing = !outgoing.is_empty();
         while !outgoing.is_empty() {
             match (&self.viewer.connection).write(outgoing) {
                 Ok(written) => drop(outgoing.drain(..written)),
@@ -128,6 +173,9 @@ impl Seat {
                 Err(error) if WAITING.contains(&error.kind()) => break,
                 Err(error) => return Err(failed(&format!("connection: {error}"))),
             }
+        }
+        if had_outgoing && outgoing.is_empty() {
+            self.viewer.dialogue.written(shared.clock.now());
         }
         let mut interest = EpollFlags::empty();
         interest.set(EpollFlags::EPOLLIN, !self.viewer.is_deaf());
@@ -154,15 +202,28 @@ impl Seat {
     }
 
     fn read_connection(&mut self, shared: &mut Shared<'_>) -> Result<(), Failure> {
-        if self.viewer.is_deaf() {
-            return Ok(());
+        for _ in 0..READS_MAX {
+            if self.viewer.is_deaf() || !self.read_piece(shared)? {
+                break;
+            }
         }
+        self.watch(&shared.epoll)
+    }
+
+    /// Takes some of what the connection has; returns whether there may be more.
+    fn read_piece(&mut self, shared: &mut Shared<'_>) -> Result<bool, Failure> {
         let read = read(&self.viewer.connection, &mut shared.scratch, &shared.clock)
             .map_err(|error| failed(&format!("connection: {error}")))?;
-        let Some((at, length)) = read else { return Ok(()) };
+        let Some((at, length)) = read else { return Ok(false) };
         if length == 0 {
             return Err(failed("the server closed the connection"));
         }
+        let now = shared.clock.now();
+        let is_full = length == shared.scratch.len();
+        // The first bytes have waited at least since the last read left them.
+        let left = std::mem::replace(&mut self.left_unread, is_full.then_some(now));
+        let since = left.map_or(at, |left| left.min(at));
+        shared.tally.generator.unread.record(now.nanos_since(since));
         self.cutter.push(&shared.scratch[..length]);
         let (viewer, tally) = (&mut self.viewer, &mut shared.tally);
         while let Some(message) =
@@ -175,7 +236,7 @@ impl Seat {
                 }
             }
         }
-        self.watch(&shared.epoll)
+        Ok(is_full)
     }
 
     fn receive(
@@ -204,7 +265,7 @@ impl Seat {
                     let unread = shared.clock.now().nanos_since(train.at);
                     tally.generator.unread.record(unread);
                 }
-                viewer.take_train(position, half, train, tally)?;
+                viewer.take_train(position, half, train, tally);
             }
             if !more {
                 break;

@@ -1,6 +1,6 @@
 //! One stream of a viewer: its sockets and its judge.
 
-use super::tally::{Failure, Tally, failed};
+use super::tally::Tally;
 use crate::clock::MonoTime;
 use crate::packet::{Reception, RtpPacket, ServerReport};
 use crate::presentation::Media;
@@ -17,11 +17,16 @@ pub(super) struct Stream {
     pub(super) control_url: String,
     /// `None` if it is interleaved.
     pub(super) pair: Option<UdpPair>,
+    /// Those of its packets and reports, if it is.
+    pub(super) channels: (u8, u8),
+    payload_type: u8,
     judge: StreamJudge,
     bursts: Bursts,
     /// Trains that its receive buffer had no room for.
     overflows: u32,
-    /// The server said BYE since the last PLAY.
+    /// When the last PLAY was answered.
+    answered: MonoTime,
+    /// The server said BYE since.
     pub(super) ended: bool,
     last_arrival: Option<MonoTime>,
     /// Whether its packets are judged from the first on, for want of RTP-Info.
@@ -30,13 +35,16 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(media: &Media, pair: Option<UdpPair>) -> Self {
+    pub(super) fn new(media: &Media, pair: Option<UdpPair>, channels: (u8, u8)) -> Self {
         Self {
             control_url: media.control_url.clone(),
             pair,
+            channels,
+            payload_type: media.payload_type,
             judge: StreamJudge::new(media.rate),
             bursts: Bursts::default(),
             overflows: 0,
+            answered: MonoTime(0),
             ended: false,
             last_arrival: None,
             is_unanchored: false,
@@ -44,9 +52,15 @@ impl Stream {
         }
     }
 
+    /// SETUP announced the synchronization source.
+    pub(super) const fn announce_source(&mut self, ssrc: u32) {
+        self.judge.announce_source(ssrc);
+    }
+
     /// A PLAY was answered at `at`.
     pub(super) fn begin_range(&mut self, at: MonoTime, start: RangeStart) {
         self.judge.begin_range(at, start);
+        self.answered = at;
         self.ended = false;
         self.last_arrival = None;
         self.is_unanchored |= start.rtptime.is_none() || start.sequence.is_none();
@@ -58,13 +72,9 @@ impl Stream {
     }
 
     /// Takes a train of datagrams.
-    pub(super) fn take_train(
-        &mut self,
-        train: Train<'_>,
-        tally: &mut Tally,
-    ) -> Result<(), Failure> {
+    pub(super) fn take_train(&mut self, train: Train<'_>, tally: &mut Tally) {
         self.overflows = self.overflows.max(train.overflows);
-        self.take_media(train.at, train.packets(), tally)
+        self.take_media(train.at, train.packets(), tally);
     }
 
     /// Takes media packets that arrived together. Most are of one unit and so equally late.
@@ -73,11 +83,16 @@ impl Stream {
         at: MonoTime,
         packets: impl Iterator<Item = &'a [u8]>,
         tally: &mut Tally,
-    ) -> Result<(), Failure> {
+    ) {
         let (mut late_nanos, mut equally_late, mut count) = (0, 0, 0);
         for bytes in packets {
             count += 1;
-            let packet = RtpPacket::parse(bytes).ok_or_else(|| failed("malformed RTP"))?;
+            let packet = RtpPacket::parse(bytes);
+            let Some(packet) = packet.filter(|packet| packet.payload_type == self.payload_type)
+            else {
+                tally.malformed += 1;
+                continue;
+            };
             let Some(nanos) = self.judge.receive(at, &packet) else { continue };
             if nanos != late_nanos && equally_late > 0 {
                 tally.packets_late(late_nanos, equally_late);
@@ -88,27 +103,40 @@ impl Stream {
         }
         if equally_late > 0 {
             tally.packets_late(late_nanos, equally_late);
-            self.last_arrival = Some(at);
+            self.last_arrival = Some(at).filter(|_| self.judge.has_begun());
         }
         if let Some(packets) = self.bursts.receive(at, count) {
             tally.bursts.record(packets);
         }
-        Ok(())
     }
 
     /// Takes a compound packet of the sender.
-    pub(super) fn take_report(&mut self, at: MonoTime, bytes: &[u8]) -> Result<(), Failure> {
-        let report = ServerReport::parse(bytes).ok_or_else(|| failed("malformed RTCP"))?;
+    pub(super) fn take_report(&mut self, at: MonoTime, bytes: &[u8], tally: &mut Tally) {
+        let Some(report) = ServerReport::parse(bytes) else {
+            tally.malformed += 1;
+            return;
+        };
         if let Some(sender) = report.sender_report {
             self.judge.report(at, &sender);
         }
-        self.ended |= report.bye;
-        Ok(())
+        let says_bye = report.bye.is_some_and(|ssrc| self.judge.is_source(ssrc));
+        // A BYE from before ended the range before.
+        self.ended |= says_bye && at >= self.answered;
+    }
+
+    /// Whether a packet of this range has come; others are left over from the one before.
+    pub(super) fn has_begun(&self) -> bool {
+        self.judge.has_begun()
     }
 
     /// When the last packet of this range came.
     pub(super) const fn last_arrival(&self) -> Option<MonoTime> {
         self.last_arrival
+    }
+
+    /// How much of this range has come, in nanoseconds of decode time.
+    pub(super) fn played_nanos(&self) -> i64 {
+        self.judge.played_nanos()
     }
 
     pub(super) fn reception(&self) -> Option<Reception> {
@@ -117,7 +145,8 @@ impl Stream {
 
     /// How many packets have turned out to be lost since the last call; fewer if some came after
     /// all.
-    pub(super) fn newly_lost(&mut self) -> i64 {
+    pub(super) fn newly_lost(&mut self, now: MonoTime) -> i64 {
+        self.judge.settle(now);
         let lost = self.judge.counts().lost;
         let newly = lost.cast_signed() - self.lost_told.cast_signed();
         self.lost_told = lost;
@@ -155,6 +184,7 @@ impl Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::packet::write_receiver_report;
     use packetizer::time::ClockRate;
 
     fn packet(sequence: u8) -> [u8; 13] {
@@ -172,6 +202,7 @@ mod tests {
                 control_url: "rtsp://h/1".into(),
             },
             None,
+            (0, 1),
         );
         stream.begin_range(MonoTime(0), RangeStart { sequence: Some(0), rtptime: Some(0) });
         stream
@@ -180,7 +211,7 @@ mod tests {
     fn take(stream: &mut Stream, sequences: &[u8], tally: &mut Tally) {
         let packets: Vec<_> = sequences.iter().map(|sequence| packet(*sequence)).collect();
         let packets = packets.iter().map(<[u8; 13]>::as_slice);
-        stream.take_media(MonoTime(5_000_000), packets, tally).unwrap();
+        stream.take_media(MonoTime(5_000_000), packets, tally);
     }
 
     #[test]
@@ -188,7 +219,8 @@ mod tests {
         for (overflows, lost, lost_here) in [(0, 2, 0), (7, 0, 2)] {
             let (mut stream, mut tally) = (playing(), Tally::default());
             take(&mut stream, &[0, 1, 3, 5], &mut tally);
-            assert_eq!((stream.newly_lost(), stream.newly_lost()), (2, 0));
+            let now = MonoTime(6_000_000);
+            assert_eq!((stream.newly_lost(now), stream.newly_lost(now)), (2, 0));
             stream.overflows = overflows;
             stream.leave(&mut tally);
             assert_eq!((tally.counts.lost, tally.lost_here), (lost, lost_here));
@@ -197,12 +229,54 @@ mod tests {
     }
 
     #[test]
+    fn strangers_neither_take_over_nor_end_a_stream() {
+        let (mut stream, mut tally) = (playing(), Tally::default());
+        stream.announce_source(1);
+        let mut strange = packet(9);
+        strange[11] = 2;
+        stream.take_media(MonoTime(0), [&strange[..]].into_iter(), &mut tally);
+        take(&mut stream, &[0, 1], &mut tally);
+        stream.begin_range(MonoTime(10), RangeStart { sequence: Some(2), rtptime: Some(0) });
+        for (at, ssrc, ended) in [(20, 2, false), (9, 1, false), (10, 1, true)] {
+            let bye = write_receiver_report(ssrc, None, true);
+            stream.take_report(MonoTime(at), &bye, &mut tally);
+            assert_eq!(stream.ended, ended, "{at} {ssrc}");
+        }
+        stream.leave(&mut tally);
+        assert_eq!((tally.counts.packets, tally.counts.foreign, tally.counts.lost), (2, 1, 0));
+    }
+
+    #[test]
     fn packets_of_a_train_are_recorded_together_and_each() {
         let (mut stream, mut tally) = (playing(), Tally::default());
         take(&mut stream, &[0, 1, 2], &mut tally);
         let late = tally.end_interval();
         assert_eq!((late.count(), late.at(0.5) / 10), (3, 500));
-        assert!(stream.take_media(MonoTime(0), [&[0_u8; 5][..]].into_iter(), &mut tally).is_err());
+    }
+
+    #[test]
+    fn what_is_no_packet_of_the_stream_is_counted() {
+        let (mut stream, mut tally) = (playing(), Tally::default());
+        let mut other = packet(0);
+        other[1] = 97;
+        let packets = [&[0_u8; 5][..], &other];
+        stream.take_media(MonoTime(0), packets.into_iter(), &mut tally);
+        stream.take_report(MonoTime(0), &[0; 5], &mut tally);
+        stream.leave(&mut tally);
+        assert_eq!((tally.malformed, tally.counts.packets), (3, 0));
+    }
+
+    #[test]
+    fn what_is_left_of_the_range_before_is_no_packet_of_this_one() {
+        let (mut stream, mut tally) = (playing(), Tally::default());
+        take(&mut stream, &[0], &mut tally);
+        assert_eq!(stream.last_arrival(), Some(MonoTime(5_000_000)));
+        let start = RangeStart { sequence: Some(2), rtptime: Some(0) };
+        stream.begin_range(MonoTime(6_000_000), start);
+        take(&mut stream, &[1], &mut tally);
+        assert_eq!((stream.last_arrival(), stream.has_begun()), (None, false));
+        take(&mut stream, &[2], &mut tally);
+        assert!(stream.has_begun());
     }
 
     #[test]

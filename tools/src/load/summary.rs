@@ -62,7 +62,7 @@ pub struct Sessions {
     pub stalled: u64,
     /// Seats whose viewers do not read media.
     pub sinks: u64,
-    /// The server refused a request.
+    /// The server had no room: 453 or 503 before PLAY was granted.
     pub refused: u64,
     /// Failed otherwise.
     pub failed: u64,
@@ -104,7 +104,8 @@ impl Spread {
         let count = values.clone().count().max(1) as f64;
         Self {
             min: values.clone().reduce(f64::min).unwrap_or(0.0),
-            mean: values.clone().sum::<f64>() / count,
+            // The sum of nothing is -0.
+            mean: (values.clone().sum::<f64>() + 0.0) / count,
             max: values.reduce(f64::max).unwrap_or(0.0),
         }
     }
@@ -113,7 +114,7 @@ impl Spread {
 /// What the watched process used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct ServerUse {
-    /// CPU time in percent of one core.
+    /// CPU time in percent of one core, in the seconds in which all played.
     pub cpu_percent: Spread,
     /// The part of it in its own code.
     pub user_percent: Spread,
@@ -153,6 +154,8 @@ pub struct Generator {
 pub struct Summary {
     /// The whole run.
     pub seconds: f64,
+    /// Whether it was ended before its time.
+    pub interrupted: bool,
     /// What became of the viewers.
     pub sessions: Sessions,
     /// What they did besides playing.
@@ -180,12 +183,16 @@ pub struct Summary {
     pub stale: u64,
     /// Packets of a wrong source.
     pub foreign: u64,
+    /// Packets that were no RTP or RTCP, or of a payload type that was not described.
+    pub malformed: u64,
     /// Streams received.
     pub streams: u64,
     /// Those judged from their first packet on, because `RTP-Info` did not say where they start.
     pub unanchored_streams: u64,
     /// Those of which nothing came after their last PLAY.
     pub silent_streams: u64,
+    /// Titles of which the end never came: the server said BYE, or fell silent, before it.
+    pub ended_early: u64,
     /// Packets of a stream with less than 1 ms from one to the next.
     pub burst_packets: Quantiles,
     /// How late packets came against the start of play and their decode time.
@@ -221,6 +228,7 @@ impl Summary {
         let replies = sum.replies.iter();
         Self {
             seconds: (ended - MonoTime(0)).as_secs_f64(),
+            interrupted: false,
             sessions,
             churn: Churned {
                 stops: sum.stops,
@@ -241,9 +249,11 @@ impl Summary {
             premature: counts.premature,
             stale: counts.stale,
             foreign: counts.foreign,
+            malformed: sum.malformed,
             streams: sum.streams,
             unanchored_streams: sum.unanchored_streams,
             silent_streams: sum.silent_streams,
+            ended_early: sum.ended_early,
             burst_packets: Quantiles::packets(&sum.bursts),
             lateness_ms: Quantiles::millis(&sum.late),
             behind_ms: Quantiles::millis(&sum.behind),
@@ -252,7 +262,7 @@ impl Summary {
                 .map(|(method, micros)| ((*method).to_owned(), Quantiles::millis(micros)))
                 .collect(),
             refused_ms: Quantiles::millis(&sum.refusals),
-            server: options.server_pid.map(|_| server_use(&timeline)),
+            server: options.server_pid.map(|_| server_use(options, &timeline)),
             generator: generator(options, sum, drops, warnings),
             timeline,
         }
@@ -288,13 +298,24 @@ fn sessions(options: &Options, sum: &Tally) -> (Sessions, BTreeMap<String, u64>)
 }
 
 #[allow(clippy::cast_precision_loss, reason = "bytes and descriptors of a process")]
-fn server_use(timeline: &[Sample]) -> ServerUse {
+fn server_use(options: &Options, timeline: &[Sample]) -> ServerUse {
     let usages = timeline.iter().filter_map(|sample| sample.server);
     let spread = |value: fn(Usage) -> f64| Spread::of(usages.clone().map(value));
+    let seconds = |time: MonoTime| (time - MonoTime(0)).as_secs_f64();
+    let (from, to) = (seconds(options.starts_at(options.sessions)), seconds(options.ends_at()));
+    let begins = std::iter::once(0.0).chain(timeline.iter().map(|sample| sample.seconds));
+    let playing: Vec<_> = begins
+        .zip(timeline)
+        .filter(|(begin, sample)| *begin >= from && sample.seconds <= to)
+        .filter_map(|(_, sample)| sample.server)
+        .collect();
+    // A run shorter than a few seconds may have none.
+    let playing = if playing.is_empty() { usages.clone().collect() } else { playing };
+    let cpu = |value: fn(Usage) -> f64| Spread::of(playing.iter().copied().map(value));
     ServerUse {
-        cpu_percent: spread(|usage| usage.user_percent + usage.system_percent),
-        user_percent: spread(|usage| usage.user_percent),
-        system_percent: spread(|usage| usage.system_percent),
+        cpu_percent: cpu(|usage| usage.user_percent + usage.system_percent),
+        user_percent: cpu(|usage| usage.user_percent),
+        system_percent: cpu(|usage| usage.system_percent),
         rss_mib: spread(|usage| usage.rss_bytes as f64 / f64::from(1 << 20)),
         descriptors: spread(|usage| usage.descriptors as f64),
         ended: timeline.last().is_some_and(|sample| sample.server.is_none()),
@@ -334,13 +355,24 @@ mod tests {
 
     #[test]
     fn use_of_a_server_has_least_mean_and_most() {
-        let sample = |user_percent, rss_bytes| Sample {
+        let options = Options { sessions: 10, ramp_per_second: 10, ..Options::default() };
+        let sample = |seconds, user_percent, rss_bytes| Sample {
+            seconds,
             server: Some(Usage { user_percent, rss_bytes, ..Usage::default() }),
             ..Sample::default()
         };
-        let server = server_use(&[sample(10.0, 1 << 20), sample(20.0, 3 << 20)]);
+        let server = server_use(
+            &options,
+            &[
+                sample(1.0, 90.0, 1 << 20), // the ramp
+                sample(2.0, 10.0, 1 << 20),
+                sample(3.0, 20.0, 4 << 20),
+                sample(31.5, 1.0, 2 << 20), // the end
+            ],
+        );
         assert_eq!(server.cpu_percent, Spread { min: 10.0, mean: 15.0, max: 20.0 });
         assert_eq!((server.rss_mib.mean, server.ended), (2.0, false));
-        assert!(server_use(&[sample(1.0, 1), Sample::default()]).ended);
+        assert!(Spread::of(std::iter::empty()).mean.is_sign_positive());
+        assert!(server_use(&options, &[sample(1.0, 1.0, 1), Sample::default()]).ended);
     }
 }

@@ -54,6 +54,9 @@ impl Summary {
             "             {} lost, {} duplicate, {} reordered, {} premature, {} stale, {} foreign",
             self.lost, self.duplicates, self.reordered, self.premature, self.stale, self.foreign
         )?;
+        if self.malformed > 0 {
+            writeln!(f, "             {} malformed or of another payload type", self.malformed)?;
+        }
         if self.lost_at_start > 0 {
             writeln!(
                 f,
@@ -66,6 +69,9 @@ impl Summary {
         }
         if self.silent_streams > 0 {
             writeln!(f, "             nothing came of {} streams", self.silent_streams)?;
+        }
+        if self.ended_early > 0 {
+            writeln!(f, "             {} titles ended too early", self.ended_early)?;
         }
         if self.unanchored_streams > 0 {
             writeln!(

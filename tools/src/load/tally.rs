@@ -4,10 +4,13 @@ use crate::histogram::{Lengths, Micros};
 use crate::verify::Counts;
 use std::collections::BTreeMap;
 
+/// Kinds of failures told apart.
+const FAILURE_KINDS_MAX: usize = 64;
+
 /// Why a viewer came to an early end.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Failure {
-    /// The server refused a request.
+    /// The server has no room for the viewer.
     Refused { method: &'static str, status: u16 },
     /// Something else; says what.
     Failed(String),
@@ -39,6 +42,10 @@ pub(super) struct Tally {
     pub(super) unanchored_streams: u64,
     /// Streams of which nothing came after their last PLAY.
     pub(super) silent_streams: u64,
+    /// Ranges that ended before their title did.
+    pub(super) ended_early: u64,
+    /// Packets that were no RTP or RTCP, or of a payload type that was not described.
+    pub(super) malformed: u64,
     pub(super) counts: Counts,
     /// Packets lost of streams whose receive buffer overflowed.
     pub(super) lost_here: u64,
@@ -87,6 +94,13 @@ impl Tally {
     }
 
     pub(super) fn failure(&mut self, failure: Failure) {
+        // Some texts are the server's: it may have no end of them.
+        let is_known = self.failures.contains_key(&failure);
+        let failure = if is_known || self.failures.len() < FAILURE_KINDS_MAX {
+            failure
+        } else {
+            failed("other failures")
+        };
         *self.failures.entry(failure).or_default() += 1;
     }
 
@@ -105,6 +119,8 @@ impl Tally {
             (&mut self.streams, other.streams),
             (&mut self.unanchored_streams, other.unanchored_streams),
             (&mut self.silent_streams, other.silent_streams),
+            (&mut self.ended_early, other.ended_early),
+            (&mut self.malformed, other.malformed),
             (&mut self.lost_here, other.lost_here),
             (&mut self.overflows, other.overflows),
         ] {
@@ -151,5 +167,22 @@ impl OwnTally {
         self.busy_seconds += other.busy_seconds;
         self.cpu_max = self.cpu_max.max(other.cpu_max);
         self.cpu_nanos += other.cpu_nanos;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_cannot_make_up_failures_without_end() {
+        let mut tally = Tally::default();
+        for number in 0..1000 {
+            tally.failure(failed(&format!("{number}")));
+            tally.failure(failed("0"));
+        }
+        assert_eq!(tally.failures.len(), FAILURE_KINDS_MAX + 1);
+        assert_eq!(tally.failures[&failed("0")], 1001);
+        assert_eq!(tally.failures.values().sum::<u64>(), 2000);
     }
 }

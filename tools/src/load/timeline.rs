@@ -37,6 +37,7 @@ pub(super) struct Timeline {
     samples: Vec<Sample>,
     late: Micros,
     last: Snapshot,
+    lost_told: u64,
     last_at: MonoTime,
 }
 
@@ -47,6 +48,7 @@ impl Timeline {
             samples: Vec::new(),
             late: Micros::default(),
             last: Snapshot::default(),
+            lost_told: 0,
             last_at: now,
         })
     }
@@ -71,11 +73,13 @@ impl Timeline {
             playing: snapshot.playing,
             packets_per_second: snapshot.packets.saturating_sub(self.last.packets) as f64
                 / interval.as_secs_f64(),
-            lost: snapshot.lost.saturating_sub(self.last.lost),
+            lost: snapshot.lost.saturating_sub(self.lost_told),
             late_p99_ms: late.at(0.99) as f64 / 1000.0,
             late_max_ms: late.max() as f64 / 1000.0,
             server: self.watch.as_mut().and_then(|watch| watch.sample(now)),
         });
+        // What was thought lost and came after all makes up for what is lost next.
+        self.lost_told = self.lost_told.max(snapshot.lost);
         self.last = snapshot;
         self.last_at = now;
         (snapshot, late)
@@ -84,5 +88,23 @@ impl Timeline {
     /// All samples.
     pub(super) fn end(self) -> Vec<Sample> {
         self.samples
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::Ordering;
+
+    #[test]
+    fn what_came_after_all_makes_up_for_later_loss() {
+        let gauges = Gauges::default();
+        let mut timeline = Timeline::new(None, MonoTime(0)).unwrap();
+        for (second, change) in [(1, 5), (2, -3), (3, 4)] {
+            gauges.lost.fetch_add(change, Ordering::Relaxed);
+            timeline.sample(MonoTime(second * 1_000_000_000), &gauges);
+        }
+        let lost: Vec<_> = timeline.end().iter().map(|sample| sample.lost).collect();
+        assert_eq!(lost, [5, 0, 1]);
     }
 }

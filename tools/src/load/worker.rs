@@ -15,7 +15,8 @@ use nix::errno::Errno;
 use nix::sys::epoll::{EpollEvent, EpollTimeout};
 use nix::sys::resource::{UsageWho, getrusage};
 use std::io;
-use std::sync::atomic::Ordering;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ const EVENTS_MAX: usize = 1024;
 pub(super) struct Worker<'a> {
     shared: Shared<'a>,
     gauges: &'a Gauges,
+    /// Set when all are to leave before their time.
+    interrupted: &'a AtomicBool,
     told: Sender<Told>,
     seats: Vec<Seat>,
     /// This thread's viewers are those whose numbers leave `thread` when divided by `threads`.
@@ -41,6 +44,8 @@ pub(super) struct Worker<'a> {
     /// Viewers who came by the ramp, and who took the place of others.
     started: usize,
     replacements: usize,
+    /// Seats whose viewers have left, or were gone, when the time was up.
+    left: usize,
     agenda: Agenda,
     random: fastrand::Rng,
     /// The seat to visit next, and the visits that are due by now.
@@ -61,22 +66,24 @@ struct Last {
 
 impl<'a> Worker<'a> {
     pub(super) fn new(
-        options: &'a Options,
+        (options, servers): (&'a Options, &'a [SocketAddr]),
         clock: KernelClock,
-        gauges: &'a Gauges,
+        (gauges, interrupted): (&'a Gauges, &'a AtomicBool),
         told: Sender<Told>,
         (thread, threads): (usize, usize),
     ) -> io::Result<Self> {
         let churn_start = options.starts_at(options.sessions);
         Ok(Self {
-            shared: Shared::new(options, clock)?,
+            shared: Shared::new((options, servers), clock)?,
             gauges,
+            interrupted,
             told,
             seats: Vec::new(),
             thread,
             threads,
             started: 0,
             replacements: 0,
+            left: 0,
             agenda: Agenda::new(options.churn, churn_start, thread, threads),
             random: fastrand::Rng::with_seed(options.random(thread).wrapping_add(1)),
             next_visit: 0,
@@ -91,15 +98,16 @@ impl<'a> Worker<'a> {
     pub(super) fn run(&mut self) -> io::Result<Tally> {
         let mut events = vec![EpollEvent::empty(); EVENTS_MAX];
         let ends_at = self.shared.options.ends_at();
-        let mut is_ending = false;
-        while !(is_ending && self.seats.iter().all(|seat| seat.viewer.step == Step::Done)) {
+        let mut ended_at = None;
+        while !(ended_at.is_some() && self.seats.iter().all(|seat| seat.viewer.step == Step::Done))
+        {
             let now = self.shared.clock.now();
-            if !is_ending && now >= ends_at {
-                is_ending = true;
-                self.end(now);
+            if ended_at.is_none() && (now >= ends_at || self.interrupted.load(Ordering::Relaxed)) {
+                ended_at = Some(now);
             }
+            let is_ending = ended_at.is_some();
             if now >= self.next_step {
-                self.step(now, is_ending);
+                self.step(now, ended_at);
             }
             let wait = self.next_step - self.shared.clock.now();
             let millis = u16::from(!wait.is_zero());
@@ -121,12 +129,16 @@ impl<'a> Worker<'a> {
     }
 
     /// Does what is due by the clock.
-    fn step(&mut self, now: MonoTime, is_ending: bool) {
+    fn step(&mut self, now: MonoTime, ended_at: Option<MonoTime>) {
+        let is_ending = ended_at.is_some();
         let late = now.nanos_since(self.next_step);
-        self.shared.tally.generator.loop_late.record(late);
+        let step_nanos = i64::try_from(STEP.as_nanos()).unwrap_or(i64::MAX);
+        self.shared.tally.generator.loop_late.record_stall(late, step_nanos);
         let elapsed = STEP + (now - self.next_step);
         self.next_step = now + STEP;
-        if !is_ending {
+        if let Some(ended_at) = ended_at {
+            self.leave_due(ended_at, now);
+        } else {
             self.start_due(now);
             while let Some((meant, act)) = self.agenda.due(now) {
                 self.act(act, (meant, now));
@@ -175,7 +187,7 @@ impl<'a> Worker<'a> {
         when: (MonoTime, MonoTime),
     ) -> Option<Seat> {
         self.shared.tally.started += 1;
-        let seat = Viewer::connect(self.shared.options, role, number, when)
+        let seat = Viewer::connect((self.shared.options, self.shared.servers), role, number, when)
             .and_then(|viewer| Seat::new(viewer, index, &self.shared.epoll));
         if let Err(error) = &seat {
             self.gauges.failed.fetch_add(1, Ordering::Relaxed);
@@ -194,45 +206,39 @@ impl<'a> Worker<'a> {
             tally.skipped_acts += 1;
             return;
         };
-        let seat = &mut self.seats[index];
-        let viewer = &mut seat.viewer;
         match act {
-            Act::Stop => {
-                tally.stops += 1;
-                let left = seat.tear_down((meant, now), &mut self.shared);
-                return self.settle(index, left, false);
-            }
-            Act::Seek => {
-                tally.seeks += 1;
-                viewer.seek((meant, now), self.random.u64(..));
-            }
-            Act::Pause => {
-                tally.pauses += 1;
-                viewer.pause((meant, now));
-            }
-            Act::Vanish => {
-                tally.vanished += 1;
-                let drained = seat.drain(&mut self.shared);
-                seat.viewer.note_silence(now, &mut self.shared.tally);
-                seat.viewer.step = Step::Done;
-                return self.settle(index, drained, false);
-            }
+            Act::Stop => tally.stops += 1,
+            Act::Seek => tally.seeks += 1,
+            Act::Pause => tally.pauses += 1,
+            Act::Vanish => tally.vanished += 1,
         }
-        let flushed = self.seats[index].flush(&self.shared);
-        self.settle(index, flushed, false);
+        let random = self.random.u64(..);
+        let acted = self.seats[index].act(act, (meant, now), random, &mut self.shared);
+        self.settle(index, acted, false);
     }
 
-    /// The time is up: who plays leaves, who does not came too late.
-    fn end(&mut self, now: MonoTime) {
+    /// The time is up since `ended_at`: who plays leaves, who does not came too late. Seats are in
+    /// the order in which their first viewers came.
+    fn leave_due(&mut self, ended_at: MonoTime, now: MonoTime) {
         let first_generation = self.shared.options.sessions;
-        for index in 0..self.seats.len() {
+        while self.left < self.seats.len() {
+            let index = self.left;
+            let number = self.thread + index * self.threads;
+            let meant = ended_at + self.shared.options.leaves_after(number);
+            if meant > now {
+                return;
+            }
+            self.left += 1;
             let viewer = &mut self.seats[index].viewer;
             if matches!(viewer.step, Step::Done | Step::TearingDown) {
                 continue;
             }
             let result = if viewer.session_began() && !viewer.role.is_stalled {
-                self.seats[index].tear_down((now, now), &mut self.shared)
-            } else if viewer.session_began() || viewer.number >= first_generation {
+                self.seats[index].act(Act::Stop, (meant, now), 0, &mut self.shared)
+            } else if viewer.session_began()
+                || viewer.number >= first_generation
+                || self.interrupted.load(Ordering::Relaxed)
+            {
                 viewer.step = Step::Done;
                 Ok(())
             } else {
@@ -269,7 +275,7 @@ impl<'a> Worker<'a> {
                 tally.failure(failure);
             }
         }
-        seat.viewer.leave(tally, &gauges.lost);
+        seat.viewer.leave(self.shared.clock.now(), tally, &gauges.lost);
         if is_replaced {
             self.replace(index);
         }
@@ -291,7 +297,7 @@ impl<'a> Worker<'a> {
         let (mut playing, mut lost) = (0, 0);
         for seat in self.seats.iter_mut().filter(|seat| seat.viewer.step != Step::Done) {
             playing += i64::from(seat.viewer.step == Step::Playing);
-            lost += seat.viewer.newly_lost();
+            lost += seat.viewer.newly_lost(now);
         }
         self.gauges.lost.fetch_add(lost, Ordering::Relaxed);
         let told = std::mem::replace(&mut self.last.playing, playing);

@@ -1,16 +1,18 @@
 //! Judges a stream from its packets and their arrival: what was lost, repeated, reordered or late.
 //!
 //! Packets are late against the *decode* time of their unit, since that is when a player needs
-//! them. RTP timestamps are composition times; [`decode`] says how the one comes from the other.
+//! them. RTP timestamps are composition times; `decode` says how the one comes from the other.
 //!
 //! There is no clock in here; time is an argument.
 
 mod bursts;
+mod counts;
 mod decode;
 mod jitter;
 mod numbers;
 
 pub use bursts::Bursts;
+pub use counts::Counts;
 
 use crate::clock::MonoTime;
 use crate::packet::{Reception, RtpPacket, SenderReport};
@@ -18,47 +20,13 @@ use decode::DecodeTimes;
 use jitter::Jitter;
 use numbers::{Number, Numbers};
 use packetizer::time::ClockRate;
+use std::time::Duration;
 
 /// A first sender report that is this far ahead of what came counts from before this viewer.
 const JOINED_PACKETS: u64 = 1000;
 
-/// What was seen of a stream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Packets received, each once.
-    pub packets: u64,
-    /// Their payload bytes.
-    pub bytes: u64,
-    /// Sequence numbers that never came between the first and the last of the ranges.
-    pub lost: u64,
-    /// Those of them before the first packet that came: `RTP-Info` announced them. Some servers'
-    /// `seq` is wrong by one.
-    pub lost_at_start: u64,
-    /// Packets that came again.
-    pub duplicates: u64,
-    /// Packets that came after a later one.
-    pub reordered: u64,
-    /// Packets that came before the PLAY that asked for them was answered.
-    pub premature: u64,
-    /// Packets from before a seek or a pause that came after its answer.
-    pub stale: u64,
-    /// Packets of another synchronization source.
-    pub foreign: u64,
-}
-
-impl std::ops::AddAssign for Counts {
-    fn add_assign(&mut self, other: Self) {
-        self.packets += other.packets;
-        self.bytes += other.bytes;
-        self.lost += other.lost;
-        self.lost_at_start += other.lost_at_start;
-        self.duplicates += other.duplicates;
-        self.reordered += other.reordered;
-        self.premature += other.premature;
-        self.stale += other.stale;
-        self.foreign += other.foreign;
-    }
-}
+/// How much later than a sender report packets may come that it counts.
+const UNDER_WAY: Duration = Duration::from_millis(500);
 
 /// Where a range starts, as far as `RTP-Info` says (RFC 2326 §12.33).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,6 +55,9 @@ pub struct StreamJudge {
     /// Packets that the sender counted before those it sends here.
     sender_offset: Option<u64>,
     sender_packets: u64,
+    /// What the last report counted and when it came: not believed at once, since it may have
+    /// overtaken packets.
+    claim: Option<(MonoTime, u64)>,
 }
 
 /// A range being played: its start in real time, in media time and in packets.
@@ -135,7 +106,20 @@ impl StreamJudge {
             jitter: Jitter::default(),
             sender_offset: None,
             sender_packets: 0,
+            claim: None,
         }
+    }
+
+    /// SETUP announced the synchronization source (RFC 2326 §12.39); otherwise the first that comes
+    /// counts.
+    pub const fn announce_source(&mut self, ssrc: u32) {
+        self.ssrc = Some(ssrc);
+    }
+
+    /// Whether `ssrc` is, as far as known, the source of this stream.
+    #[must_use]
+    pub fn is_source(&self, ssrc: u32) -> bool {
+        self.ssrc.is_none_or(|known| known == ssrc)
     }
 
     /// A PLAY was answered at `answered`; its range starts at `start`. What is missing before its
@@ -276,7 +260,7 @@ impl StreamJudge {
     /// are decoded well before they are shown starts as much later. The earliest report counts,
     /// being the one that travelled least.
     pub fn report(&mut self, arrival: MonoTime, report: &SenderReport) {
-        if self.ssrc.is_some_and(|ssrc| ssrc != report.ssrc) {
+        if !self.is_source(report.ssrc) {
             return;
         }
         let count = u64::from(report.packet_count);
@@ -285,7 +269,8 @@ impl StreamJudge {
                 .filter(|ahead| *ahead > JOINED_PACKETS)
                 .unwrap_or(0)
         });
-        self.sender_packets = self.sender_packets.max(count.saturating_sub(offset));
+        self.believe(arrival, Duration::ZERO);
+        self.claim = Some((arrival, count.saturating_sub(offset)));
         if let Some(range) = &mut self.range
             && arrival >= range.answered
             && range.is_anchored
@@ -299,7 +284,19 @@ impl StreamJudge {
         }
     }
 
-    /// What was seen until now.
+    /// Packets that the last sender report counted and that have not come by `now` are lost, unless
+    /// they may still be under way.
+    pub fn settle(&mut self, now: MonoTime) {
+        self.believe(now, UNDER_WAY);
+    }
+
+    fn believe(&mut self, now: MonoTime, under_way: Duration) {
+        if let Some((_, packets)) = self.claim.take_if(|(at, _)| now - *at >= under_way) {
+            self.sender_packets = self.sender_packets.max(packets);
+        }
+    }
+
+    /// What was seen until now, and until [`StreamJudge::settle`] of what sender reports say.
     #[must_use]
     pub fn counts(&self) -> Counts {
         let unsent = self.sender_packets.saturating_sub(self.counts.packets);
@@ -326,6 +323,18 @@ impl StreamJudge {
     pub fn behind_nanos(&self, now: MonoTime) -> Option<i64> {
         let range = self.range?;
         Some(now.nanos_since(range.started) - range.due_nanos.unwrap_or(0))
+    }
+
+    /// Whether a packet of the range under way has come.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.range.is_some_and(|range| range.due_nanos.is_some())
+    }
+
+    /// When the last packet of the range under way was due, in nanoseconds from its start.
+    #[must_use]
+    pub fn played_nanos(&self) -> i64 {
+        self.range.and_then(|range| range.due_nanos).unwrap_or(0)
     }
 }
 

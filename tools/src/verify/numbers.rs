@@ -1,21 +1,28 @@
 //! Sequence numbers without wraps, and which of the latest have come.
 
-/// How far behind the highest sequence number a packet is still told apart from a duplicate.
-const WINDOW_PACKETS: u64 = 128;
+/// How far behind the highest sequence number a packet is still told apart from a duplicate: some
+/// seconds of video.
+const WINDOW: usize = 4096;
 
 /// A packet this far from where the last one was is of another numbering (RFC 3550 App. A.1:
 /// `MAX_DROPOUT`).
 const DROPOUT_MAX: u64 = 3000;
 
 /// The sequence numbers of one stream.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Numbers {
     first: Option<u64>,
     /// Lowest and highest that have come.
     lowest: Option<u64>,
     highest: Option<u64>,
-    /// Bit `n` set: `highest - n` has come.
-    seen: u128,
+    /// One bit for each of the window, in turn: it has come.
+    seen: [u64; WINDOW / 64],
+}
+
+impl Default for Numbers {
+    fn default() -> Self {
+        Self { first: None, lowest: None, highest: None, seen: [0; _] }
+    }
 }
 
 /// A sequence number without wraps, in its place among those that came before.
@@ -25,7 +32,7 @@ pub(super) enum Number {
     Next(u64),
     /// Later than one that follows it.
     Late(u64),
-    /// Here already.
+    /// Here already, or so far behind that this cannot be told.
     Duplicate,
 }
 
@@ -41,7 +48,8 @@ impl Numbers {
     /// Whether `sequence` is so far from what has come that the sender numbers anew.
     pub(super) fn is_elsewhere(&self, sequence: u16) -> bool {
         let number = self.extend(sequence);
-        self.highest.is_some_and(|highest| number.abs_diff(highest) > DROPOUT_MAX)
+        let known = self.highest.or(self.first);
+        known.is_some_and(|known| number.abs_diff(known) > DROPOUT_MAX)
     }
 
     /// The packet `sequence` has come.
@@ -51,25 +59,29 @@ impl Numbers {
         self.lowest = Some(self.lowest.map_or(number, |lowest| lowest.min(number)));
         let Some(highest) = self.highest else {
             self.highest = Some(number);
-            self.seen = 1;
+            *self.word(number) |= bit(number);
             return Number::Next(number);
         };
         if number > highest {
-            let steps = u32::try_from(number - highest).unwrap_or(u32::MAX);
-            self.seen = self.seen.checked_shl(steps).unwrap_or(0) | 1;
+            // Those skipped, if any, take the places of others that are out of the window now.
+            for skipped in (highest + 1..number).rev().take(WINDOW) {
+                *self.word(skipped) &= !bit(skipped);
+            }
+            *self.word(number) |= bit(number);
             self.highest = Some(number);
             return Number::Next(number);
         }
-        let behind = highest - number;
-        if behind >= WINDOW_PACKETS {
-            return Number::Late(number);
-        }
-        let bit = 1 << behind;
-        if self.seen & bit != 0 {
+        if highest - number >= WINDOW as u64 || *self.word(number) & bit(number) != 0 {
             return Number::Duplicate;
         }
-        self.seen |= bit;
+        *self.word(number) |= bit(number);
         Number::Late(number)
+    }
+
+    /// The part of `seen` that `number` is in.
+    #[allow(clippy::cast_possible_truncation, reason = "the window is small")]
+    fn word(&mut self, number: u64) -> &mut u64 {
+        &mut self.seen[(number / 64) as usize % (WINDOW / 64)]
     }
 
     /// Whether `number` is one of those expected.
@@ -106,4 +118,9 @@ impl Numbers {
         let step = sequence.wrapping_sub((known & 0xffff) as u16).cast_signed();
         known.saturating_add_signed(i64::from(step))
     }
+}
+
+/// The place of `number` in its part of the window.
+const fn bit(number: u64) -> u64 {
+    1 << (number % 64)
 }

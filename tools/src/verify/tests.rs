@@ -35,7 +35,7 @@ fn gaps_duplicates_and_reordering_are_told_apart() {
         (&[65_534, 0, 65_535, 1], 0, 0, 1),           // swapped over the wrap
         (&[65_534, 65_535, 65_535, 65_534], 0, 2, 0), // again
         (&[65_535, 65_534, 65_534, 0], 0, 1, 1),      // swapped and again
-        (&[65_534, 300, 65_535], 300, 0, 1),          // from beyond the window
+        (&[65_534, 300, 65_535], 300, 0, 1),          // far behind
         (&[65_534, 65_535, 0, 1, 2, 3, 5, 6, 4], 0, 0, 1),
     ];
     for (sequences, lost, duplicates, reordered) in cases {
@@ -43,6 +43,20 @@ fn gaps_duplicates_and_reordering_are_told_apart() {
         let seen = (counts.lost, counts.duplicates, counts.reordered);
         assert_eq!(seen, (lost, duplicates, reordered), "{sequences:?}");
     }
+}
+
+#[test]
+fn what_comes_again_much_later_makes_up_for_no_loss() {
+    let mut judge = playing(0, 0);
+    let sequences: Vec<u16> = (0..6000).filter(|sequence| sequence % 1000 != 7).collect();
+    feed(&mut judge, &sequences);
+    let counts = feed(&mut judge, &[5850, 3000, 1500, 1, 1007]); // the last two out of the window
+    assert_eq!((counts.lost, counts.duplicates, counts.reordered), (6, 5, 0));
+    let counts = feed(&mut judge, &[2007, 2007]);
+    assert_eq!((counts.lost, counts.duplicates, counts.reordered), (5, 6, 1));
+    // All that is skipped is forgotten, however much it is.
+    let counts = feed(&mut judge, &[6100, 6099, 16_000, 15_999, 11_905, 11_904]);
+    assert_eq!((counts.duplicates, counts.reordered), (7, 4));
 }
 
 #[test]
@@ -121,6 +135,14 @@ fn a_server_that_numbers_anew_at_a_seek_has_lost_nothing() {
     }
     let counts = judge.counts();
     assert_eq!((counts.packets, counts.lost, counts.stale), (8, 2, 0)); // 102 and 30002
+}
+
+#[test]
+fn a_server_that_numbers_anew_before_anything_came_has_lost_nothing() {
+    let mut judge = playing(100, 0);
+    judge.begin_range(MonoTime(MS), start(30_000, 0));
+    assert!(judge.receive(MonoTime(2 * MS), &packet(30_000, 0)).is_some());
+    assert_eq!((judge.counts().packets, judge.counts().lost), (1, 0));
 }
 
 #[test]
@@ -236,11 +258,21 @@ fn the_sender_report_shows_what_was_lost_at_the_end() {
     let mut report =
         SenderReport { ssrc: 1, ntp: 0, rtp_timestamp: 0, packet_count: 5, octet_count: 50 };
     judge.report(MonoTime(0), &report);
+    // They may come yet.
+    judge.settle(MonoTime(499 * MS));
+    assert_eq!(judge.counts().lost, 0);
+    judge.settle(MonoTime(500 * MS));
     assert_eq!(judge.counts().lost, 2);
     report.ssrc = 9;
     report.packet_count = 50;
     judge.report(MonoTime(0), &report);
+    judge.settle(MonoTime(1000 * MS));
     assert_eq!(judge.counts().lost, 2);
+    // What the next report counts as well is no longer under way.
+    report = SenderReport { ssrc: 1, packet_count: 6, ..report };
+    judge.report(MonoTime(1000 * MS), &report);
+    judge.report(MonoTime(1001 * MS), &report);
+    assert_eq!(judge.counts().lost, 3);
 }
 
 #[test]
@@ -255,8 +287,10 @@ fn a_sender_that_was_sending_before_is_not_believed_to_have_lost_that() {
         octet_count: 0,
     };
     judge.report(MonoTime(0), &report(50_003));
+    judge.settle(MonoTime(1000 * MS));
     assert_eq!(judge.counts().lost, 0);
-    judge.report(MonoTime(0), &report(50_005));
+    judge.report(MonoTime(1000 * MS), &report(50_005));
+    judge.settle(MonoTime(2000 * MS));
     assert_eq!(judge.counts().lost, 2);
 }
 

@@ -14,6 +14,7 @@ const PACKET_TICKS: u32 = 450;
 /// Close to the end of its cycle, so that it wraps.
 const FIRST_SEQUENCE: u16 = 65_500;
 const FIRST_TIMESTAMP: u32 = u32::MAX - 20_000;
+const SSRC: u32 = 7;
 
 /// What goes wrong. Packets are counted from 0 in each session, over all its ranges.
 #[derive(Clone, Debug, Default)]
@@ -28,10 +29,22 @@ pub(crate) struct Faults {
     pub(crate) held: Option<(u32, Duration)>,
     /// Nothing is sent from here on.
     pub(crate) silent_from: Option<u32>,
+    /// BYE takes the place of this packet of each range, and ends it; interleaved only.
+    pub(crate) bye_at: Option<u32>,
+    /// Length of the title, in seconds; 600 if 0.
+    pub(crate) title_seconds: u32,
     /// PLAY is answered without RTP-Info.
     pub(crate) no_rtp_info: bool,
     /// SETUP is answered with 453 but to this many sessions.
     pub(crate) sessions_max: Option<usize>,
+    /// The first of the two channels it has interleaved streams on, whatever the viewer offers.
+    pub(crate) channel: u8,
+    /// SETUP is answered with this status.
+    pub(crate) setup_status: Option<&'static str>,
+    /// PLAY is answered with 453 once something has played.
+    pub(crate) refuses_to_go_on: bool,
+    /// The connection is reset so long after PLAY was answered.
+    pub(crate) resets_after: Option<Duration>,
     /// The connection is closed in place of an answer to PLAY.
     pub(crate) hangs_up: bool,
 }
@@ -85,20 +98,33 @@ struct Connection {
 #[derive(Debug)]
 enum Route {
     Udp(UdpSocket),
-    Interleaved(TcpStream),
+    /// With the channel of packets; that of reports follows.
+    Interleaved(TcpStream, u8),
 }
 
 impl Route {
     fn send(&self, packet: &[u8]) -> std::io::Result<()> {
         match self {
             Self::Udp(socket) => socket.send(packet).map(drop),
-            Self::Interleaved(stream) => {
-                let length = u16::try_from(packet.len()).unwrap().to_be_bytes();
-                let mut stream = stream;
-                stream.write_all(&[b"$\0", &length[..], packet].concat())
-            }
+            Self::Interleaved(stream, channel) => interleave(stream, *channel, packet),
         }
     }
+
+    /// Says BYE, after an empty sender report.
+    fn say_bye(&self, ssrc: u32) {
+        let Self::Interleaved(stream, channel) = self else { return };
+        let mut packet = vec![0x80, 200, 0, 6];
+        packet.extend(ssrc.to_be_bytes());
+        packet.extend([0; 20]);
+        packet.extend([0x81, 203, 0, 1]);
+        packet.extend(ssrc.to_be_bytes());
+        let _ = interleave(stream, channel + 1, &packet);
+    }
+}
+
+fn interleave(mut stream: &TcpStream, channel: u8, packet: &[u8]) -> std::io::Result<()> {
+    let length = u16::try_from(packet.len()).unwrap().to_be_bytes();
+    stream.write_all(&[&[b'$', channel], &length[..], packet].concat())
 }
 
 impl Connection {
@@ -133,8 +159,15 @@ impl Connection {
                  {body}"
             );
             self.stream.write_all(reply.as_bytes())?;
-            if method == "PLAY" {
+            if method == "PLAY" && status.starts_with("200") {
                 self.play();
+                if let Some(after) = self.faults.resets_after {
+                    pause(after);
+                    self.halt();
+                    socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO))?;
+                    self.route = None;
+                    return Ok(());
+                }
             }
             if method == "TEARDOWN" {
                 return Ok(());
@@ -147,19 +180,33 @@ impl Connection {
         match method {
             "OPTIONS" => ok("Public: DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN\r\n".into()),
             "DESCRIBE" => {
-                let description = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=x\r\nc=IN IP4 0.0.0.0\r\n\
-                    t=0 0\r\na=range:npt=0-600\r\nm=video 0 RTP/AVP 96\r\n\
-                    a=rtpmap:96 H264/90000\r\na=control:1\r\n";
-                ("200 OK".into(), String::new(), description.into())
+                let seconds = match self.faults.title_seconds {
+                    0 => 600,
+                    seconds => seconds,
+                };
+                let description = format!(
+                    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=x\r\nc=IN IP4 0.0.0.0\r\n\
+                     t=0 0\r\na=range:npt=0-{seconds}\r\nm=video 0 RTP/AVP 96\r\n\
+                     a=rtpmap:96 H264/90000\r\na=control:1\r\n"
+                );
+                ("200 OK".into(), String::new(), description)
             }
             "SETUP" => {
                 let number = seen.sessions.fetch_add(1, Ordering::Relaxed);
                 if self.faults.sessions_max.is_some_and(|max| number >= max) {
                     return ("453 Not Enough Bandwidth".into(), String::new(), String::new());
                 }
+                if let Some(status) = self.faults.setup_status {
+                    return (status.into(), String::new(), String::new());
+                }
                 self.set_up(transport);
+                let channels = format!("{}-{}", self.faults.channel, self.faults.channel + 1);
+                let transport = transport.replacen("0-1", &channels, 1);
                 let ports = if transport.contains("TCP") { "" } else { ";server_port=5000-5001" };
                 ok(format!("Session: s{number}; timeout=60\r\nTransport: {transport}{ports}\r\n"))
+            }
+            "PLAY" if self.faults.refuses_to_go_on && self.playing.is_some() => {
+                ("453 Not Enough Bandwidth".into(), String::new(), String::new())
             }
             "PLAY" => {
                 self.halt();
@@ -179,7 +226,8 @@ impl Connection {
 
     fn set_up(&mut self, transport: &str) {
         if transport.contains("TCP") {
-            self.route = Some(Route::Interleaved(self.stream.try_clone().unwrap()));
+            let stream = self.stream.try_clone().unwrap();
+            self.route = Some(Route::Interleaved(stream, self.faults.channel));
             return;
         }
         let ports = transport.split("client_port=").nth(1).unwrap();
@@ -199,7 +247,9 @@ impl Connection {
     fn play(&mut self) {
         let route = match self.route.as_ref().unwrap() {
             Route::Udp(socket) => Route::Udp(socket.try_clone().unwrap()),
-            Route::Interleaved(stream) => Route::Interleaved(stream.try_clone().unwrap()),
+            Route::Interleaved(stream, channel) => {
+                Route::Interleaved(stream.try_clone().unwrap(), *channel)
+            }
         };
         let halted = Arc::new(AtomicBool::new(false));
         let (faults, first, halt) = (self.faults.clone(), self.next_packet, Arc::clone(&halted));
@@ -227,6 +277,10 @@ fn send(route: &Route, faults: &Faults, first: u32, halted: &AtomicBool) -> u32 
         }
         let elapsed = clock.now() - tools::clock::MonoTime(0);
         pause(due.saturating_sub(elapsed));
+        if faults.bye_at == Some(number - first) {
+            route.say_bye(SSRC);
+            break;
+        }
         let is_silent = faults.silent_from.is_some_and(|silent| number >= silent);
         if !is_silent && !faults.lost.contains(&number) {
             let copies = if faults.duplicated.contains(&number) { 2 } else { 1 };
@@ -253,7 +307,7 @@ fn packet(number: u32) -> Vec<u8> {
     let mut packet = vec![0x80, 0x80 | 96];
     packet.extend(sequence.to_be_bytes());
     packet.extend(timestamp.to_be_bytes());
-    packet.extend(7_u32.to_be_bytes());
+    packet.extend(SSRC.to_be_bytes());
     packet.extend([0x65; 100]);
     packet
 }

@@ -7,7 +7,7 @@ mod faulty_server;
 
 use faulty_server::{Faults, FaultyServer};
 use serde_json::Value;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// Runs the generator for two seconds; its exit status, its JSON and what it complains of.
@@ -33,6 +33,7 @@ fn a_faultless_server_passes() {
         assert_eq!((status, complaints.as_str()), (0, ""), "{transport}: {json}");
         assert_eq!((&json["sessions"]["played"], &json["streams"]), (&3.into(), &3.into()));
         assert!(json["packets"].as_u64().unwrap() > 3 * 300, "{json}");
+        assert!(json["generator"]["unread_ms"]["count"].as_u64().unwrap() > 10, "{json}");
         assert_eq!((server.count("PLAY"), server.count("TEARDOWN")), (3, 3));
     }
 }
@@ -81,6 +82,28 @@ fn a_server_that_falls_silent_is_behind() {
 }
 
 #[test]
+fn a_title_that_ends_too_early_is_not_whole() {
+    for (title_seconds, expected) in [(600, 1), (1, 0)] {
+        // The server has its own mind about channels, too.
+        let faults = Faults { title_seconds, channel: 6, bye_at: Some(150), ..Faults::default() };
+        let server = FaultyServer::start(faults);
+        let (status, json, complaints) = load(&server, &["--transport", "tcp"]);
+        assert_eq!((status, &json["churn"]["replays"]), (expected, &2.into()), "{complaints}");
+        assert_eq!(complaints.contains("titles ended too early"), expected == 1, "{complaints}");
+    }
+}
+
+#[test]
+fn silence_that_a_seek_or_a_pause_ends_is_noticed() {
+    for churn in ["seek=0.6/s", "pause=0.6/s"] {
+        let server = FaultyServer::start(Faults { silent_from: Some(60), ..Faults::default() });
+        let (status, _, complaints) = load(&server, &["--max-late", "200ms", "--churn", churn]);
+        assert_eq!(status, 1);
+        assert!(complaints.contains("had been silent for 13"), "{churn}: {complaints}");
+    }
+}
+
+#[test]
 fn without_rtp_info_streams_are_judged_from_their_first_packet() {
     let faults = Faults { no_rtp_info: true, lost: vec![0, 100], ..Faults::default() };
     let (status, json, _) = load(&FaultyServer::start(faults), &["-n", "2"]);
@@ -107,7 +130,32 @@ fn refusals_and_failures_are_told_apart() {
     let server = FaultyServer::start(Faults { hangs_up: true, ..Faults::default() });
     let (status, json, _) = load(&server, &["-n", "2"]);
     assert_eq!((status, &json["sessions"]["failed"]), (1, &2.into()));
-    assert_eq!(load(&server, &["-n", "2", "--max-failed", "2"]).0, 0);
+    let (status, _, complaints) = load(&server, &["-n", "2", "--max-failed", "2"]);
+    assert_eq!(status, 1);
+    assert!(complaints.contains("no packet came: nobody played"), "{complaints}");
+}
+
+#[test]
+fn only_want_of_room_is_forgiven() {
+    for faults in [
+        Faults { setup_status: Some("461 Unsupported Transport"), ..Faults::default() },
+        Faults { setup_status: Some("401 Unauthorized"), ..Faults::default() },
+        Faults { refuses_to_go_on: true, ..Faults::default() },
+    ] {
+        let server = FaultyServer::start(faults);
+        let (status, json, _) = load(&server, &["--max-refused", "1", "--churn", "seek=1/s"]);
+        let sessions = &json["sessions"];
+        assert_eq!((status, &sessions["failed"], &sessions["refused"]), (1, &1.into(), &0.into()));
+    }
+}
+
+#[test]
+fn a_stalled_viewer_that_is_thrown_out_costs_nothing() {
+    let resets_after = Some(Duration::from_millis(200));
+    let server = FaultyServer::start(Faults { resets_after, ..Faults::default() });
+    let (status, json, complaints) = load(&server, &["--transport", "tcp", "--stalled", "1"]);
+    assert_eq!((status, &json["sessions"]["stalled"]), (0, &1.into()), "{complaints}");
+    assert!(json["generator"]["cpu_seconds"].as_f64().unwrap() < 0.5, "{json}");
 }
 
 #[test]
@@ -183,11 +231,55 @@ fn results_are_written_where_they_are_asked_for() {
 }
 
 #[test]
+fn a_signal_ends_a_run_with_its_result() {
+    let directory = tempfile::tempdir().unwrap();
+    let json = directory.path().join("json");
+    let server = FaultyServer::start(Faults::default());
+    let child = Command::new(env!("CARGO_BIN_EXE_reelring-load"))
+        .args(["--duration", "60s", &format!("--json={}", json.display()), &server.url])
+        .stderr(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while server.count("PLAY") == 0 {
+        std::thread::yield_now();
+    }
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let complaints = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{complaints}");
+    assert!(complaints.contains("interrupted after"), "{complaints}");
+    assert_eq!(server.count("TEARDOWN"), 1);
+    let json: Value = serde_json::from_str(&std::fs::read_to_string(json).unwrap()).unwrap();
+    assert_eq!(json["interrupted"], true);
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_still_shown() {
+    let server = FaultyServer::start(Faults::default());
+    let output = Command::new(env!("CARGO_BIN_EXE_reelring-load"))
+        .args(["--duration", "1s", "--json=/dev/full", &server.url])
+        .output()
+        .unwrap();
+    let complaints = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{complaints}");
+    assert!(complaints.contains("/dev/full: No space left"), "{complaints}");
+    assert!(String::from_utf8(output.stdout).unwrap().contains("1 played"));
+}
+
+#[test]
 fn a_command_line_that_makes_no_sense_ends_with_2() {
     for arguments in [
         &["--server-pid", "4294967295", "rtsp://127.0.0.1:1/"][..],
         &["--plot", "/nonexistent/file.svg", "rtsp://127.0.0.1:1/"],
         &["--churn", "jump=1/s", "rtsp://127.0.0.1:1/"],
+        &["-n", "0", "rtsp://127.0.0.1:1/"],
+        &["--stalled", "1", "rtsp://127.0.0.1:1/"],
+        &["--transport", "tcp", "--sink", "1", "rtsp://127.0.0.1:1/"],
+        &["http://127.0.0.1:1/"],
+        &["--source", "127.1.0.0/16", "rtsp://[::1]:1/"],
+        &["rtsp://no-such-host.invalid/"],
         &[],
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_reelring-load")).args(arguments).output();

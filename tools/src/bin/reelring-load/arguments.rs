@@ -13,7 +13,7 @@ use tools::load::{Churn, Limits, LossLimit, Mix, Options, SourceNet, Start};
 #[derive(Debug, Parser)]
 #[command(version, args_override_self = true, after_long_help = super::help::AFTER)]
 pub(crate) struct Arguments {
-    /// What to play, rtsp://HOST[:PORT]/PATH; several are played in turn.
+    /// What to play, rtsp://HOST:PORT/PATH (port 554 if left out); several are played in turn.
     #[arg(required = true, value_name = "URL")]
     urls: Vec<String>,
 
@@ -23,7 +23,8 @@ pub(crate) struct Arguments {
     /// Viewers that start in a second.
     #[arg(long, default_value = "100/s", value_parser = parse_ramp, help_heading = VIEWERS)]
     ramp: u32,
-    /// How long all play together, after the last has started.
+    /// How long all play together, after the last has started. Then they leave in the time in which
+    /// they came, but within a second.
     #[arg(long, default_value = "30s", value_parser = parse_duration, help_heading = VIEWERS)]
     duration: Duration,
     /// How streams travel: udp, tcp, mix (half of each) or mix:2:1 (two over UDP for each over
@@ -39,7 +40,8 @@ pub(crate) struct Arguments {
     ///
     /// Rates are for all viewers together. stop: TEARDOWN, and a new viewer takes the place. seek:
     /// PLAY elsewhere. pause: PAUSE, and PLAY after 1 to 5 s. vanish: closes its sockets without
-    /// TEARDOWN, and a new viewer takes the place.
+    /// TEARDOWN, and a new viewer takes the place. Nobody takes the place of a viewer who failed or
+    /// was refused.
     #[arg(long, value_name = "RATES", help_heading = VIEWERS)]
     churn: Option<Churn>,
     /// How many of the TCP viewers stop reading once they play.
@@ -84,11 +86,13 @@ pub(crate) struct Arguments {
     /// Viewers that may fail: lose their connection, get no reply, or get one they cannot use.
     #[arg(long, default_value_t = 0, value_name = "N", help_heading = VERDICT)]
     max_failed: u64,
-    /// Viewers that may be refused, by 453 or another status; overload tests expect some.
+    /// Viewers that may be refused for want of room, by 453 or 503 before they play; overload tests
+    /// expect some. Any other status is a failure.
     #[arg(long, default_value_t = 0, value_name = "N", help_heading = VERDICT)]
     max_refused: u64,
     /// Packets that may come though they should not: repeated, from before a seek or a pause,
-    /// before the reply to PLAY, or of another source.
+    /// before the reply to PLAY, of another source, malformed. On a real network a few packets may
+    /// overtake a reply, which travels apart from them, or be overtaken by it.
     #[arg(long, default_value_t = 0, value_name = "N", help_heading = VERDICT)]
     max_wrong: u64,
 
@@ -209,12 +213,15 @@ fn parse_source(text: &str) -> Result<SourceNet, String> {
     let wrong = || "an IPv4 network like 127.1.0.0/16".to_owned();
     let (network, bits) = text.split_once('/').ok_or_else(wrong)?;
     let network: Ipv4Addr = network.parse().map_err(|_| wrong())?;
-    let prefix_bits = bits.parse().map_err(|_| wrong())?;
-    if (1..=30).contains(&prefix_bits) {
-        Ok(SourceNet { network, prefix_bits })
-    } else {
-        Err("a prefix of 1 to 30 bits".into())
+    let prefix_bits: u8 = bits.parse().map_err(|_| wrong())?;
+    if !(1..=30).contains(&prefix_bits) {
+        return Err("a prefix of 1 to 30 bits".into());
     }
+    let masked = Ipv4Addr::from_bits(network.to_bits() & (u32::MAX << (32 - prefix_bits)));
+    if network != masked {
+        return Err(format!("a network's own address: {masked}/{prefix_bits}"));
+    }
+    Ok(SourceNet { network, prefix_bits })
 }
 
 #[cfg(test)]
@@ -233,6 +240,7 @@ mod tests {
         assert_eq!(parse_ramp("50/s"), Ok(50));
         assert!(parse_ramp("0/s").is_err());
         assert!(parse_source("10.0.0.0/31").is_err() && parse_source("10.0.0.0").is_err());
+        assert!(parse_source("10.9.0.0/16").is_ok() && parse_source("10.9.0.1/16").is_err());
         assert!(parse_fraction("0.8").is_ok() && parse_fraction("1.1").is_err());
     }
 

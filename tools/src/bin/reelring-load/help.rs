@@ -8,7 +8,7 @@ Examples:
   A thousand, a third of them over TCP, starting anywhere, while the server is watched:
     reelring-load -n 1000 --ramp 200/s --transport mix:2:1 --start random \\
       --server-pid $(pidof reelring) --plot run.svg rtsp://127.0.0.1/title.mp4
-  Restless viewers, the same ones in every run:
+  Restless viewers, with the same choices in every run as far as the server's timing allows:
     reelring-load -n 500 --churn stop=5/s,seek=10/s,pause=5/s,vanish=2/s --seed 7 rtsp://server/a
   Overload: refusals are expected, failures and loss are not:
     reelring-load -n 5000 --max-refused 5000 rtsp://server/a rtsp://server/b
@@ -34,10 +34,15 @@ How to read the result:
                 of streams whose receive buffer overflowed here count apart: they say nothing
                 about the server or the network.
 
-  All times are the kernel's, so a busy generator does not make the server look late. When the
+  Times are the kernel's. Datagrams have one each, so a busy generator does not make the server look
+  late. Interleaved packets that are read together, up to 16 KiB of them, share the time of the last:
+  a generator that falls behind makes the others look late by as much as they waited for it. When the
   generator itself was the bottleneck a line says so.
 
-Exit status: 0 if everything was good enough, 1 if not, 2 if the command line makes no sense.
+SIGINT or SIGTERM ends a run early, with its result; a second one ends the program at once.
+
+Exit status: 0 if everything was good enough, 1 if not, if a result could not be written or the run
+was interrupted, 2 if the command line makes no sense.
 
 More viewers than this machine can judge:
   --sink 0.9 throws the media of nine in ten UDP viewers away unread, by a socket filter; they still

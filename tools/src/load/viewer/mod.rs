@@ -1,5 +1,6 @@
 //! One viewer of the load generator: from connecting to TEARDOWN, without ever waiting.
 
+mod range;
 mod setup;
 mod upkeep;
 
@@ -7,9 +8,8 @@ use super::dialogue::Dialogue;
 use super::options::{Options, Role};
 use super::stream::Stream;
 use super::tally::{Failure, Tally, failed};
-use crate::client::{Half, server_address};
+use crate::client::Half;
 use crate::clock::MonoTime;
-use crate::lenient;
 use crate::message::Reply;
 use crate::receive::Train;
 use crate::socket::unconnected;
@@ -18,16 +18,9 @@ use packetizer::time::Npt;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
-use upkeep::REPORT_INTERVAL;
 
 /// Receive buffer of a viewer that stops reading.
 const STALLED_BUFFER_BYTES: usize = 16 * 1024;
-/// Shortest pause.
-const PAUSE_MIN: Duration = Duration::from_secs(1);
-/// How much longer pauses may be.
-const PAUSE_SPREAD_MILLIS: u64 = 4000;
-
 /// How far a viewer has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -62,6 +55,8 @@ pub(super) struct Viewer {
     /// When PLAY was to be sent, until its first packet comes.
     awaits_packet: Option<MonoTime>,
     began: bool,
+    /// When the last PLAY was granted.
+    granted_at: MonoTime,
     /// When a title that nothing more comes of has ended.
     ends_at: MonoTime,
     report_at: MonoTime,
@@ -69,16 +64,23 @@ pub(super) struct Viewer {
 }
 
 impl Viewer {
-    /// The viewer `number`, who was to come at `meant`, begins to connect.
+    /// The viewer `number`, who was to come at `meant`, begins to connect. `servers` are the
+    /// addresses that the URLs name.
     pub(super) fn connect(
-        options: &Options,
+        (options, servers): (&Options, &[SocketAddr]),
         role: Role,
         number: usize,
         (meant, now): (MonoTime, MonoTime),
     ) -> io::Result<Self> {
-        let url = options.urls[number % options.urls.len()].clone();
-        let server = server_address(&url)?;
-        let socket = unconnected(server, options.local_address(role, number, server))?;
+        let url = options.url(number);
+        let server = servers[url];
+        let url = options.urls[url].clone();
+        let local = options.local_address(role, number, server);
+        let socket = unconnected(server, local).map_err(|error| {
+            let is_strange = local.is_some() && error.kind() == io::ErrorKind::AddrNotAvailable;
+            let why = "an address of --source is not this machine's (ip route add local ...)";
+            if is_strange { io::Error::other(why) } else { error }
+        })?;
         if role.is_stalled {
             socket.set_recv_buffer_size(STALLED_BUFFER_BYTES)?;
         }
@@ -104,6 +106,7 @@ impl Viewer {
             keep_alive_method: "OPTIONS",
             awaits_packet: None,
             began: false,
+            granted_at: MonoTime(0),
             ends_at: MonoTime(u64::MAX),
             report_at: MonoTime(u64::MAX),
             keep_alive_at: MonoTime(u64::MAX),
@@ -132,7 +135,7 @@ impl Viewer {
         let (method, nanos) = (asked.method, at.nanos_since(asked.meant));
         if !reply.is_ok() {
             tally.refusals.record(nanos);
-            return Err(Failure::Refused { method, status: reply.status });
+            return Err(self.refused(method, reply));
         }
         tally.answered(method, nanos);
         match method {
@@ -154,6 +157,17 @@ impl Viewer {
         Ok(())
     }
 
+    /// Only want of room, before anything has played, is a refusal: whatever else the server denies
+    /// should have worked.
+    fn refused(&self, method: &'static str, reply: &Reply) -> Failure {
+        let status = reply.status;
+        match status {
+            453 | 503 if !self.began => Failure::Refused { method, status },
+            401 => failed(&format!("{method}: 401 (credentials are not supported)")),
+            _ => failed(&format!("{method}: {status}")),
+        }
+    }
+
     /// Takes datagrams of one of the streams.
     pub(super) fn take_train(
         &mut self,
@@ -161,16 +175,15 @@ impl Viewer {
         half: Half,
         train: Train<'_>,
         tally: &mut Tally,
-    ) -> Result<(), Failure> {
-        let Some(stream) = self.streams.get_mut(position) else { return Ok(()) };
+    ) {
+        let Some(stream) = self.streams.get_mut(position) else { return };
         match half {
             Half::Rtp => {
-                let result = stream.take_train(train, tally);
-                self.saw_packet(train.at, tally);
-                result
+                stream.take_train(train, tally);
+                self.saw_packet(position, train.at, tally);
             }
             Half::Rtcp => {
-                train.packets().try_for_each(|packet| stream.take_report(train.at, packet))
+                train.packets().for_each(|packet| stream.take_report(train.at, packet, tally));
             }
         }
     }
@@ -183,54 +196,43 @@ impl Viewer {
         payload: &[u8],
         tally: &mut Tally,
     ) -> Result<(), Failure> {
-        let Some(stream) = self.streams.get_mut(usize::from(channel / 2)) else {
+        // What came with the reply to PLAY, before it stopped reading, says nothing.
+        if self.role.is_stalled {
+            return Ok(());
+        }
+        let is_of = |stream: &Stream| stream.channels.0 == channel || stream.channels.1 == channel;
+        let Some(position) = self.streams.iter().position(is_of) else {
             return Err(failed("a frame on a channel that was not set up"));
         };
-        if channel % 2 == 1 {
-            return stream.take_report(at, payload);
+        let stream = &mut self.streams[position];
+        if channel == stream.channels.1 {
+            stream.take_report(at, payload, tally);
+            return Ok(());
         }
-        let result = stream.take_media(at, std::iter::once(payload), tally);
-        self.saw_packet(at, tally);
-        result
+        stream.take_media(at, std::iter::once(payload), tally);
+        self.saw_packet(position, at, tally);
+        Ok(())
     }
 
     /// Leaves, as was meant to happen at `meant`.
     pub(super) fn tear_down(&mut self, (meant, now): (MonoTime, MonoTime), tally: &mut Tally) {
-        self.note_silence(now, tally);
+        self.conclude(now, tally);
         self.step = Step::TearingDown;
         self.dialogue.ask((meant, now), "TEARDOWN", &[]);
     }
 
-    /// Plays on at a random place.
-    pub(super) fn seek(&mut self, (meant, now): (MonoTime, MonoTime), random: u64) {
-        let millis = super::Start::Random.millis(self.duration, random);
-        self.play((meant, now), Some(millis));
-    }
-
-    /// Stops for some seconds.
-    pub(super) fn pause(&mut self, (meant, now): (MonoTime, MonoTime)) {
-        self.step = Step::AwaitingPause;
-        self.dialogue.ask((meant, now), "PAUSE", &[]);
-    }
-
-    /// Notes how far the streams are behind now that the viewer wants no more.
-    pub(super) fn note_silence(&self, now: MonoTime, tally: &mut Tally) {
-        if self.step == Step::Playing && !self.role.is_sink && !self.role.is_stalled {
-            for stream in &self.streams {
-                stream.stop(now, tally);
-            }
-        }
-    }
-
     /// How many packets have turned out to be lost since the last call.
-    pub(super) fn newly_lost(&mut self) -> i64 {
+    pub(super) fn newly_lost(&mut self, now: MonoTime) -> i64 {
         let counts = !self.role.is_stalled && !self.role.is_sink;
-        if counts { self.streams.iter_mut().map(Stream::newly_lost).sum() } else { 0 }
+        if !counts {
+            return 0;
+        }
+        self.streams.iter_mut().map(|stream| stream.newly_lost(now)).sum()
     }
 
     /// Is gone: what it saw is summed up, and its descriptors serve the others.
-    pub(super) fn leave(&mut self, tally: &mut Tally, lost: &AtomicI64) {
-        lost.fetch_add(self.newly_lost(), Ordering::Relaxed);
+    pub(super) fn leave(&mut self, now: MonoTime, tally: &mut Tally, lost: &AtomicI64) {
+        lost.fetch_add(self.newly_lost(now), Ordering::Relaxed);
         if self.began && !self.role.is_stalled && !self.role.is_sink {
             for stream in &mut self.streams {
                 stream.leave(tally);
@@ -246,52 +248,5 @@ impl Viewer {
         self.step == Step::Playing
             && !self.role.is_stalled
             && !self.streams.iter().any(|stream| stream.ended)
-    }
-
-    fn saw_packet(&mut self, at: MonoTime, tally: &mut Tally) {
-        if let Some(meant) = self.awaits_packet.take() {
-            tally.first_packet.record(at.nanos_since(meant));
-        }
-    }
-
-    /// Plays from a normal play time in milliseconds, or where it paused.
-    fn play(&mut self, (meant, now): (MonoTime, MonoTime), millis: Option<u64>) {
-        self.step = Step::AwaitingPlay;
-        self.awaits_packet = Some(meant).filter(|_| !self.role.is_sink);
-        if let Some(millis) = millis {
-            self.start_millis = millis;
-        }
-        let range = millis.map(|millis| format!("npt={}.{:03}-", millis / 1000, millis % 1000));
-        let header = range.as_deref().map(|range| ("Range", range));
-        self.dialogue.ask((meant, now), "PLAY", header.as_slice());
-    }
-
-    fn play_granted(&mut self, at: MonoTime, reply: &Reply) {
-        let rtp_info = reply.header("RTP-Info");
-        for stream in &mut self.streams {
-            stream.begin_range(at, lenient::range_start(rtp_info, &stream.control_url));
-        }
-        if self.step == Step::AwaitingPlay {
-            self.step = Step::Playing;
-        }
-        if !self.began {
-            self.began = true;
-            self.report_at = at + REPORT_INTERVAL;
-        }
-        self.schedule_keep_alive(at);
-        self.ends_at = self.duration.map_or(MonoTime(u64::MAX), |duration| {
-            let start = Duration::from_millis(self.start_millis);
-            at + Duration::from_nanos(duration.nanos()).saturating_sub(start)
-        });
-    }
-
-    fn pause_granted(&mut self, at: MonoTime) {
-        for stream in &mut self.streams {
-            stream.pause(at);
-        }
-        if self.step == Step::AwaitingPause {
-            let spread = Duration::from_millis(self.random % PAUSE_SPREAD_MILLIS);
-            self.step = Step::Paused(at + PAUSE_MIN + spread);
-        }
     }
 }

@@ -26,12 +26,12 @@ impl Viewer {
         self.dialogue.url.clone_from(&presentation.control_url);
         self.duration = presentation.duration;
         self.start_millis = options.start.millis(presentation.duration, self.random);
-        for media in &presentation.media {
+        for (media, channel) in presentation.media.iter().zip((0..=u8::MAX).step_by(2)) {
             let pair = match self.role.lower {
                 Lower::Tcp => None,
                 Lower::Udp => Some(self.bind().map_err(|error| failed(&error.to_string()))?),
             };
-            self.streams.push(Stream::new(media, pair));
+            self.streams.push(Stream::new(media, pair, (channel, channel + 1)));
         }
         self.ask_setup(now, 0)
     }
@@ -52,8 +52,8 @@ impl Viewer {
                 format!("RTP/AVP;unicast;client_port={rtp}-{rtcp}")
             }
             None => {
-                let channel = position * 2;
-                format!("RTP/AVP/TCP;unicast;interleaved={channel}-{}", channel + 1)
+                let (rtp, rtcp) = stream.channels;
+                format!("RTP/AVP/TCP;unicast;interleaved={rtp}-{rtcp}")
             }
         };
         self.step = Step::SettingUp(position);
@@ -69,6 +69,13 @@ impl Viewer {
         self.dialogue.session = Some(session.ok_or_else(|| failed("no usable Session"))?);
         let transport = reply.header("Transport").and_then(parse_transport);
         let transport = transport.ok_or_else(|| failed("no usable Transport"))?;
+        if let Some(ssrc) = transport.ssrc {
+            self.streams[position].announce_source(ssrc);
+        }
+        // The server may choose others.
+        if let Some(channels) = transport.interleaved {
+            self.streams[position].channels = channels;
+        }
         if let Some(pair) = &self.streams[position].pair {
             let ports = transport.server_port.ok_or_else(|| failed("no server_port"))?;
             pair.connect(self.server.ip(), ports).map_err(|error| failed(&error.to_string()))?;

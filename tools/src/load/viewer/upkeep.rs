@@ -25,8 +25,8 @@ impl Viewer {
         if self.is_deaf() {
             return Ok(());
         }
-        if let Some(asked) = self.dialogue.oldest()
-            && now - asked.sent > options.reply_timeout
+        if self.is_overdue(now, options)
+            && let Some(asked) = self.dialogue.oldest()
         {
             tally.answered(asked.method, now.nanos_since(asked.meant));
             return Err(failed(&format!("no reply to {} in time", asked.method)));
@@ -37,6 +37,7 @@ impl Viewer {
                 return Ok(());
             }
             Step::Playing if self.has_ended(now) => {
+                self.conclude(now, tally);
                 tally.replays += 1;
                 self.start_millis = 0;
                 self.play((now, now), Some(0));
@@ -62,6 +63,11 @@ impl Viewer {
         Ok(())
     }
 
+    /// Whether a reply has taken too long.
+    pub(in crate::load) fn is_overdue(&self, now: MonoTime, options: &Options) -> bool {
+        self.dialogue.oldest().is_some_and(|asked| now - asked.sent > options.reply_timeout)
+    }
+
     fn has_ended(&self, now: MonoTime) -> bool {
         let is_silent = |stream: &Stream| {
             let silence = stream.last_arrival().map(|last| now - last);
@@ -80,14 +86,13 @@ impl Viewer {
 
     fn report(&mut self) {
         let ssrc = (self.random & 0xffff_ffff) as u32;
-        for (position, stream) in self.streams.iter().enumerate() {
+        for stream in &self.streams {
             let packet = write_receiver_report(ssrc, stream.reception(), false);
             if let Some(pair) = &stream.pair {
                 // A report that is lost is followed by another.
                 let _ = pair.rtcp.send(&packet);
             } else {
-                let channel = u8::try_from(position * 2 + 1).unwrap_or(u8::MAX);
-                self.dialogue.interleave(channel, &packet);
+                self.dialogue.interleave(stream.channels.1, &packet);
             }
         }
     }
