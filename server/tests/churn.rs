@@ -4,10 +4,11 @@
 mod support;
 
 use std::time::Duration;
+use support::crowd::play;
 use support::held::{held, nothing_held};
 use support::titles::{self, BUSY, PLAYABLE};
 use support::{Server, alone, full, poll};
-use tools::load::{Limits, Mix, Options, Start, run};
+use tools::load::{Limits, Mix, Options, Start};
 
 /// What the server may hold more than after the first few viewers: images stay until their memory
 /// is wanted, and tables keep their size.
@@ -33,14 +34,13 @@ fn churn_leaves_nothing_behind() {
         server_pid: Some(server.pid()),
         ..Options::default()
     };
-    run(&options(30, 2, "stop=0/s"), |_, _| {}).unwrap();
+    play(&options(30, 2, "stop=0/s"));
     nothing_held(&server, Duration::from_secs(20));
     let before = (server.descriptors(), server.resident_bytes());
 
     let seconds = if full() { 600 } else { 50 };
     let restless = "stop=6/s,seek=12/s,pause=6/s,vanish=3/s";
-    let summary = run(&options(150, seconds, restless), |_, _| {}).unwrap().summary;
-    println!("{summary}");
+    let summary = play(&options(150, seconds, restless));
     assert_eq!(summary.complaints(&Limits::default()), Vec::<String>::new());
     let enough = |count: u64, rate: u64| assert!(count * 2 > rate * seconds, "{:?}", summary.churn);
     enough(summary.churn.stops, 6);

@@ -4,9 +4,10 @@
 mod support;
 
 use std::time::Duration;
+use support::crowd::play;
 use support::titles::{self, BUSY};
 use support::{Server, alone};
-use tools::load::{Limits, Mix, Options, Start, run};
+use tools::load::{Limits, Mix, Options, Start};
 
 const VIEWERS: u64 = 200;
 
@@ -24,8 +25,7 @@ fn those_who_do_not_fit_are_refused_and_the_others_lose_nothing() {
         start: Start::Random,
         ..Options::default()
     };
-    let summary = run(&options, |_, _| {}).unwrap().summary;
-    println!("{summary}");
+    let summary = play(&options);
     let limits = Limits { refused_max: VIEWERS, ..Limits::default() };
     assert_eq!(summary.complaints(&limits), Vec::<String>::new());
     // The title is reserved with a little more than its 1 Mbit/s.

@@ -5,11 +5,12 @@ mod support;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
+use support::crowd::play;
 use support::held::{held, nothing_held};
 use support::titles::{self, BUSY};
 use support::{Server, alone};
 use tools::client::{Lower, RtspClient};
-use tools::load::{Limits, Mix, Options, Start, run};
+use tools::load::{Limits, Mix, Options, Start};
 
 /// Of each kind.
 const VANISHING: u8 = 60;
@@ -32,7 +33,7 @@ fn viewers_who_vanish_hurt_nobody_and_their_sessions_time_out() {
         ..Options::default()
     };
     let summary = std::thread::scope(|scope| {
-        let watched = scope.spawn(|| run(&watching, |_, _| {}).unwrap().summary);
+        let watched = scope.spawn(|| play(&watching));
         for number in 0..VANISHING {
             vanish(&url, number, Lower::Udp);
             vanish(&url, number, Lower::Tcp);
@@ -42,7 +43,6 @@ fn viewers_who_vanish_hurt_nobody_and_their_sessions_time_out() {
         assert!(sessions >= 2 * u64::from(VANISHING), "{sessions} sessions: UDP ones live on");
         watched.join().unwrap()
     });
-    println!("{summary}");
     assert_eq!(summary.complaints(&Limits::default()), Vec::<String>::new());
     assert_eq!(summary.sessions.played, 60);
     nothing_held(&server, Duration::from_secs(12));

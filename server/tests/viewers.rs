@@ -5,10 +5,11 @@
 mod support;
 
 use std::time::Duration;
+use support::crowd::play;
 use support::held::read_bytes;
 use support::titles::{self, BUSY};
 use support::{Server, alone};
-use tools::load::{Limits, Mix, Options, Start, run};
+use tools::load::{Limits, Mix, Options, Start};
 
 #[test]
 fn viewers_who_do_not_read_hurt_nobody() {
@@ -25,8 +26,7 @@ fn viewers_who_do_not_read_hurt_nobody() {
         stalled: 20,
         ..Options::default()
     };
-    let summary = run(&options, |_, _| {}).unwrap().summary;
-    println!("{summary}");
+    let summary = play(&options);
     assert_eq!(summary.complaints(&Limits::default()), Vec::<String>::new());
     assert_eq!((summary.sessions.played, summary.sessions.stalled), (580, 20));
 }
@@ -44,7 +44,7 @@ fn viewers_of_one_title_cost_one_read_of_it() {
         duration: Duration::from_secs(8),
         ..Options::default()
     };
-    let summary = run(&options, |_, _| {}).unwrap().summary;
+    let summary = play(&options);
     assert_eq!(summary.complaints(&Limits::default()), Vec::<String>::new());
     // The first watches twelve of thirty seconds, the thirteenth is read ahead, and a read is of up
     // to two; alignment and the index take a little more.

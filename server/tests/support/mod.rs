@@ -10,6 +10,7 @@
 )]
 #![allow(dead_code, reason = "every test uses a part of it")]
 
+pub(crate) mod crowd;
 pub(crate) mod frames;
 pub(crate) mod held;
 pub(crate) mod players;
