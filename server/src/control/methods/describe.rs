@@ -7,9 +7,11 @@ use crate::control::{Control, Effect};
 use crate::limits::SDP_BYTES_MAX;
 use crate::mailbox::ConnectionId;
 use crate::rtsp::headers::accepts;
-use crate::rtsp::{Request, StatusCode, Url};
+use crate::rtsp::{Request, Response, StatusCode, Url};
 use crate::title::{Generation, SharedTitle};
+use httpdate::{fmt_http_date, parse_http_date};
 use packetizer::sdp::{Origin, presentation_description};
+use std::time::{Duration, SystemTime};
 use tracing::warn;
 
 /// The type of a presentation description (RFC 2326 App. C).
@@ -43,6 +45,11 @@ impl Control {
         request: &Request<'_>,
         title: &SharedTitle,
     ) -> Answer {
+        let modified = modified(&title.generation);
+        if request.header("If-Modified-Since").is_some_and(|since| is_fresh(since, modified)) {
+            let response = Response::new(StatusCode::NOT_MODIFIED, Some(request.cseq));
+            return Ok(response.header("Last-Modified", fmt_http_date(modified)).into());
+        }
         let origin = Origin {
             session_id: version(&title.generation),
             address: self.connection(id)?.local.ip(),
@@ -53,7 +60,7 @@ impl Control {
             warn!(title = title.name, bytes = body.len(), "presentation description too large");
             return Err(StatusCode::INTERNAL_SERVER_ERROR.into());
         }
-        let mut response = ok(request);
+        let mut response = ok(request).header("Last-Modified", fmt_http_date(modified));
         if let Some(base) = request.uri.url().and_then(Url::base) {
             response = response.header("Content-Base", base);
         }
@@ -68,6 +75,22 @@ fn version(generation: &Generation) -> u64 {
     u64::try_from(seconds).unwrap_or(u64::MAX)
 }
 
+/// When a title was last modified, to the second (RFC 2326 §12.26). Dates of HTTP end with the year
+/// 9999, and files may claim any.
+fn modified(generation: &Generation) -> SystemTime {
+    let seconds = u64::try_from(generation.modified_nanos / 1_000_000_000).unwrap_or(0);
+    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.min(HTTP_SECONDS_MAX))
+}
+
+/// Whether what the client got at the time it names is what there is now (RFC 2326 §12.23). A date
+/// that cannot be read does not count.
+fn is_fresh(since: &str, modified: SystemTime) -> bool {
+    parse_http_date(since).is_ok_and(|since| since >= modified)
+}
+
+/// The last second of the year 9999.
+const HTTP_SECONDS_MAX: u64 = 253_402_300_799;
+
 /// The URL without user information (RFC 3986 §3.2.1).
 pub(super) fn without_credentials(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
@@ -79,6 +102,27 @@ pub(super) fn without_credentials(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_not_modified_since_is_fresh() {
+        let generation = |nanos| Generation { inode: (0, 0), modified_nanos: nanos, bytes: 0 };
+        // RFC 2326 §12.23: Sat, 29 Oct 1994 19:43:31 GMT.
+        let title = modified(&generation(783_459_811_500_000_000));
+        assert_eq!(fmt_http_date(title), "Sat, 29 Oct 1994 19:43:31 GMT");
+        for (since, expected) in [
+            ("Sat, 29 Oct 1994 19:43:31 GMT", true),
+            ("Sat, 29 Oct 1994 19:43:30 GMT", false),
+            ("Sun, 30 Oct 1994 00:00:00 GMT", true),
+            ("Saturday, 29-Oct-94 19:43:31 GMT", true),
+            ("yesterday", false),
+            ("", false),
+        ] {
+            assert_eq!(is_fresh(since, title), expected, "{since}");
+        }
+        for strange in [i128::MIN, -1, i128::MAX] {
+            fmt_http_date(modified(&generation(strange)));
+        }
+    }
 
     #[test]
     fn credentials_are_left_out() {

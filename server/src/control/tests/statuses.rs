@@ -97,6 +97,7 @@ fn requests_of_a_session_that_is_ready() {
         ("PLAY", MOVIE, vec!["Range: npt=10.001-"], 457),
         ("PLAY", MOVIE, vec!["Range: npt=4-2"], 457),
         ("PLAY", MOVIE, vec!["Range: npt=4-4"], 457),
+        ("DESCRIBE", MOVIE, vec!["If-Modified-Since: Fri, 31 Dec 9999 23:59:59 GMT"], 304),
         ("PLAY", MOVIE, vec!["Range: clock=19961108T143720Z-"], 457),
         ("PLAY", MOVIE, vec!["Range: clock=19961108T143720.25Z-"], 457),
         ("PLAY", MOVIE, vec!["Range: npt=soon-"], 400),
