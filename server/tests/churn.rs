@@ -38,7 +38,7 @@ fn churn_leaves_nothing_behind() {
     nothing_held(&server, Duration::from_secs(20));
     let before = (server.descriptors(), server.resident_bytes());
 
-    let seconds = if full() { 600 } else { 50 };
+    let seconds = if full() { 600 } else { 60 };
     let restless = "stop=6/s,seek=12/s,pause=6/s,vanish=3/s";
     let summary = play(&options(150, seconds, restless));
     assert_eq!(summary.complaints(&Limits::default()), Vec::<String>::new());

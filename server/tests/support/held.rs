@@ -7,8 +7,6 @@ use std::time::Duration;
 
 /// How long the server may take to log what it holds.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
-/// Shards of a test's server.
-const SHARDS: usize = 2;
 
 /// What must be given back by whoever leaves: from the line `control`, and over all shards from
 /// the lines `serving`, by name. Images and open titles stay, for the next viewer.
@@ -25,6 +23,11 @@ pub(crate) fn read_bytes(server: &Server) -> u64 {
     counted(server, &["control", "read"])["bytes"]
 }
 
+/// RTP packets that it has sent.
+pub(crate) fn packets_sent(server: &Server) -> u64 {
+    counted(server, &["control", "sent"])["packets"]
+}
+
 /// The values of these lines, by name, summed over all shards.
 fn counted(server: &Server, subjects: &[&str; 2]) -> BTreeMap<String, u64> {
     let before = server.log().len();
@@ -38,7 +41,7 @@ fn counted(server: &Server, subjects: &[&str; 2]) -> BTreeMap<String, u64> {
             log.lines().filter_map(|line| Some(line.split_once(&what)?.1.to_owned())).collect()
         };
         let [control, shards] = subjects.map(|subject| of(&format!("INFO {subject}")));
-        (control.len() == 1 && shards.len() == SHARDS).then(|| [control, shards].concat())
+        (control.len() == 1 && shards.len() == server.shards()).then(|| [control, shards].concat())
     });
     let mut counted = BTreeMap::new();
     for line in lines.expect("counters are logged") {

@@ -41,14 +41,20 @@ const RTP_PORTS: u16 = 64;
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
+    shards: usize,
     ports: Ports,
     log_path: PathBuf,
     directory: TempDir,
 }
 
 impl Server {
-    /// Serves the titles of `media` and waits until it answers.
+    /// Serves the titles of `media` by two shards and waits until it answers.
     pub(crate) fn start(media: &Path, arguments: &[&str]) -> Self {
+        Self::with_shards(2, media, arguments)
+    }
+
+    /// Serves the titles of `media` and waits until it answers.
+    pub(crate) fn with_shards(shards: usize, media: &Path, arguments: &[&str]) -> Self {
         let ports = Ports::take();
         let directory = TempDir::new().unwrap();
         let log_path = directory.path().join("log");
@@ -56,7 +62,8 @@ impl Server {
         let rtp_ports = ports.rtp();
         let child = Command::new(env!("CARGO_BIN_EXE_reelring"))
             .args(["serve", "--listen", &listen, "--rtp-ports", &rtp_ports])
-            .args(["--shards", "2", "--memory", "512MiB", "--drain-deadline", "1s"])
+            .args(["--shards", &shards.to_string(), "--memory", "512MiB"])
+            .args(["--drain-deadline", "1s"])
             .arg("--media")
             .arg(media)
             .args(arguments)
@@ -65,7 +72,7 @@ impl Server {
             .stderr(File::create(&log_path).unwrap())
             .spawn()
             .unwrap();
-        let mut server = Self { child, ports, log_path, directory };
+        let mut server = Self { child, shards, ports, log_path, directory };
         let ready = poll(READY_TIMEOUT, || {
             let ended = server.child.try_wait().unwrap();
             assert_eq!(ended, None, "the server ended:\n{}", server.log());
@@ -80,6 +87,11 @@ impl Server {
     pub(crate) fn url(&self, title: &str) -> String {
         let title = title.replace(' ', "%20");
         format!("rtsp://127.0.0.1:{}/{title}", self.ports.listen())
+    }
+
+    /// How many shards it has.
+    pub(crate) const fn shards(&self) -> usize {
+        self.shards
     }
 
     /// The process, for `/proc`.

@@ -67,6 +67,14 @@ pub(crate) const BUSY: Title = Title {
         -b:v 900k -maxrate 1M -bufsize 1M -c:a aac -ac 2 -movflags +faststart",
 };
 
+/// At the bit rate of the measurements in `perf/results`.
+pub(crate) const FULL_RATE: Title = Title {
+    name: "full_rate.mp4",
+    recipe: "-f lavfi -i testsrc2=s=1280x720:r=25:d=20 -f lavfi -i sine=300:b=2:d=20:r=48000 \
+        -vf noise=alls=12:allf=t -c:v libx264 -preset veryfast -bf 2 -g 50 \
+        -b:v 2M -maxrate 2.4M -bufsize 4M -c:a aac -b:a 128k -movflags +faststart",
+};
+
 /// Where the titles are; serve this directory.
 pub(crate) fn directory() -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("titles");
