@@ -5,6 +5,8 @@ use std::time::Duration;
 
 /// Streams of one session: tracks that one viewer plays together.
 pub const SESSION_STREAMS_MAX: usize = 8;
+/// Ranges that a session plays and that wait to be played (RFC 2326 §10.5).
+pub const RANGES_MAX: usize = 16;
 /// RTP/RTCP socket pairs of one shard; also the most UDP streams that one address may have there.
 pub const SHARD_PAIRS_MAX: usize = 16;
 /// Shards of one server.

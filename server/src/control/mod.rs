@@ -107,9 +107,9 @@ impl Control {
     ) {
         match report {
             Report::SetUp { token, result } => self.setup_answered(now, token, result, effects),
-            Report::Cued { token, cued } => self.play_answered(now, token, cued, effects),
-            Report::Paused { token, position } => {
-                self.pause_answered(now, token, position, effects);
+            Report::Cued { token, result } => self.play_answered(now, token, result, effects),
+            Report::Paused { token, result } => {
+                self.pause_answered(now, token, result, effects);
             }
             Report::Request { connection, bytes } => {
                 if self.connections.contains_key(&connection) {
@@ -124,10 +124,11 @@ impl Control {
                 log_adopted_closed(connection, reason);
                 self.forget_connection(connection);
             }
-            Report::Finished { session } => {
+            Report::Finished { session, paused } => {
                 if let Some(session) = self.sessions.get_mut(session) {
-                    info!(session = ?session.id, "played to the end of the range");
-                    session.enter(now, State::Ready { paused: None });
+                    let at_point = paused.is_some();
+                    info!(session = ?session.id, at_point, "played to the end of the range");
+                    session.enter(now, State::Ready);
                 }
             }
             Report::Ended { session, reason } => {

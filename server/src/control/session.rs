@@ -7,7 +7,6 @@ use crate::clock::MonoTime;
 use crate::mailbox::{Command, ConnectionId, EndReason, SessionKey, StreamSetUp, StreamTransport};
 use crate::title::SharedTitle;
 use packetizer::index::{TrackId, TrackSet};
-use packetizer::time::Npt;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -50,10 +49,7 @@ impl fmt::Debug for SessionId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     /// Set up, not delivering.
-    Ready {
-        /// Where PAUSE stopped it.
-        paused: Option<Npt>,
-    },
+    Ready,
     /// Delivering, or about to.
     Playing,
 }
@@ -108,6 +104,8 @@ pub(super) struct Session {
     pub(super) cues_underway: u32,
     /// In the order of their SETUP.
     pub(super) streams: Vec<Stream>,
+    /// What a fast delivery has reserved beside their own rates.
+    pub(super) extra_bits_per_second: u64,
     /// Since when it plays.
     pub(super) playing_since: Option<MonoTime>,
     /// How long it played before.
@@ -192,10 +190,11 @@ impl Control {
     /// Forgets a session that its shard has ended or been told to end.
     pub(super) fn end_session(&mut self, now: MonoTime, key: SessionKey, reason: &str) {
         let Some(mut session) = self.sessions.remove(key) else { return };
-        session.enter(now, State::Ready { paused: None });
+        session.enter(now, State::Ready);
         for stream in &session.streams {
             self.admission.release(session.shard, stream.bits_per_second, &stream.memory);
         }
+        self.admission.release_bits(session.shard, session.extra_bits_per_second);
         self.admission.release_session(session.peer, session.title.source, session.shard);
         info!(
             session = ?session.id,

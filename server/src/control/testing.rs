@@ -5,8 +5,8 @@ use super::{Control, Effect, OpenError, OpenRequest};
 use crate::clock::MonoTime;
 use crate::config::{Config, MediaRoot};
 use crate::mailbox::{
-    Command, ConnectionId, Cued, Report, SessionKey, SetUpRefused, StreamInfo, StreamSetUp,
-    StreamTransport,
+    Command, ConnectionId, Cued, NotMoved, Paused, Report, SessionKey, SetUpRefused, StreamInfo,
+    StreamSetUp, StreamTransport,
 };
 use crate::title::{ByteSourceId, Generation, SharedTitle, Title};
 use packetizer::codec::CodecConfig;
@@ -86,6 +86,9 @@ pub(super) fn title(name: &str, source: u64, video_only: bool) -> SharedTitle {
         file: None,
     })
 }
+
+/// Length of the title "movie.mp4".
+const MOVIE_END: Npt = Npt::from_nanos(10_000_000_000);
 
 /// Where a PAUSE of the bench's shards stops.
 pub(super) const PAUSED_AT: Npt = Npt::from_nanos(4_000_000_000);
@@ -296,24 +299,37 @@ impl Bench {
                 };
                 Some(Report::SetUp { token: *token, result })
             }
-            Command::Cue { token, session, cue } => {
+            Command::Play { token, session, play } => {
+                let start = play.start.unwrap_or(PAUSED_AT);
+                let end = play.end.unwrap_or(MOVIE_END).min(MOVIE_END);
+                let is_in_order =
+                    play.end.is_none_or(|end| (start < end) == (play.pace.scale.factor() > 0));
+                if start >= MOVIE_END || !is_in_order {
+                    let result = Err(NotMoved::OutOfRange);
+                    return Some(Report::Cued { token: *token, result });
+                }
                 let cued = self.streams.get(session).map(|streams| Cued {
-                    start: cue.as_ref().map_or(PAUSED_AT, |cue| cue.start),
-                    end: cue.as_ref().map_or(Npt::from_nanos(10_000_000_000), |cue| cue.end),
+                    // A sync sample every second.
+                    start: Npt::from_nanos(start.nanos() / 1_000_000_000 * 1_000_000_000),
+                    end,
+                    pace: play.pace,
+                    style: play.style,
                     streams: streams
                         .iter()
                         .map(|(track, _)| StreamInfo {
                             track: *track,
-                            sequence: 100 + u16::from(track.0),
+                            sequence: Some(100 + u16::from(track.0)),
                             rtptime: 9000 + u32::from(track.0),
                         })
                         .collect(),
                 });
-                Some(Report::Cued { token: *token, cued })
+                Some(Report::Cued { token: *token, result: cued.ok_or(NotMoved::Gone) })
             }
-            Command::Pause { token, session } => {
-                let position = self.streams.contains_key(session).then_some(PAUSED_AT);
-                Some(Report::Paused { token: *token, position })
+            Command::Pause { token, session, at } => {
+                let is_known = self.streams.contains_key(session);
+                let paused = at.map_or(Paused::At(PAUSED_AT), |_| Paused::Later);
+                let result = is_known.then_some(paused).ok_or(NotMoved::Gone);
+                Some(Report::Paused { token: *token, result })
             }
             Command::TearDown { session, stream: None } => {
                 self.streams.remove(session);

@@ -6,6 +6,7 @@ use super::egress::{Destination, Entry};
 use super::operation::{Datagram, PairSocket};
 use super::session::State;
 use super::stream::Transport;
+use super::timeline::{rtp_ticks, wrap};
 use crate::clock::MonoTime;
 use crate::limits::CONNECTION_PENDING_BYTES_MAX;
 use crate::mailbox::EndReason;
@@ -84,15 +85,17 @@ impl Shard {
     fn sender_report(&self, now: MonoTime, stream: usize) -> SenderReport {
         let stream = &self.streams[stream];
         let session = &self.sessions[stream.session];
+        let range = session.current_range(now).expect("it has sent something");
         let at = match session.state {
             // A session that does not play stands still; its media clock is where it stopped.
             State::Playing | State::Finished => now,
-            State::Init | State::Cued | State::Paused(_) => session.timeline().started,
+            State::Init | State::Cued | State::Paused(_) => range.timeline.started,
         };
+        let ticks = rtp_ticks(stream.rtp_rate, range.timeline.media_now(at));
         SenderReport {
             ssrc: stream.ssrc,
             ntp: self.wallclock.ntp(at),
-            rtp_timestamp: session.timeline().rtp_now(at, stream.rtp_rate, stream.timestamp_zero),
+            rtp_timestamp: stream.timestamp_base.wrapping_add(wrap(ticks)),
             packet_count: stream.packets_sent,
             payload_bytes: stream.octets_sent,
         }

@@ -2,6 +2,7 @@
 
 mod describe;
 mod parameters;
+mod pause;
 mod play;
 mod setup;
 mod teardown;
@@ -17,6 +18,7 @@ use crate::rtsp::headers::required_options;
 use crate::rtsp::{ControlUrl, Method, Request, RequestUri, Response, StatusCode};
 use crate::title::SharedTitle;
 use bytes::Bytes;
+use play::Moving;
 use setup::SettingUp;
 use std::time::Duration;
 use tracing::{info, warn};
@@ -105,10 +107,7 @@ impl From<StatusCode> for Rejection {
 pub(super) enum Pending {
     SetUp(Box<SettingUp>),
     /// PLAY or PAUSE.
-    Move {
-        connection: ConnectionId,
-        session: SessionKey,
-    },
+    Move(Moving),
 }
 
 impl Control {

@@ -163,12 +163,8 @@ impl Control {
         let peer = self.connection(id)?.peer.ip();
         let session = self.sessions.find(header, peer).ok_or(StatusCode::SESSION_NOT_FOUND)?;
         match session.state {
-            State::Ready { .. } if !session.setting_up && session.cues_underway == 0 => {
-                Ok(Some(session))
-            }
-            State::Ready { .. } | State::Playing => {
-                Err(StatusCode::METHOD_NOT_VALID_IN_THIS_STATE.into())
-            }
+            State::Ready if !session.setting_up && session.cues_underway == 0 => Ok(Some(session)),
+            State::Ready | State::Playing => Err(StatusCode::METHOD_NOT_VALID_IN_THIS_STATE.into()),
         }
     }
 
@@ -351,10 +347,11 @@ impl Control {
             peer,
             shard,
             title,
-            state: State::Ready { paused: None },
+            state: State::Ready,
             setting_up: false,
             cues_underway: 0,
             streams: vec![stream],
+            extra_bits_per_second: 0,
             playing_since: None,
             played: Duration::ZERO,
             touched: now,

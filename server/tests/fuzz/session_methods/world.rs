@@ -176,7 +176,7 @@ impl World {
 
     pub(super) fn finish_session(&mut self, nth: u8) {
         if let Some((shard, session)) = self.shards.nth_session(nth) {
-            self.shards.reports[shard].push_back(Report::Finished { session });
+            self.shards.reports[shard].push_back(Report::Finished { session, paused: None });
         }
     }
 
@@ -321,7 +321,7 @@ impl World {
                 self.shards.obey(shard, command);
             }
             Command::SetUp { .. }
-            | Command::Cue { .. }
+            | Command::Play { .. }
             | Command::Start(_)
             | Command::Pause { .. }
             | Command::TearDown { .. }
