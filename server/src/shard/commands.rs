@@ -2,6 +2,7 @@
 
 use super::Shard;
 use super::operation::{Operation, SourceSlot};
+use super::peer::Peer;
 use super::session::{Session, State};
 use super::stream::{Cursor, Delivery, Extract, Stream, Transport};
 use crate::clock::MonoTime;
@@ -38,6 +39,7 @@ impl Shard {
             }
             Command::Cue { token, session, cue } => {
                 self.note_move(token, session, cue.as_ref());
+                self.find_ports(now, session);
                 let cued = self.cue(now, session, cue, operations);
                 self.reports.push_back(Report::Cued { token, cued });
             }
@@ -163,6 +165,7 @@ impl Shard {
             StreamTransport::Udp { rtp, rtcp, local } => {
                 let number = u32::try_from(slot).expect("below streams_max");
                 let pair = self.pairs.take(rtp.ip(), number).ok_or(SetUpRefused::NoPairLeft)?;
+                let (rtp, rtcp) = (Peer::named(rtp), Peer::named(rtcp));
                 (Transport::Udp { pair, rtp, rtcp, local }, Some(self.pairs.port(pair)))
             }
             StreamTransport::Interleaved { connection, rtp_channel, rtcp_channel } => {

@@ -19,6 +19,7 @@ mod load;
 mod loads;
 pub mod operation;
 mod pairs;
+mod peer;
 mod play;
 mod pool;
 mod prefetch;
