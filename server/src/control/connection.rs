@@ -20,6 +20,8 @@ pub(super) struct Connection {
     pub(super) peer: SocketAddr,
     /// The address that the client reached.
     pub(super) local: SocketAddr,
+    /// The largest IP packet that is known to reach the client whole, headers included.
+    pub(super) path_mtu: Option<u32>,
     pub(super) home: Home,
     pub(super) underway: Underway,
     /// Empty once the connection is adopted.
@@ -78,6 +80,7 @@ impl Connection {
         Self {
             peer,
             local,
+            path_mtu: None,
             home: Home::Control,
             underway: Underway::Reading,
             framer: Framer::new(),
@@ -169,6 +172,14 @@ impl Control {
         self.connections.insert(id, Connection::new(peer, local));
         self.refresh_deadline(now, id);
         Ok(())
+    }
+
+    /// The largest IP packet, headers included, that reaches the connection's client whole, as far
+    /// as its socket knows: datagrams to him are no bigger.
+    pub fn path_measured(&mut self, id: ConnectionId, mtu_bytes: u32) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.path_mtu = Some(mtu_bytes);
+        }
     }
 
     /// A connection is gone: the client closed it, it failed, or [`Effect::Close`] was performed.

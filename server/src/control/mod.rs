@@ -11,6 +11,7 @@ mod drain;
 mod effect;
 mod memory;
 mod methods;
+mod payload_size;
 mod refusals;
 mod requests;
 mod session;

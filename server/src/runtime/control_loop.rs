@@ -9,7 +9,7 @@ use crate::clock::{Clock, MonoTime};
 use crate::config::Config;
 use crate::control::{Control, Effect};
 use crate::mailbox::{AdoptedConnection, Command, ConnectionId};
-use crate::uring::{Waker, socket_of};
+use crate::uring::{Waker, path_mtu, socket_of};
 use bytes::Bytes;
 use socket2::{Domain, SockRef, Socket, Type};
 use std::cell::{Cell, RefCell};
@@ -218,6 +218,9 @@ impl Shell {
         let connected = self.control.borrow_mut().connected(self.clock.now(), id, peer, local);
         match connected {
             Ok(()) => {
+                if let Ok(bytes) = path_mtu(socket_of(&stream), peer.is_ipv6()) {
+                    self.control.borrow_mut().path_measured(id, bytes);
+                }
                 let slot = Rc::new(ConnectionSlot::new(stream));
                 self.connections.borrow_mut().insert(id, Rc::clone(&slot));
                 tokio_uring::spawn(serve(Rc::clone(self), id, slot));

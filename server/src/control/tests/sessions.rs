@@ -549,6 +549,28 @@ fn packets_to_an_ipv6_viewer_fit_an_ethernet_frame() {
 }
 
 #[test]
+fn datagrams_are_no_bigger_than_the_path_to_the_client_takes() {
+    for (offer, path_mtu, packet_bytes_max) in [
+        (udp(4000), 1500, 1400),
+        (udp(4000), 1280, 1200),
+        (udp(4000), 576, 512),
+        (TCP, 1280, 1400),
+        (
+            "Transport: RTP/AVP/TCP;interleaved=2-2,RTP/AVP;unicast;client_port=4000-4001",
+            1280,
+            1200,
+        ),
+    ] {
+        let mut bench = Bench::new();
+        bench.control.path_measured(CLIENT, path_mtu);
+        assert_eq!(bench.ask("SETUP", VIDEO, &[offer]).status, 200);
+        let commands = bench.take_commands();
+        let Command::SetUp { payload_class, .. } = &commands[0] else { panic!("{commands:?}") };
+        assert_eq!(payload_class.packet_bytes_max, packet_bytes_max, "{path_mtu} {offer}");
+    }
+}
+
+#[test]
 fn a_session_whose_play_reply_was_lost_starts_with_the_next_play() {
     let mut bench = Bench::new();
     let session = format!("Session: {}", bench.set_up_movie());
