@@ -30,11 +30,8 @@ pub(super) struct Connection {
     request_began: Option<MonoTime>,
     /// Sessions whose last request came from here; while there are any, it may be idle.
     pub(super) sessions: BTreeSet<SessionKey>,
-    /// Sessions with streams interleaved in it.
+    /// Sessions with streams interleaved in it. While there are any, it is its shard's.
     pub(super) carries: BTreeSet<SessionKey>,
-    /// The shard of the first session that was set up here, and so of all of them: interleaved
-    /// sessions of a connection must share one.
-    pub(super) shard: Option<usize>,
 }
 
 /// Who reads and writes a connection.
@@ -87,7 +84,6 @@ impl Connection {
             request_began: None,
             sessions: BTreeSet::new(),
             carries: BTreeSet::new(),
-            shard: None,
         }
     }
 

@@ -109,7 +109,7 @@ impl Control {
             None => {
                 let framing = offered_framing(&offers);
                 let need = MemoryNeed::of(title, track, sizes.of(framing), framing);
-                let bound = self.connection(id)?.shard;
+                let bound = self.connection(id)?.shard_for(&offers);
                 bound.unwrap_or_else(|| self.admission.choose_shard(title.source, &need))
             }
         };
@@ -197,14 +197,26 @@ impl Control {
     fn reserve(&mut self, setting_up: &SettingUp) -> Result<(), Refusal> {
         let SettingUp { peer, shard, bits_per_second, ref memory, purpose, .. } = *setting_up;
         let source = setting_up.title.source;
-        if purpose == Purpose::NewSession {
-            self.admission.admit_session(peer, source, shard)?;
+        match purpose {
+            Purpose::NewSession => self.admission.admit_session(peer, source, shard)?,
+            Purpose::Replace => {
+                let old = self.replaced_memory(setting_up);
+                return self.admission.reserve_instead(shard, memory, old.as_ref());
+            }
+            Purpose::NewStream => {}
         }
         self.admission.reserve(shard, bits_per_second, memory).inspect_err(|_| {
             if purpose == Purpose::NewSession {
                 self.admission.release_session(peer, source, shard);
             }
         })
+    }
+
+    /// What the stream has reserved that is to be replaced, as long as it is there.
+    fn replaced_memory(&self, setting_up: &SettingUp) -> Option<MemoryNeed> {
+        let is_replacing = setting_up.purpose == Purpose::Replace;
+        let session = self.sessions.get(setting_up.session).filter(|_| is_replacing)?;
+        session.stream(setting_up.track).map(|stream| stream.memory)
     }
 
     /// Gives back what [`Self::admit_stream`] took.
@@ -279,13 +291,11 @@ impl Control {
         while let Some(transport) = setting_up.alternatives.pop_front() {
             let SettingUp { shard, track, payload_sizes, .. } = *setting_up;
             let memory = memory_need(&setting_up.title, track, payload_sizes, &transport);
-            self.admission.release(shard, 0, &setting_up.memory);
-            if self.admission.reserve(shard, 0, &memory).is_ok() {
+            let old = self.replaced_memory(setting_up);
+            if self.admission.exchange(shard, &setting_up.memory, &memory, old.as_ref()) {
                 (setting_up.transport, setting_up.memory) = (transport, memory);
                 return true;
             }
-            let restored = self.admission.reserve(shard, 0, &setting_up.memory);
-            restored.expect("it was reserved before");
         }
         false
     }
@@ -339,9 +349,6 @@ impl Control {
             }
             if is_interleaved {
                 connection.carries.insert(key);
-                connection.shard = Some(shard);
-            } else {
-                connection.shard.get_or_insert(shard);
             }
         }
     }
@@ -470,6 +477,18 @@ fn memory_need(
 ) -> MemoryNeed {
     let framing = transport.framing();
     MemoryNeed::of(title, track, sizes.of(framing), framing)
+}
+
+impl Connection {
+    /// The shard of a new session that takes one of the offers, if that is settled: an adopted
+    /// connection carries sessions of its shard alone.
+    fn shard_for(&self, offers: &[TransportOffer<'_>]) -> Option<usize> {
+        let Home::Shard(shard) = self.home else { return None };
+        let is_interleaved = |offer: &TransportOffer<'_>| {
+            offer.mode == Mode::Play && offer.protocol == Protocol::RtpAvpTcp
+        };
+        offers.iter().any(is_interleaved).then_some(shard)
+    }
 }
 
 /// How packets will probably travel: as the client's first offer says.
