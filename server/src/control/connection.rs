@@ -187,8 +187,9 @@ impl Control {
         self.forget_connection(id);
     }
 
-    /// Closes connections that have not moved on in time.
+    /// Closes connections that have not moved on in time, and keeps sessions that stand still.
     pub fn advance(&mut self, now: MonoTime, effects: &mut Vec<Effect>) {
+        self.keep_standing(now, effects);
         while let Some(id) = self.deadlines.pop_due(now) {
             debug!(connection = id.0, "connection exceeded its deadline");
             self.close(id, effects);

@@ -367,6 +367,7 @@ impl Control {
             cues_underway: 0,
             streams: vec![stream],
             playing_since: None,
+            stands_since: None,
             played: Duration::ZERO,
             touched: now,
             connection,
