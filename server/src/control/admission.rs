@@ -138,6 +138,30 @@ impl Admission {
         Ok(())
     }
 
+    /// Reserves memory for a stream that is to replace one with the memory `old`, at the same bit
+    /// rate: both are reserved until one is released.
+    pub(super) fn reserve_instead(
+        &mut self,
+        shard: usize,
+        need: &MemoryNeed,
+        old: Option<&MemoryNeed>,
+    ) -> Result<(), Refusal> {
+        let fits = self.memory[shard].reserve_instead(need, old);
+        if fits { Ok(()) } else { Err(Refusal::MemoryExceeded) }
+    }
+
+    /// Reserves `need` in place of `reserved`, perhaps for a stream that is to replace one with the
+    /// memory `old`; whether it fits.
+    pub(super) fn exchange(
+        &mut self,
+        shard: usize,
+        reserved: &MemoryNeed,
+        need: &MemoryNeed,
+        old: Option<&MemoryNeed>,
+    ) -> bool {
+        self.memory[shard].exchange(reserved, need, old)
+    }
+
     pub(super) fn release_bits(&mut self, shard: usize, bits_per_second: u64) {
         let reserved = &mut self.reserved_bits_per_second[shard];
         *reserved = reserved.saturating_sub(bits_per_second);

@@ -20,6 +20,8 @@ pub(super) struct Connection {
     pub(super) peer: SocketAddr,
     /// The address that the client reached.
     pub(super) local: SocketAddr,
+    /// The largest IP packet that is known to reach the client whole, headers included.
+    pub(super) path_mtu: Option<u32>,
     pub(super) home: Home,
     pub(super) underway: Underway,
     /// Empty once the connection is adopted.
@@ -28,11 +30,8 @@ pub(super) struct Connection {
     request_began: Option<MonoTime>,
     /// Sessions whose last request came from here; while there are any, it may be idle.
     pub(super) sessions: BTreeSet<SessionKey>,
-    /// Sessions with streams interleaved in it.
+    /// Sessions with streams interleaved in it. While there are any, it is its shard's.
     pub(super) carries: BTreeSet<SessionKey>,
-    /// The shard of the first session that was set up here, and so of all of them: interleaved
-    /// sessions of a connection must share one.
-    pub(super) shard: Option<usize>,
 }
 
 /// Who reads and writes a connection.
@@ -78,13 +77,13 @@ impl Connection {
         Self {
             peer,
             local,
+            path_mtu: None,
             home: Home::Control,
             underway: Underway::Reading,
             framer: Framer::new(),
             request_began: None,
             sessions: BTreeSet::new(),
             carries: BTreeSet::new(),
-            shard: None,
         }
     }
 
@@ -171,6 +170,14 @@ impl Control {
         Ok(())
     }
 
+    /// The largest IP packet, headers included, that reaches the connection's client whole, as far
+    /// as its socket knows: datagrams to him are no bigger.
+    pub fn path_measured(&mut self, id: ConnectionId, mtu_bytes: u32) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.path_mtu = Some(mtu_bytes);
+        }
+    }
+
     /// A connection is gone: the client closed it, it failed, or [`Effect::Close`] was performed.
     pub fn closed(&mut self, now: MonoTime, id: ConnectionId, effects: &mut Vec<Effect>) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
@@ -180,8 +187,9 @@ impl Control {
         self.forget_connection(id);
     }
 
-    /// Closes connections that have not moved on in time.
+    /// Closes connections that have not moved on in time, and keeps sessions that stand still.
     pub fn advance(&mut self, now: MonoTime, effects: &mut Vec<Effect>) {
+        self.keep_standing(now, effects);
         while let Some(id) = self.deadlines.pop_due(now) {
             debug!(connection = id.0, "connection exceeded its deadline");
             self.close(id, effects);

@@ -9,8 +9,10 @@ mod connection;
 mod deadlines;
 mod drain;
 mod effect;
+mod life;
 mod memory;
 mod methods;
+mod payload_size;
 mod refusals;
 mod requests;
 mod session;
@@ -44,6 +46,8 @@ pub struct Control {
     random: Box<dyn FnMut() -> u128>,
     connections: BTreeMap<ConnectionId, Connection>,
     deadlines: Deadlines,
+    /// When sessions that stand still are next looked at.
+    keep_at: MonoTime,
     sessions: Sessions,
     /// Requests that wait for a shard's report.
     pending: BTreeMap<Token, Pending>,
@@ -84,6 +88,7 @@ impl Control {
             random,
             connections: BTreeMap::new(),
             deadlines: Deadlines::default(),
+            keep_at: MonoTime::default(),
             sessions: Sessions::default(),
             pending: BTreeMap::new(),
             shard_count,
@@ -159,7 +164,7 @@ impl Control {
     /// When [`Control::advance`] is due.
     #[must_use]
     pub fn deadline(&self) -> Option<MonoTime> {
-        self.deadlines.next()
+        [self.deadlines.next(), self.keep_deadline()].into_iter().flatten().min()
     }
 
     /// Sessions there are.

@@ -106,6 +106,7 @@ impl Control {
         match Request::parse(&message) {
             Ok(request) => {
                 debug!(connection = id.0, method = %request.method, "request");
+                self.touch_all(now, id, effects);
                 let outcome = self.answer(now, id, &request, effects);
                 self.settle(id, &message, request.cseq, outcome, effects);
             }

@@ -108,6 +108,8 @@ pub(super) struct Session {
     pub(super) extra_bits_per_second: u64,
     /// Since when it plays.
     pub(super) playing_since: Option<MonoTime>,
+    /// Since when it stands still after it played.
+    pub(super) stands_since: Option<MonoTime>,
     /// How long it played before.
     pub(super) played: Duration,
     /// When its shard last heard that its viewer lives.
@@ -119,6 +121,11 @@ pub(super) struct Session {
 impl Session {
     /// Changes the state, and counts the time that it played.
     pub(super) fn enter(&mut self, now: MonoTime, state: State) {
+        self.stands_since = match state {
+            State::Playing => None,
+            State::Ready { .. } if self.playing_since.is_some() => Some(now),
+            State::Ready { .. } => self.stands_since,
+        };
         self.played += self.playing_since.take().map_or(Duration::ZERO, |since| now - since);
         self.playing_since = (state == State::Playing).then_some(now);
         self.state = state;
@@ -164,6 +171,10 @@ impl Sessions {
     pub(super) fn find(&self, header: &str, peer: IpAddr) -> Option<&Session> {
         let key = self.by_id.get(&SessionId::parse(header)?)?;
         self.by_key.get(key).filter(|session| session.peer == peer)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Session> {
+        self.by_key.values()
     }
 
     pub(super) fn len(&self) -> usize {

@@ -2,6 +2,7 @@
 
 use super::Shard;
 use super::operation::{Operation, SourceSlot};
+use super::peer::Peer;
 use super::session::Session;
 use super::stream::{Cursor, Delivery, Extract, Stream, Transport};
 use super::timeline::Timeline;
@@ -38,6 +39,7 @@ impl Shard {
                 self.reports.push_back(Report::SetUp { token, result });
             }
             Command::Play { token, session, play } => {
+                self.find_ports(now, session);
                 let result = self.play(now, token, session, &play, operations);
                 self.reports.push_back(Report::Cued { token, result });
             }
@@ -154,6 +156,7 @@ impl Shard {
             StreamTransport::Udp { rtp, rtcp, local } => {
                 let number = u32::try_from(slot).expect("below streams_max");
                 let pair = self.pairs.take(rtp.ip(), number).ok_or(SetUpRefused::NoPairLeft)?;
+                let (rtp, rtcp) = (Peer::named(rtp), Peer::named(rtcp));
                 (Transport::Udp { pair, rtp, rtcp, local }, Some(self.pairs.port(pair)))
             }
             StreamTransport::Interleaved { connection, rtp_channel, rtcp_channel } => {

@@ -20,6 +20,7 @@ mod loads;
 pub mod operation;
 mod pairs;
 mod pause;
+mod peer;
 mod play;
 mod pool;
 mod prefetch;

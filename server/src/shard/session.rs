@@ -29,7 +29,7 @@ pub(super) struct PlayRange {
     pub(super) timeline: Timeline,
     /// Where it begins and ends in each track.
     pub(super) tracks: Vec<TrackCue>,
-    /// The client named an end that comes before that of the presentation: another range may follow.
+    /// The client named an end before that of the presentation: another range may follow.
     pub(super) is_closed: bool,
 }
 

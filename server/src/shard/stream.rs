@@ -3,6 +3,7 @@
 
 use super::cache::{ImageKey, ImageSlot};
 use super::operation::{ConnectionSlot, PairId};
+use super::peer::Peer;
 use super::timeline::{Timeline, wrap};
 use crate::mailbox::ConnectionId;
 use packetizer::image::{Framing, Numbering, PacketImage, PayloadClass, Train};
@@ -11,15 +12,15 @@ use packetizer::rtcp::ReportBlock;
 use packetizer::rtp::Ssrc;
 use packetizer::time::ClockRate;
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 /// How a stream's packets travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Transport {
     Udp {
         pair: PairId,
-        rtp: SocketAddr,
-        rtcp: SocketAddr,
+        rtp: Peer,
+        rtcp: Peer,
         local: IpAddr,
     },
     /// `slot` is known once the connection is adopted.

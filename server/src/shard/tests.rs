@@ -11,7 +11,7 @@ use crate::mailbox::{
 use crate::title::{ByteSourceId, Generation, SharedTitle, Title};
 use bytes::Bytes;
 use egress::Destination;
-use operation::PairSocket;
+use operation::{Datagram, PairId, PairSocket};
 use packetizer::codec::CodecConfig;
 use packetizer::codec::h264::H264Config;
 use packetizer::image::PayloadClass;
@@ -22,7 +22,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 mod connections;
+mod life;
 mod memory;
+mod ports;
 mod ranges;
 
 const MILLI: u64 = 1_000_000;
@@ -177,10 +179,8 @@ impl Rig {
             let mut bytes: Vec<u8> = Vec::new();
             pieces.iter().for_each(|piece| bytes.extend_from_slice(self.shard.piece(*piece)));
             results.push(match entry.destination {
-                Destination::Datagrams { to, socket, segment_bytes, .. } => {
+                Destination::Datagrams { to, segment_bytes, .. } => {
                     let packets = bytes.chunks(usize::from(segment_bytes)).map(<[u8]>::to_vec);
-                    let port = if socket == PairSocket::Rtp { to.port() } else { to.port() | 1 };
-                    let to = SocketAddr::new(to.ip(), port);
                     self.datagrams.entry(to).or_default().extend(packets);
                     SendResult::Sent(entry.bytes)
                 }

@@ -13,23 +13,19 @@ use super::refusals::excerpt;
 use super::session::Session;
 use super::{Control, Effect};
 use crate::clock::MonoTime;
-use crate::mailbox::{Command, ConnectionId, SessionKey};
+use crate::mailbox::{ConnectionId, SessionKey};
 use crate::rtsp::headers::required_options;
 use crate::rtsp::{ControlUrl, Method, Request, RequestUri, Response, StatusCode};
 use crate::title::SharedTitle;
 use bytes::Bytes;
 use play::Moving;
 use setup::SettingUp;
-use std::time::Duration;
 use tracing::{info, warn};
 
 /// The methods that are accepted (RFC 2326 §10.1). GET_PARAMETER in it makes players keep their
 /// session alive with that.
 const PUBLIC: &str =
     "OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN, GET_PARAMETER, SET_PARAMETER";
-
-/// How often a shard hears that a session's viewer lives, however often it says so.
-const TOUCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What becomes of a request.
 pub(super) type Answer = Result<Outcome, Rejection>;
@@ -222,15 +218,11 @@ impl Control {
         let peer = self.connections.get(&id).map(|connection| connection.peer.ip());
         let session = peer.and_then(|peer| self.sessions.find(header, peer));
         let key = session.ok_or(StatusCode::SESSION_NOT_FOUND)?.key;
-        if let Some(session) = self.sessions.get_mut(key) {
-            let (shard, last) = (session.shard, session.connection);
-            if now - session.touched >= TOUCH_INTERVAL {
-                session.touched = now;
-                effects.push(Effect::Command { shard, command: Command::Touch { session: key } });
-            }
-            if last != id {
-                self.attach(now, key, id, last);
-            }
+        self.touch(now, key, effects);
+        if let Some(last) = self.sessions.get(key).map(|session| session.connection)
+            && last != id
+        {
+            self.attach(now, key, id, last);
         }
         Ok(Some(key))
     }

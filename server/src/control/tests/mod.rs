@@ -2,6 +2,7 @@
 
 mod connections;
 mod interop;
+mod life;
 mod model;
 mod sessions;
 mod statuses;

@@ -81,15 +81,28 @@ fn an_interleaved_connection_moves_to_its_shard_with_what_was_not_parsed() {
 }
 
 #[test]
-fn a_connection_has_the_shard_of_its_first_session() {
-    let mut bench = Bench::with(config(), 2);
-    assert_eq!(bench.ask("SETUP", VIDEO, &[TCP]).status, 200);
-    let other = "Transport: RTP/AVP/TCP;interleaved=4-5";
-    let second = bench.ask("SETUP", "rtsp://h/silent.mp4/trackID=0", &[other]);
-    assert_eq!(second.status, 200);
-    assert_ne!(second.session(), "");
-    let shards = bench.control.session_shards();
-    assert_eq!(shards, [0, 0]);
+fn sessions_interleaved_in_a_connection_share_its_shard_and_others_do_not() {
+    let tcp = "Transport: RTP/AVP/TCP;interleaved=4-5";
+    let either = "Transport: RTP/AVP;unicast;client_port=4004-4005,RTP/AVP/TCP;interleaved=4-5";
+    for (first, second, is_shared) in [
+        (TCP, tcp, true),
+        (TCP, either, true),
+        (TCP, udp(4002), false),
+        (udp(4000), udp(4002), false),
+        (udp(4000), tcp, false),
+    ] {
+        let mut bench = Bench::with(config(), 2);
+        assert_eq!(bench.ask("SETUP", VIDEO, &[first]).status, 200);
+        // The shard that has nothing yet has more room.
+        let response = bench.ask("SETUP", "rtsp://h/silent.mp4/trackID=0", &[second]);
+        assert_eq!(response.status, 200, "{first} {second}");
+        let expected = if is_shared { [0, 0] } else { [0, 1] };
+        assert_eq!(bench.control.session_shards(), expected, "{first} {second}");
+        assert_eq!(bench.ask("PLAY", MOVIE, &[]).status, 454);
+        let session = format!("Session: {}", response.session());
+        let play = bench.ask("PLAY", "rtsp://h/silent.mp4", &[&session]);
+        assert_eq!(play.status, 200, "{first} {second}: {}", play.text);
+    }
 }
 
 #[test]
@@ -537,6 +550,11 @@ fn viewers_whose_images_do_not_fit_are_refused_and_leave_nothing() {
         let session = format!("Session: {session}");
         assert_eq!(bench.ask("TEARDOWN", "rtsp://h/a.mp4", &[&session]).status, 200);
     }
+    // The only viewer changes to TCP: there is room for his stream, though not for both.
+    let session = format!("Session: {}", bench.ask("SETUP", a, &[udp(4000)]).session());
+    assert_eq!(bench.ask("SETUP", a, &[TCP, &session]).status, 200);
+    assert_eq!(bench.ask("TEARDOWN", "rtsp://h/a.mp4", &[&session]).status, 200);
+    bench.events.clear();
     // The shard has no pair left: the stream, and its memory, move to TCP.
     bench.refusals.push_back(SetUpRefused::NoPairLeft);
     let both = "Transport: RTP/AVP;unicast;client_port=4000-4001,RTP/AVP/TCP;interleaved=2-3";
@@ -559,6 +577,28 @@ fn packets_to_an_ipv6_viewer_fit_an_ethernet_frame() {
         let commands = bench.take_commands();
         let Some(Command::SetUp { payload_class, .. }) = commands.last() else { panic!("{peer}") };
         assert_eq!(payload_class.packet_bytes_max, packet_bytes_max, "{peer}");
+    }
+}
+
+#[test]
+fn datagrams_are_no_bigger_than_the_path_to_the_client_takes() {
+    for (offer, path_mtu, packet_bytes_max) in [
+        (udp(4000), 1500, 1400),
+        (udp(4000), 1280, 1200),
+        (udp(4000), 576, 512),
+        (TCP, 1280, 1400),
+        (
+            "Transport: RTP/AVP/TCP;interleaved=2-2,RTP/AVP;unicast;client_port=4000-4001",
+            1280,
+            1200,
+        ),
+    ] {
+        let mut bench = Bench::new();
+        bench.control.path_measured(CLIENT, path_mtu);
+        assert_eq!(bench.ask("SETUP", VIDEO, &[offer]).status, 200);
+        let commands = bench.take_commands();
+        let Command::SetUp { payload_class, .. } = &commands[0] else { panic!("{commands:?}") };
+        assert_eq!(payload_class.packet_bytes_max, packet_bytes_max, "{path_mtu} {offer}");
     }
 }
 
