@@ -5,7 +5,7 @@
 //! not a load. Commands that find no room wait with control, in their order.
 
 use crate::framing::FramingError;
-pub use crate::shard::counters::Counters;
+pub use crate::shard::counters::{Counters, Inspection, Reception, Sent, StreamInspection};
 use crate::title::SharedTitle;
 use bytes::Bytes;
 use packetizer::image::{Framing, PayloadClass};
@@ -117,7 +117,15 @@ pub enum Command {
         /// The session.
         session: SessionKey,
     },
-    /// Ends one stream, or the whole session. Not answered: the shard reports nothing more of it.
+    /// Asks how a session does. Answered by [`Report::Inspected`].
+    Inspect {
+        /// Echoed in the answer.
+        token: Token,
+        /// The session.
+        session: SessionKey,
+    },
+    /// Ends one stream, or the whole session. The end of a session that the shard had is reported
+    /// by [`Report::Ended`], the last that is said of it; that of a stream is not.
     TearDown {
         /// The session.
         session: SessionKey,
@@ -194,6 +202,13 @@ pub enum Report {
         /// Where it stands.
         position: Option<Npt>,
     },
+    /// Answers [`Command::Inspect`]; `None` if the session has ended meanwhile.
+    Inspected {
+        /// From the command.
+        token: Token,
+        /// How it does.
+        inspection: Option<Inspection>,
+    },
     /// A whole RTSP request arrived on an adopted connection. No further one is reported until
     /// [`Command::Reply`] answers it.
     Request {
@@ -226,12 +241,14 @@ pub enum Report {
         /// The session.
         session: SessionKey,
     },
-    /// The shard has ended the session by itself and freed everything.
+    /// The shard has ended the session, by itself or as told, and freed everything.
     Ended {
         /// The session.
         session: SessionKey,
         /// Why.
         reason: EndReason,
+        /// What left for its viewer.
+        sent: Sent,
     },
     /// Answers [`Command::Drain`].
     Drained,
@@ -275,6 +292,8 @@ pub struct Cued {
 /// Why a shard ended a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndReason {
+    /// Control said so.
+    TornDown,
     /// Nothing was heard from the viewer for the session's timeout.
     TimedOut,
     /// Its interleaved connection closed.

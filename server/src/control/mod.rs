@@ -24,7 +24,7 @@ pub use effect::{Effect, OpenToken};
 
 use crate::clock::MonoTime;
 use crate::config::Config;
-use crate::mailbox::{CloseReason, Command, ConnectionId, Report, Start, Token};
+use crate::mailbox::{CloseReason, Command, ConnectionId, Report, SessionKey, Start, Token};
 use crate::title::SharedTitle;
 use admission::Admission;
 use catalog::Catalog;
@@ -32,7 +32,7 @@ use connection::Connection;
 use deadlines::Deadlines;
 use methods::Pending;
 use refusals::{LogLimit, RefusedTitles};
-use session::{Sessions, State, describe_end};
+use session::{Ending, Sessions, State};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -45,6 +45,8 @@ pub struct Control {
     connections: BTreeMap<ConnectionId, Connection>,
     deadlines: Deadlines,
     sessions: Sessions,
+    /// Sessions that were torn down and whose shards have not said what they sent.
+    endings: BTreeMap<SessionKey, Ending>,
     /// Requests that wait for a shard's report.
     pending: BTreeMap<Token, Pending>,
     admission: Admission,
@@ -85,6 +87,7 @@ impl Control {
             connections: BTreeMap::new(),
             deadlines: Deadlines::default(),
             sessions: Sessions::default(),
+            endings: BTreeMap::new(),
             pending: BTreeMap::new(),
             shard_count,
             tokens_made: 0,
@@ -111,6 +114,9 @@ impl Control {
             Report::Paused { token, position } => {
                 self.pause_answered(now, token, position, effects);
             }
+            Report::Inspected { token, inspection } => {
+                self.inspected(now, token, inspection, effects);
+            }
             Report::Request { connection, bytes } => {
                 if self.connections.contains_key(&connection) {
                     self.handle(now, connection, bytes, effects);
@@ -130,9 +136,7 @@ impl Control {
                     session.enter(now, State::Ready { paused: None });
                 }
             }
-            Report::Ended { session, reason } => {
-                self.end_session(now, session, &describe_end(reason));
-            }
+            Report::Ended { session, reason, sent } => self.ended(now, session, reason, sent),
             Report::Drained => self.drained(shard, effects),
             Report::Counters(counters) => effects.push(Effect::ShowCounters { shard, counters }),
         }
@@ -192,6 +196,7 @@ impl Control {
         let counts = [
             ("connections", self.connections.len()),
             ("sessions", self.sessions.len()),
+            ("sessions that end", self.endings.len()),
             ("requests under way", self.pending.len()),
             ("titles being opened", self.catalog.opening_count()),
         ];

@@ -90,7 +90,7 @@ impl Shard {
 
     /// The position until which everything has left: that of now, unless a reader has stopped or an
     /// image is still to come.
-    fn sent_until(&self, now: MonoTime, slot: usize) -> Npt {
+    pub(super) fn sent_until(&self, now: MonoTime, slot: usize) -> Npt {
         let session = &self.sessions[slot];
         let timeline = session.timeline();
         let streams = session.streams.iter().map(|stream| &self.streams[*stream]);

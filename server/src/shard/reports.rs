@@ -44,8 +44,10 @@ impl Shard {
             match packet {
                 Ok(Packet::ReceiverReport(_, blocks) | Packet::SenderReport(_, blocks)) => {
                     self.counters.receiver_reports += 1;
-                    let own = blocks.iter().find(|block| block.ssrc == ssrc);
-                    self.streams[stream].reception = own.or(self.streams[stream].reception);
+                    if let Some(block) = blocks.iter().find(|block| block.ssrc == ssrc) {
+                        let stream = &mut self.streams[stream];
+                        stream.reception = Some(stream.reception_of(&block));
+                    }
                 }
                 Ok(Packet::SourceDescription(_) | Packet::Bye(_) | Packet::Other(_)) => {}
                 Err(_) => {
@@ -70,7 +72,7 @@ impl Shard {
 
     /// Sends a last sender report and BYE, if the stream ever sent anything (RFC 3550 §6.3.7).
     pub(super) fn say_bye(&mut self, now: MonoTime, stream: usize) {
-        if self.streams[stream].packets_sent == 0 {
+        if self.streams[stream].sent.packets == 0 {
             return;
         }
         let report = self.sender_report(now, stream);
@@ -93,8 +95,8 @@ impl Shard {
             ssrc: stream.ssrc,
             ntp: self.wallclock.ntp(at),
             rtp_timestamp: session.timeline().rtp_now(at, stream.rtp_rate, stream.timestamp_zero),
-            packet_count: stream.packets_sent,
-            payload_bytes: stream.octets_sent,
+            packet_count: low_bits(stream.sent.packets),
+            payload_bytes: low_bits(stream.sent.octets),
         }
     }
 
@@ -132,4 +134,10 @@ impl Shard {
             Transport::Interleaved { slot: None, .. } => {}
         }
     }
+}
+
+/// What of a count fits a report; it wraps (RFC 3550 §6.4.1).
+#[allow(clippy::cast_possible_truncation, reason = "wraps by definition")]
+const fn low_bits(count: u64) -> u32 {
+    count as u32
 }

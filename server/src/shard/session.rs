@@ -1,5 +1,6 @@
 //! One session: streams that play together on one timeline.
 
+use super::counters::Sent;
 use super::timeline::Timeline;
 use crate::clock::MonoTime;
 use crate::mailbox::{SessionKey, Token};
@@ -37,4 +38,6 @@ pub(super) struct Session {
     pub(super) heard: MonoTime,
     /// When the next sender reports are due.
     pub(super) report_at: Option<MonoTime>,
+    /// What left of the streams that are closed.
+    pub(super) sent: Sent,
 }

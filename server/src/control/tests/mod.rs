@@ -3,6 +3,7 @@
 mod connections;
 mod interop;
 mod model;
+mod parameters;
 mod sessions;
 mod statuses;
 mod transcripts;

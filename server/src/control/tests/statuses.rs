@@ -154,27 +154,6 @@ fn refusals_say_what_would_be_accepted() {
 }
 
 #[test]
-fn unknown_parameters_are_named() {
-    let mut bench = Bench::new();
-    let body = "packets_received\r\njitter\r\n";
-    let length = format!("Content-Length: {}", body.len());
-    let headers = ["Content-Type: text/parameters", &length];
-    bench.post(super::CLIENT, "GET_PARAMETER", MOVIE, &headers);
-    bench.send(super::CLIENT, body.as_bytes());
-    let response = bench.take_response(super::CLIENT).unwrap();
-    assert_eq!((response.status, response.body.as_str()), (451, body));
-
-    bench.post(super::CLIENT, "SET_PARAMETER", MOVIE, &["Content-Length: 15"]);
-    bench.send(super::CLIENT, b"barparam: stuff");
-    let response = bench.take_response(super::CLIENT).unwrap();
-    assert_eq!((response.status, response.body.as_str()), (451, "barparam\r\n"));
-
-    bench.post(super::CLIENT, "SET_PARAMETER", MOVIE, &["Content-Length: 1", "Content-Type: a/b"]);
-    bench.send(super::CLIENT, b"x");
-    assert_eq!(bench.take_response(super::CLIENT).unwrap().status, 415);
-}
-
-#[test]
 fn malformed_requests_are_refused_and_the_connection_goes_on() {
     for (request, status) in [
         ("OPTIONS * RTSP/2.0\r\nCSeq: 1\r\n\r\n", 505),

@@ -5,8 +5,8 @@ use packetizer::rtp::Ssrc;
 use packetizer::time::Npt;
 use server::limits::SESSION_STREAMS_MAX;
 use server::mailbox::{
-    Command, ConnectionId, Cued, EndReason, Report, SessionKey, SetUpRefused, StreamInfo,
-    StreamSetUp, StreamTransport,
+    Command, ConnectionId, Cued, EndReason, Inspection, Report, Sent, SessionKey, SetUpRefused,
+    StreamInfo, StreamSetUp, StreamTransport,
 };
 use std::collections::{BTreeMap, VecDeque};
 
@@ -54,6 +54,11 @@ impl Shards {
                 let known = self.sessions[shard].contains_key(&session);
                 Report::Paused { token, position: known.then_some(Npt::from_nanos(40_000_000)) }
             }
+            Command::Inspect { token, session } => {
+                let known = self.sessions[shard].contains_key(&session);
+                let inspection = Inspection { position: Npt::ZERO, streams: Vec::new() };
+                Report::Inspected { token, inspection: known.then_some(inspection) }
+            }
             Command::TearDown { session, stream } => {
                 return self.tear_down(shard, session, stream);
             }
@@ -100,14 +105,14 @@ impl Shards {
         match position {
             Some(None) => {}
             Some(Some(position)) if streams.len() > 1 => drop(streams.remove(position)),
-            Some(Some(_)) | None => drop(self.sessions[shard].remove(&session)),
+            Some(Some(_)) | None => self.end(shard, session, EndReason::TornDown),
         }
     }
 
     /// Ends a session of the shard's own accord.
     pub(super) fn end(&mut self, shard: usize, session: SessionKey, reason: EndReason) {
         self.sessions[shard].remove(&session);
-        self.reports[shard].push_back(Report::Ended { session, reason });
+        self.reports[shard].push_back(Report::Ended { session, reason, sent: Sent::default() });
     }
 
     /// The nth session of all, counted round and round, and its shard.
