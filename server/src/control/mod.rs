@@ -22,7 +22,7 @@ mod tests;
 pub use catalog::{Candidate, OPENING_MAX, OpenError, OpenRequest};
 pub use effect::{Effect, OpenToken};
 
-use crate::clock::MonoTime;
+use crate::clock::{MonoTime, Wallclock};
 use crate::config::Config;
 use crate::mailbox::{CloseReason, Command, ConnectionId, Report, SessionKey, Start, Token};
 use crate::title::SharedTitle;
@@ -41,6 +41,7 @@ use tracing::{debug, info};
 /// The control thread's state machine.
 pub struct Control {
     config: Arc<Config>,
+    wallclock: Wallclock,
     random: Box<dyn FnMut() -> u128>,
     connections: BTreeMap<ConnectionId, Connection>,
     deadlines: Deadlines,
@@ -77,12 +78,18 @@ impl Control {
     /// Control over `shard_count` shards. `random` yields the bits of session ids and must be
     /// unpredictable outside of tests.
     #[must_use]
-    pub fn new(config: Arc<Config>, shard_count: usize, random: Box<dyn FnMut() -> u128>) -> Self {
+    pub fn new(
+        config: Arc<Config>,
+        shard_count: usize,
+        wallclock: Wallclock,
+        random: Box<dyn FnMut() -> u128>,
+    ) -> Self {
         let index_bytes_max = config.budget().index_bytes;
         Self {
             admission: Admission::new(&config, shard_count),
             catalog: Catalog::new(config.media.clone(), index_bytes_max),
             config,
+            wallclock,
             random,
             connections: BTreeMap::new(),
             deadlines: Deadlines::default(),
@@ -123,7 +130,7 @@ impl Control {
                 }
             }
             Report::Unreadable { connection, error, rejected } => {
-                self.refuse_stream(connection, error, &rejected, effects);
+                self.refuse_stream(now, connection, error, &rejected, effects);
             }
             Report::ReplyWritten(start) => self.start(start, effects),
             Report::ConnectionClosed { connection, reason } => {

@@ -2,7 +2,7 @@
 //! and catalog worker.
 
 use super::{Control, Effect, OpenError, OpenRequest};
-use crate::clock::MonoTime;
+use crate::clock::{MonoTime, Wallclock};
 use crate::config::{Config, MediaRoot};
 use crate::mailbox::{
     Command, ConnectionId, Cued, EndReason, Inspection, Reception, Report, Sent, SessionKey,
@@ -86,6 +86,9 @@ pub(super) fn title(name: &str, source: u64, video_only: bool) -> SharedTitle {
         file: None,
     })
 }
+
+/// The bench begins a second later: Tue, 14 Nov 2023 22:13:20 GMT.
+const WALLCLOCK: Wallclock = Wallclock::new(1_699_999_999_000_000_000);
 
 /// Where a PAUSE of the bench's shards stops.
 pub(super) const PAUSED_AT: Npt = Npt::from_nanos(4_000_000_000);
@@ -190,7 +193,7 @@ impl Bench {
             ("broken.mp4", Err(OpenError::Unreadable("input/output error".to_owned()))),
         ];
         let mut bench = Self {
-            control: Control::new(Arc::new(config), shard_count, random),
+            control: Control::new(Arc::new(config), shard_count, WALLCLOCK, random),
             now: MonoTime(1_000_000_000),
             replies: BTreeMap::new(),
             closed: BTreeSet::new(),

@@ -1,13 +1,12 @@
 //! DESCRIBE (RFC 2326 §10.2).
 
-use super::{Answer, Outcome, Reply, control_url, ok};
+use super::{Answer, Outcome, Rejection, Reply, control_url, ok};
 use crate::clock::MonoTime;
-use crate::control::connection::AfterReply;
 use crate::control::{Control, Effect};
 use crate::limits::SDP_BYTES_MAX;
 use crate::mailbox::ConnectionId;
 use crate::rtsp::headers::accepts;
-use crate::rtsp::{Request, Response, StatusCode, Url};
+use crate::rtsp::{Request, StatusCode, Url};
 use crate::title::{Generation, SharedTitle};
 use httpdate::{fmt_http_date, parse_http_date};
 use packetizer::sdp::{Origin, presentation_description};
@@ -34,22 +33,19 @@ impl Control {
             return Err(StatusCode::NOT_FOUND.into());
         }
         match self.find_title(now, id, &url.title, effects)? {
-            Some(title) => self.describe_title(id, request, &title),
+            Some(title) => self.describe_title(now, id, request, &title),
             None => Ok(Outcome::AwaitTitle),
         }
     }
 
     pub(super) fn describe_title(
         &self,
+        now: MonoTime,
         id: ConnectionId,
         request: &Request<'_>,
         title: &SharedTitle,
     ) -> Answer {
-        let modified = modified(&title.generation);
-        if request.header("If-Modified-Since").is_some_and(|since| is_fresh(since, modified)) {
-            let response = Response::new(StatusCode::NOT_MODIFIED, Some(request.cseq));
-            return Ok(response.header("Last-Modified", fmt_http_date(modified)).into());
-        }
+        refuse_unmodified(request, title)?;
         let origin = Origin {
             session_id: version(&title.generation),
             address: self.connection(id)?.local.ip(),
@@ -60,12 +56,32 @@ impl Control {
             warn!(title = title.name, bytes = body.len(), "presentation description too large");
             return Err(StatusCode::INTERNAL_SERVER_ERROR.into());
         }
-        let mut response = ok(request).header("Last-Modified", fmt_http_date(modified));
+        // The file may be replaced at any time: who keeps the description asks again whether it
+        // still holds (§12.19).
+        let expires = self.wallclock.system(now);
+        let mut response = ok(request)
+            .header("Last-Modified", fmt_http_date(modified(&title.generation)))
+            .header("Expires", fmt_http_date(expires));
         if let Some(base) = request.uri.url().and_then(Url::base) {
             response = response.header("Content-Base", base);
         }
-        let bytes = response.into_bytes_with_body(CONTENT_TYPE, body.as_bytes());
-        Ok(Outcome::Reply(Reply { bytes, then: AfterReply::NextRequest }))
+        Ok(Reply::of(response).with_body(CONTENT_TYPE, body).into())
+    }
+}
+
+/// Refuses what is asked for only if it was modified (RFC 2326 §12.23), and was not.
+pub(super) fn refuse_unmodified(
+    request: &Request<'_>,
+    title: &SharedTitle,
+) -> Result<(), Rejection> {
+    let modified = modified(&title.generation);
+    match request.header("If-Modified-Since") {
+        Some(since) if is_fresh(since, modified) => Err(Rejection::with_header(
+            StatusCode::NOT_MODIFIED,
+            "Last-Modified",
+            fmt_http_date(modified),
+        )),
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -75,9 +91,9 @@ fn version(generation: &Generation) -> u64 {
     u64::try_from(seconds).unwrap_or(u64::MAX)
 }
 
-/// When a title was last modified, to the second (RFC 2326 §12.26). Dates of HTTP end with the year
+/// When a title was last modified, to the second (RFC 2326 §12.24). Dates of HTTP end with the year
 /// 9999, and files may claim any.
-fn modified(generation: &Generation) -> SystemTime {
+pub(super) fn modified(generation: &Generation) -> SystemTime {
     let seconds = u64::try_from(generation.modified_nanos / 1_000_000_000).unwrap_or(0);
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.min(HTTP_SECONDS_MAX))
 }

@@ -1,9 +1,8 @@
 //! GET_PARAMETER and SET_PARAMETER (RFC 2326 §10.8, §10.9): how a session does, which its shard is
 //! asked; and with an empty body a sign of life, as players send it.
 
-use super::{Answer, Outcome, Rejection, Reply, control_url, ok};
+use super::{Answer, Rejection, Reply, control_url, ok};
 use crate::clock::MonoTime;
-use crate::control::connection::AfterReply;
 use crate::control::session::Session;
 use crate::control::{Control, Effect};
 use crate::mailbox::{Command, ConnectionId, Inspection, Reception, StreamInspection, Token};
@@ -105,8 +104,7 @@ impl Control {
             };
             let body = seen.values(&names(request.body));
             let response = ok(request).header("Session", session.id);
-            let bytes = response.into_bytes_with_body(CONTENT_TYPE, body.as_bytes());
-            Ok(Outcome::Reply(Reply { bytes, then: AfterReply::NextRequest }))
+            Ok(Reply::of(response).with_body(CONTENT_TYPE, body).into())
         });
     }
 }

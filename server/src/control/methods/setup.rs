@@ -1,6 +1,6 @@
 //! SETUP (RFC 2326 §10.4): chooses a transport, and with the first one of a session the shard.
 
-use super::describe::without_credentials;
+use super::describe::{modified, refuse_unmodified, without_credentials};
 use super::{Answer, Outcome, Pending, Rejection, Reply, control_url, ok};
 use crate::clock::MonoTime;
 use crate::control::admission::{Refusal, reservation};
@@ -20,6 +20,7 @@ use crate::rtsp::headers::{
 };
 use crate::rtsp::{ControlUrl, Request, StatusCode};
 use crate::title::SharedTitle;
+use httpdate::fmt_http_date;
 use packetizer::image::{Framing, PayloadClass};
 use packetizer::index::{MediaIndex, TrackId};
 use packetizer::rtp;
@@ -97,6 +98,7 @@ impl Control {
         effects: &mut Vec<Effect>,
     ) -> Answer {
         let track = track_to_set_up(&title.index, url)?;
+        refuse_unmodified(request, title)?;
         let session = self.session_to_extend(id, request)?;
         let offers = parse_offers(request.headers("Transport")).map_err(|error| error.status())?;
         let peer = self.connection(id)?.peer.ip();
@@ -386,6 +388,9 @@ impl Control {
         let session_id = session.id.to_string();
         let timeout_seconds = u32::try_from(self.config.session_timeout.as_secs()).ok();
         let response = ok(request)
+            .header("Last-Modified", fmt_http_date(modified(&session.title.generation)))
+            // The file may be replaced at any time (RFC 2326 §12.8).
+            .header("Cache-Control", "must-revalidate")
             .header("Transport", transport)
             .header("Session", SessionHeader { id: &session_id, timeout_seconds });
         let then = match stream.interleaved_in() {
