@@ -26,6 +26,8 @@ use std::time::Duration;
 pub(super) fn config() -> Config {
     Config {
         media: vec![MediaRoot { name: None, directory: PathBuf::from("/media") }],
+        moved: Vec::new(),
+        clock_origins: Vec::new(),
         listen: Vec::new(),
         shard_cpus: vec![None],
         control_cpu: None,
@@ -39,6 +41,8 @@ pub(super) fn config() -> Config {
         payload_class: PayloadClass { packet_bytes_max: 1400 },
         session_timeout: Duration::from_secs(60),
         drain_deadline: Duration::from_secs(5),
+        redirect_to: None,
+        profiles_off: Vec::new(),
         coalescing: Duration::from_millis(4),
     }
 }

@@ -32,6 +32,7 @@ impl Control {
             // Only presentations are described: a stream's base would be its own URL.
             return Err(StatusCode::NOT_FOUND.into());
         }
+        self.send_elsewhere(request, &url)?;
         match self.find_title(now, id, &url.title, effects)? {
             Some(title) => self.describe_title(now, id, request, &title),
             None => Ok(Outcome::AwaitTitle),

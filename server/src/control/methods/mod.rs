@@ -1,6 +1,7 @@
 //! What each method of RFC 2326 §10 does, one file a method.
 
 mod describe;
+mod elsewhere;
 mod parameters;
 mod play;
 mod setup;

@@ -80,7 +80,10 @@ impl Control {
                 return Err(StatusCode::AGGREGATE_OPERATION_NOT_ALLOWED.into());
             }
             Some(key) => Some(Arc::clone(&self.session(key)?.title)),
-            None => self.find_title(now, id, &url.title, effects)?,
+            None => {
+                self.send_elsewhere(request, &url)?;
+                self.find_title(now, id, &url.title, effects)?
+            }
         };
         match title {
             Some(title) => self.set_up_title(now, id, request, &url, &title, effects),

@@ -1,6 +1,7 @@
 //! Tests of control as a whole, on the bench of `testing`.
 
 mod connections;
+mod elsewhere;
 mod interop;
 mod model;
 mod parameters;
