@@ -103,6 +103,8 @@ pub(super) struct Session {
     pub(super) peer: IpAddr,
     pub(super) shard: usize,
     pub(super) title: SharedTitle,
+    /// When the title's normal play time was zero, if it has an absolute time.
+    pub(super) clock_origin: Option<Npt>,
     pub(super) state: State,
     /// Whether a SETUP of one more stream waits for the shard.
     pub(super) setting_up: bool,

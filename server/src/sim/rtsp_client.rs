@@ -328,7 +328,7 @@ impl RtspClient {
             _ if at.is_none() => ask("TEARDOWN", &base, None, Aim::Always(454), &[]),
             13 => ask("PLAY", &base, at, Aim::OfSession(400), &[("Range", "npt=x-")]),
             14 => {
-                ask("PLAY", &base, at, Aim::OfSession(457), &[("Range", "clock=19961108T143720Z-")])
+                ask("PLAY", &base, at, Aim::OfSession(456), &[("Range", "clock=19961108T143720Z-")])
             }
             15 => ask("PLAY", &other, at, Aim::OfSession(404), &[]),
             16 => ask("PLAY", &base, at, Aim::OfSession(400), &[("Scale", "fast")]),

@@ -2,14 +2,16 @@
 
 use super::{Answer, Outcome, Rejection, Reply, control_url, ok};
 use crate::clock::MonoTime;
+use crate::config::{self, ClockOrigin};
 use crate::control::{Control, Effect};
 use crate::limits::SDP_BYTES_MAX;
 use crate::mailbox::ConnectionId;
-use crate::rtsp::headers::accepts;
+use crate::rtsp::headers::{NptRange, NptStart, RangeUnit, accepts};
 use crate::rtsp::{Request, StatusCode, Url};
-use crate::title::{Generation, SharedTitle};
+use crate::title::{Generation, SharedTitle, Title};
 use httpdate::{fmt_http_date, parse_http_date};
 use packetizer::sdp::{Origin, presentation_description};
+use packetizer::time::{NANOS_PER_SECOND, Npt};
 use std::time::{Duration, SystemTime};
 use tracing::warn;
 
@@ -47,10 +49,12 @@ impl Control {
         title: &SharedTitle,
     ) -> Answer {
         refuse_unmodified(request, title)?;
+        let range = self.clock_range(title).filter(|_| wants_absolute_time(request));
         let origin = Origin {
             session_id: version(&title.generation),
             address: self.connection(id)?.local.ip(),
             name: &title.name,
+            absolute_range: range.as_deref(),
         };
         let body = presentation_description(&title.index, &origin);
         if body.len() > SDP_BYTES_MAX {
@@ -68,6 +72,35 @@ impl Control {
         }
         Ok(Reply::of(response).with_body(CONTENT_TYPE, body).into())
     }
+}
+
+impl Control {
+    /// When a title's normal play time was zero (from 1970), if it has an absolute time.
+    pub(super) fn clock_origin(&self, title: &Title) -> Option<Npt> {
+        let is_its = |it: &&ClockOrigin| it.titles.rest(&title.name).is_some();
+        match self.config.clock_origins.iter().find(is_its)?.origin {
+            config::Origin::At(origin) => Some(origin),
+            config::Origin::CreationTime => title
+                .index
+                .created?
+                .checked_mul(NANOS_PER_SECOND.unsigned_abs())
+                .map(Npt::from_nanos),
+        }
+    }
+
+    /// A title's range in absolute time (RFC 2326 §3.7).
+    fn clock_range(&self, title: &Title) -> Option<String> {
+        let origin = self.clock_origin(title)?;
+        let range = NptRange::new(NptStart::At(Npt::ZERO), Some(title.index.duration)).ok()?;
+        Some(RangeUnit::Clock.write(range, Some(origin)))
+    }
+}
+
+/// Whether the client asks for ranges in absolute time, by `range=clock` in its URL: there is no
+/// header for it.
+fn wants_absolute_time(request: &Request<'_>) -> bool {
+    let query = request.uri.url().and_then(Url::query).unwrap_or_default();
+    query.trim_end_matches('/').split('&').any(|field| field == "range=clock")
 }
 
 /// Refuses what is asked for only if it was modified (RFC 2326 §12.23), and was not.

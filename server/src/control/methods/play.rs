@@ -29,7 +29,7 @@ impl Control {
         if session.setting_up {
             return Err(StatusCode::METHOD_NOT_VALID_IN_THIS_STATE.into());
         }
-        let range = asked_range(request)?.map(|range| range.npt(None)).transpose();
+        let range = asked_range(request)?.map(|range| range.npt(session.clock_origin)).transpose();
         let range = range.map_err(|error| error.status())?;
         check_rates(request)?;
         let cue = position(session, range)?;
@@ -164,7 +164,7 @@ fn play_response(session: &Session, request: &Request<'_>, cued: &Cued) -> Respo
     let response = with_rates(ok(request), request).header("Session", session.id);
     let unit = asked_range(request).ok().flatten().map_or(RangeUnit::Npt, Range::unit);
     let response = match NptRange::new(NptStart::At(cued.start), Some(cued.end)) {
-        Ok(range) => response.header("Range", unit.write(range, None)),
+        Ok(range) => response.header("Range", unit.write(range, session.clock_origin)),
         Err(_) => response,
     };
     response.header("RTP-Info", rtp_info)

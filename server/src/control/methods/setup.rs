@@ -350,12 +350,14 @@ impl Control {
     fn open_session(&mut self, now: MonoTime, setting_up: SettingUp, stream: Stream) {
         let SettingUp { session: key, peer, shard, title, connection, .. } = setting_up;
         let id = SessionId((self.random)());
+        let clock_origin = self.clock_origin(&title);
         self.sessions.insert(Session {
             id,
             key,
             peer,
             shard,
             title,
+            clock_origin,
             state: State::Ready { paused: None },
             setting_up: false,
             cues_underway: 0,

@@ -1,5 +1,6 @@
 //! Tests of control as a whole, on the bench of `testing`.
 
+mod absolute_time;
 mod connections;
 mod elsewhere;
 mod interop;

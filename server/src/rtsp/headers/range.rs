@@ -80,7 +80,8 @@ impl RangeError {
         match self {
             Self::Malformed => StatusCode::BAD_REQUEST,
             Self::UnknownUnit => StatusCode::NOT_IMPLEMENTED,
-            Self::NoAbsoluteTime | Self::EndBeforeStart => StatusCode::INVALID_RANGE,
+            Self::NoAbsoluteTime => StatusCode::HEADER_FIELD_NOT_VALID_FOR_RESOURCE,
+            Self::EndBeforeStart => StatusCode::INVALID_RANGE,
         }
     }
 }
