@@ -53,16 +53,17 @@ impl Wallclock {
         Self { unix_nanos_at_zero }
     }
 
-    /// The system's time of `time`.
-    #[must_use]
-    pub fn system(self, time: MonoTime) -> SystemTime {
-        UNIX_EPOCH + Duration::from_nanos(self.unix_nanos_at_zero.saturating_add(time.0))
-    }
-
     /// The NTP timestamp of `time`.
     #[must_use]
     pub const fn ntp(self, time: MonoTime) -> NtpTime {
         NtpTime::from_unix_nanos(self.unix_nanos_at_zero.saturating_add(time.0))
+    }
+
+    /// What the wallclock says at `time`.
+    #[must_use]
+    pub fn at(self, time: MonoTime) -> SystemTime {
+        let since_epoch = Duration::from_nanos(self.unix_nanos_at_zero.saturating_add(time.0));
+        UNIX_EPOCH + since_epoch
     }
 }
 

@@ -41,7 +41,6 @@ use tracing::{debug, info};
 /// The control thread's state machine.
 pub struct Control {
     config: Arc<Config>,
-    wallclock: Wallclock,
     random: Box<dyn FnMut() -> u128>,
     connections: BTreeMap<ConnectionId, Connection>,
     deadlines: Deadlines,
@@ -62,6 +61,8 @@ pub struct Control {
     refused_connections: LogLimit,
     refused_sessions: LogLimit,
     refused_titles: RefusedTitles,
+    /// For what has a date.
+    wallclock: Wallclock,
 }
 
 impl fmt::Debug for Control {
@@ -78,18 +79,12 @@ impl Control {
     /// Control over `shard_count` shards. `random` yields the bits of session ids and must be
     /// unpredictable outside of tests.
     #[must_use]
-    pub fn new(
-        config: Arc<Config>,
-        shard_count: usize,
-        wallclock: Wallclock,
-        random: Box<dyn FnMut() -> u128>,
-    ) -> Self {
+    pub fn new(config: Arc<Config>, shard_count: usize, random: Box<dyn FnMut() -> u128>) -> Self {
         let index_bytes_max = config.budget().index_bytes;
         Self {
             admission: Admission::new(&config, shard_count),
             catalog: Catalog::new(config.media.clone(), index_bytes_max),
             config,
-            wallclock,
             random,
             connections: BTreeMap::new(),
             deadlines: Deadlines::default(),
@@ -104,7 +99,14 @@ impl Control {
             refused_connections: LogLimit::default(),
             refused_sessions: LogLimit::default(),
             refused_titles: RefusedTitles::default(),
+            wallclock: Wallclock::new(0),
         }
+    }
+
+    /// The same, with this idea of the date instead of 1970.
+    #[must_use]
+    pub fn with_wallclock(self, wallclock: Wallclock) -> Self {
+        Self { wallclock, ..self }
     }
 
     /// A shard reports.

@@ -169,7 +169,7 @@ impl Control {
     fn reply(&mut self, now: MonoTime, id: ConnectionId, reply: Reply, effects: &mut Vec<Effect>) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let then = reply.then;
-        let bytes = reply.into_bytes(self.wallclock.system(now));
+        let bytes = reply.into_bytes(self.wallclock.at(now));
         let shard = match connection.home {
             Home::Control => {
                 connection.underway = Underway::Writing(then);

@@ -197,7 +197,7 @@ impl Bench {
             ("broken.mp4", Err(OpenError::Unreadable("input/output error".to_owned()))),
         ];
         let mut bench = Self {
-            control: Control::new(Arc::new(config), shard_count, WALLCLOCK, random),
+            control: Control::new(Arc::new(config), shard_count, random).with_wallclock(WALLCLOCK),
             now: MonoTime(1_000_000_000),
             replies: BTreeMap::new(),
             closed: BTreeSet::new(),

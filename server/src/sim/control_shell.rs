@@ -49,7 +49,7 @@ impl ControlShell {
         let mut random = fastrand::Rng::with_seed(seed);
         let random = Box::new(move || random.u128(..));
         Self {
-            control: Control::new(Arc::new(config), shard_count, WALLCLOCK, random),
+            control: Control::new(Arc::new(config), shard_count, random).with_wallclock(WALLCLOCK),
             sockets: BTreeMap::new(),
             commands: Lanes::new(shard_count),
             is_drained: false,

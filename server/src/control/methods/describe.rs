@@ -63,7 +63,7 @@ impl Control {
         }
         // The file may be replaced at any time: who keeps the description asks again whether it
         // still holds (§12.19).
-        let expires = self.wallclock.system(now);
+        let expires = self.wallclock.at(now);
         let mut response = ok(request)
             .header("Last-Modified", fmt_http_date(modified(&title.generation)))
             .header("Expires", fmt_http_date(expires));

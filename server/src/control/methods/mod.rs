@@ -13,7 +13,7 @@ use super::refusals::excerpt;
 use super::session::Session;
 use super::{Control, Effect};
 use crate::clock::MonoTime;
-use crate::mailbox::{Command, ConnectionId, SessionKey, Token};
+use crate::mailbox::{Command, ConnectionId, SessionKey};
 use crate::rtsp::headers::required_options;
 use crate::rtsp::{ControlUrl, Method, Request, RequestUri, Response, StatusCode};
 use crate::title::SharedTitle;
@@ -136,8 +136,13 @@ impl From<StatusCode> for Rejection {
 #[derive(Debug)]
 pub(super) enum Pending {
     SetUp(Box<SettingUp>),
-    /// PLAY, PAUSE or GET_PARAMETER.
-    OfSession {
+    /// PLAY or PAUSE.
+    Move {
+        connection: ConnectionId,
+        session: SessionKey,
+    },
+    /// GET_PARAMETER.
+    Inspect {
         connection: ConnectionId,
         session: SessionKey,
     },
@@ -288,29 +293,6 @@ impl Control {
         }
         if let Some(session) = self.sessions.get_mut(key) {
             session.connection = id;
-        }
-    }
-
-    /// Asks the session's shard for something; the request waits for the report.
-    pub(super) fn ask_session(
-        &mut self,
-        id: ConnectionId,
-        key: SessionKey,
-        effects: &mut Vec<Effect>,
-        command: impl FnOnce(Token) -> Command,
-    ) -> Answer {
-        let shard = self.session(key)?.shard;
-        let token = self.next_token();
-        effects.push(Effect::Command { shard, command: command(token) });
-        self.pending.insert(token, Pending::OfSession { connection: id, session: key });
-        Ok(Outcome::AwaitShard)
-    }
-
-    /// Who asked for what the shard reports, and of which session.
-    pub(super) fn asked_of_session(&mut self, token: Token) -> Option<(ConnectionId, SessionKey)> {
-        match self.pending.remove(&token)? {
-            Pending::OfSession { connection, session } => Some((connection, session)),
-            Pending::SetUp(_) => None,
         }
     }
 

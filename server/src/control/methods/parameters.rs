@@ -1,7 +1,7 @@
 //! GET_PARAMETER and SET_PARAMETER (RFC 2326 §10.8, §10.9): how a session does, which its shard is
 //! asked; and with an empty body a sign of life, as players send it.
 
-use super::{Answer, Rejection, Reply, control_url, ok};
+use super::{Answer, Outcome, Pending, Rejection, Reply, control_url, ok};
 use crate::clock::MonoTime;
 use crate::control::session::Session;
 use crate::control::{Control, Effect};
@@ -76,9 +76,14 @@ impl Control {
                 None => response.into(),
             });
         }
-        let session = session.ok_or(StatusCode::SESSION_NOT_FOUND)?;
-        track_asked(self.session(session)?, request)?;
-        self.ask_session(id, session, effects, |token| Command::Inspect { token, session })
+        let key = session.ok_or(StatusCode::SESSION_NOT_FOUND)?;
+        let session = self.session(key)?;
+        track_asked(session, request)?;
+        let (shard, token) = (session.shard, self.next_token());
+        let command = Command::Inspect { token, session: key };
+        effects.push(Effect::Command { shard, command });
+        self.pending.insert(token, Pending::Inspect { connection: id, session: key });
+        Ok(Outcome::AwaitShard)
     }
 
     /// The shard has said how a session does.
@@ -89,7 +94,10 @@ impl Control {
         inspection: Option<Inspection>,
         effects: &mut Vec<Effect>,
     ) {
-        let Some((connection, key)) = self.asked_of_session(token) else { return };
+        let Some(Pending::Inspect { connection, session: key }) = self.pending.remove(&token)
+        else {
+            return;
+        };
         self.resume(now, connection, effects, |control, request, _| {
             let inspection = inspection.ok_or(StatusCode::SESSION_NOT_FOUND)?;
             let session = control.session(key)?;

@@ -3,12 +3,12 @@
 //! A PLAY while playing seeks at once. RFC 2326 §10.5 would queue it behind the current range;
 //! every player in the field means "seek".
 
-use super::{Answer, Outcome, Rejection, Reply, control_url, ok};
+use super::{Answer, Outcome, Pending, Rejection, Reply, control_url, ok};
 use crate::clock::MonoTime;
 use crate::control::connection::AfterReply;
 use crate::control::session::{Session, State};
 use crate::control::{Control, Effect};
-use crate::mailbox::{Command, ConnectionId, Cued, Start, Token};
+use crate::mailbox::{Command, ConnectionId, Cued, SessionKey, Start, Token};
 use crate::rtsp::headers::{NptRange, NptStart, Range, RangeUnit, Rate, RtpInfo, RtpInfoEntry};
 use crate::rtsp::{Request, RequestUri, Response, StatusCode};
 use packetizer::index::Cue;
@@ -36,7 +36,7 @@ impl Control {
         if let Some(session) = self.sessions.get_mut(key) {
             session.cues_underway += 1;
         }
-        self.ask_session(id, key, effects, |token| Command::Cue { token, session: key, cue })
+        self.move_session(id, key, effects, |token| Command::Cue { token, session: key, cue })
     }
 
     /// The shard has moved to the range, silent until the reply has been written.
@@ -47,7 +47,7 @@ impl Control {
         cued: Option<Cued>,
         effects: &mut Vec<Effect>,
     ) {
-        let Some((connection, key)) = self.asked_of_session(token) else { return };
+        let Some((connection, key)) = self.moved_session(token) else { return };
         if let Some(session) = self.sessions.get_mut(key) {
             session.cues_underway -= 1;
             if let Some(Cued { start, end, .. }) = &cued {
@@ -79,7 +79,7 @@ impl Control {
         if session.state != State::Playing && session.cues_underway == 0 {
             return Ok(ok(request).header("Session", session.id).into());
         }
-        self.ask_session(id, key, effects, |token| Command::Pause { token, session: key })
+        self.move_session(id, key, effects, |token| Command::Pause { token, session: key })
     }
 
     pub(in crate::control) fn pause_answered(
@@ -89,7 +89,7 @@ impl Control {
         position: Option<Npt>,
         effects: &mut Vec<Effect>,
     ) {
-        let Some((connection, key)) = self.asked_of_session(token) else { return };
+        let Some((connection, key)) = self.moved_session(token) else { return };
         if let (Some(position), Some(session)) = (position, self.sessions.get_mut(key)) {
             session.enter(now, State::Ready { paused: Some(position) });
         }
@@ -97,6 +97,29 @@ impl Control {
             let session = control.session(key)?;
             Ok(ok(request).header("Session", session.id).into())
         });
+    }
+
+    /// Asks the session's shard to move or stop it; the request waits for the report.
+    fn move_session(
+        &mut self,
+        id: ConnectionId,
+        key: SessionKey,
+        effects: &mut Vec<Effect>,
+        command: impl FnOnce(Token) -> Command,
+    ) -> Answer {
+        let shard = self.session(key)?.shard;
+        let token = self.next_token();
+        effects.push(Effect::Command { shard, command: command(token) });
+        self.pending.insert(token, Pending::Move { connection: id, session: key });
+        Ok(Outcome::AwaitShard)
+    }
+
+    /// Who asked for what the shard reports, and of which session.
+    fn moved_session(&mut self, token: Token) -> Option<(ConnectionId, SessionKey)> {
+        match self.pending.remove(&token)? {
+            Pending::Move { connection, session } => Some((connection, session)),
+            Pending::SetUp(_) | Pending::Inspect { .. } => None,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::shards::{SHARD_COUNT, Shards};
 use super::titles::{CONNECTIONS_MAX, SESSIONS_MAX, config, title};
-use server::clock::{MonoTime, Wallclock};
+use server::clock::MonoTime;
 use server::control::{Control, Effect, OpenError, OpenRequest};
 use server::framing::{Framer, Message};
 use server::mailbox::{CloseReason, Command, ConnectionId, EndReason, Report};
@@ -78,7 +78,7 @@ impl World {
             bits
         });
         let mut world = Self {
-            control: Control::new(Arc::new(config()), SHARD_COUNT, Wallclock::new(0), random),
+            control: Control::new(Arc::new(config()), SHARD_COUNT, random),
             now: MonoTime(1_000_000_000),
             clients: BTreeMap::new(),
             shards: Shards::default(),
