@@ -6,7 +6,7 @@
 
 use crate::framing::FramingError;
 use crate::pace::{Pace, SeekStyle};
-pub use crate::shard::counters::Counters;
+pub use crate::shard::counters::{Counters, Inspection, Reception, Sent, StreamInspection};
 use crate::title::SharedTitle;
 use bytes::Bytes;
 use packetizer::image::{Framing, PayloadClass};
@@ -120,7 +120,15 @@ pub enum Command {
         /// Where to stop; `None` for at once.
         at: Option<Npt>,
     },
-    /// Ends one stream, or the whole session. Not answered: the shard reports nothing more of it.
+    /// Asks how a session does. Answered by [`Report::Inspected`].
+    Inspect {
+        /// Echoed in the answer.
+        token: Token,
+        /// The session.
+        session: SessionKey,
+    },
+    /// Ends one stream, or the whole session. The end of a session that the shard had is reported
+    /// by [`Report::Ended`], the last that is said of it; that of a stream is not.
     TearDown {
         /// The session.
         session: SessionKey,
@@ -231,6 +239,13 @@ pub enum Report {
         /// What came of it, or why nothing has changed.
         result: Result<Paused, NotMoved>,
     },
+    /// Answers [`Command::Inspect`]; `None` if the session has ended meanwhile.
+    Inspected {
+        /// From the command.
+        token: Token,
+        /// How it does.
+        inspection: Option<Inspection>,
+    },
     /// A whole RTSP request arrived on an adopted connection. No further one is reported until
     /// [`Command::Reply`] answers it.
     Request {
@@ -265,12 +280,14 @@ pub enum Report {
         /// The pause point.
         paused: Option<Npt>,
     },
-    /// The shard has ended the session by itself and freed everything.
+    /// The shard has ended the session, by itself or as told, and freed everything.
     Ended {
         /// The session.
         session: SessionKey,
         /// Why.
         reason: EndReason,
+        /// What left for its viewer.
+        sent: Sent,
     },
     /// Answers [`Command::Drain`].
     Drained,
@@ -338,6 +355,8 @@ pub enum NotMoved {
 /// Why a shard ended a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndReason {
+    /// Control said so.
+    TornDown,
     /// Nothing was heard from the viewer for the session's timeout.
     TimedOut,
     /// Its interleaved connection closed.

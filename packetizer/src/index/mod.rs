@@ -153,6 +153,8 @@ pub struct MediaIndex {
     pub tracks: Vec<Track>,
     /// Length of the presentation.
     pub duration: Npt,
+    /// When the container says that it was made: seconds from 1970.
+    pub created: Option<u64>,
     /// What the container holds besides, and why it is left out.
     pub skipped: Vec<SkippedTrack>,
     units: Vec<Units>,

@@ -24,9 +24,9 @@ mod tests;
 pub use catalog::{Candidate, OPENING_MAX, OpenError, OpenRequest};
 pub use effect::{Effect, OpenToken};
 
-use crate::clock::MonoTime;
+use crate::clock::{MonoTime, Wallclock};
 use crate::config::Config;
-use crate::mailbox::{CloseReason, Command, ConnectionId, Report, Start, Token};
+use crate::mailbox::{CloseReason, Command, ConnectionId, Report, SessionKey, Start, Token};
 use crate::title::SharedTitle;
 use admission::Admission;
 use catalog::Catalog;
@@ -34,7 +34,7 @@ use connection::Connection;
 use deadlines::Deadlines;
 use methods::Pending;
 use refusals::{LogLimit, RefusedTitles};
-use session::{Sessions, State, describe_end};
+use session::{Ending, Sessions, State};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -49,6 +49,8 @@ pub struct Control {
     /// When sessions that stand still are next looked at.
     keep_at: MonoTime,
     sessions: Sessions,
+    /// Sessions that were torn down and whose shards have not said what they sent.
+    endings: BTreeMap<SessionKey, Ending>,
     /// Requests that wait for a shard's report.
     pending: BTreeMap<Token, Pending>,
     admission: Admission,
@@ -63,6 +65,8 @@ pub struct Control {
     refused_connections: LogLimit,
     refused_sessions: LogLimit,
     refused_titles: RefusedTitles,
+    /// For what has a date.
+    wallclock: Wallclock,
 }
 
 impl fmt::Debug for Control {
@@ -90,6 +94,7 @@ impl Control {
             deadlines: Deadlines::default(),
             keep_at: MonoTime::default(),
             sessions: Sessions::default(),
+            endings: BTreeMap::new(),
             pending: BTreeMap::new(),
             shard_count,
             tokens_made: 0,
@@ -99,7 +104,14 @@ impl Control {
             refused_connections: LogLimit::default(),
             refused_sessions: LogLimit::default(),
             refused_titles: RefusedTitles::default(),
+            wallclock: Wallclock::new(0),
         }
+    }
+
+    /// The same, with this idea of the date instead of 1970.
+    #[must_use]
+    pub fn with_wallclock(self, wallclock: Wallclock) -> Self {
+        Self { wallclock, ..self }
     }
 
     /// A shard reports.
@@ -116,13 +128,16 @@ impl Control {
             Report::Paused { token, result } => {
                 self.pause_answered(now, token, result, effects);
             }
+            Report::Inspected { token, inspection } => {
+                self.inspected(now, token, inspection, effects);
+            }
             Report::Request { connection, bytes } => {
                 if self.connections.contains_key(&connection) {
                     self.handle(now, connection, bytes, effects);
                 }
             }
             Report::Unreadable { connection, error, rejected } => {
-                self.refuse_stream(connection, error, &rejected, effects);
+                self.refuse_stream(now, connection, error, &rejected, effects);
             }
             Report::ReplyWritten(start) => self.start(start, effects),
             Report::ConnectionClosed { connection, reason } => {
@@ -136,9 +151,7 @@ impl Control {
                     session.enter(now, State::Ready);
                 }
             }
-            Report::Ended { session, reason } => {
-                self.end_session(now, session, &describe_end(reason));
-            }
+            Report::Ended { session, reason, sent } => self.ended(now, session, reason, sent),
             Report::Drained => self.drained(shard, effects),
             Report::Counters(counters) => effects.push(Effect::ShowCounters { shard, counters }),
         }
@@ -198,6 +211,7 @@ impl Control {
         let counts = [
             ("connections", self.connections.len()),
             ("sessions", self.sessions.len()),
+            ("sessions that end", self.endings.len()),
             ("requests under way", self.pending.len()),
             ("titles being opened", self.catalog.opening_count()),
         ];

@@ -71,7 +71,7 @@ impl Control {
                 Ok(Some(Message::Request(bytes))) => Bytes::copy_from_slice(bytes),
                 Err(error) => {
                     let rejected = Bytes::copy_from_slice(connection.framer.rejected());
-                    self.refuse_stream(id, error, &rejected, effects);
+                    self.refuse_stream(now, id, error, &rejected, effects);
                     break;
                 }
             };
@@ -84,6 +84,7 @@ impl Control {
     /// Tells a client that what it sends cannot be cut into requests, which ends the connection.
     pub(super) fn refuse_stream(
         &mut self,
+        now: MonoTime,
         id: ConnectionId,
         error: FramingError,
         rejected: &[u8],
@@ -92,7 +93,7 @@ impl Control {
         debug!(connection = id.0, %error, "connection cannot be cut into requests");
         let status = StatusCode::of_framing_error(error.kind);
         let response = Response::new(status, find_cseq(rejected));
-        self.reply(id, Reply::of(response).then(AfterReply::Close), effects);
+        self.reply(now, id, Reply::of(response).then(AfterReply::Close), effects);
     }
 
     /// Handles one request; the connection is reading, here or in its shard.
@@ -108,7 +109,7 @@ impl Control {
                 debug!(connection = id.0, method = %request.method, "request");
                 self.touch_all(now, id, effects);
                 let outcome = self.answer(now, id, &request, effects);
-                self.settle(id, &message, request.cseq, outcome, effects);
+                self.settle(now, id, &message, request.cseq, outcome, effects);
             }
             Err(error) => {
                 debug!(connection = id.0, %error, "request refused");
@@ -122,7 +123,7 @@ impl Control {
                     | RequestErrorKind::Url(_)
                     | RequestErrorKind::CSeq => reply,
                 };
-                self.reply(id, reply, effects);
+                self.reply(now, id, reply, effects);
             }
         }
     }
@@ -139,7 +140,7 @@ impl Control {
         let Some(message) = waiting else { return };
         if let Ok(request) = Request::parse(&message) {
             let outcome = go_on(self, &request, effects);
-            self.settle(id, &message, request.cseq, outcome, effects);
+            self.settle(now, id, &message, request.cseq, outcome, effects);
         }
         self.proceed(now, id, effects);
     }
@@ -147,6 +148,7 @@ impl Control {
     /// Replies, or has the connection wait.
     fn settle(
         &mut self,
+        now: MonoTime,
         id: ConnectionId,
         message: &Bytes,
         cseq: &str,
@@ -154,8 +156,8 @@ impl Control {
         effects: &mut Vec<Effect>,
     ) {
         let underway = match outcome {
-            Ok(Outcome::Reply(reply)) => return self.reply(id, reply, effects),
-            Err(rejection) => return self.reply(id, rejection.into_reply(cseq), effects),
+            Ok(Outcome::Reply(reply)) => return self.reply(now, id, reply, effects),
+            Err(rejection) => return self.reply(now, id, rejection.into_reply(cseq), effects),
             Ok(Outcome::AwaitTitle) => Underway::Title(message.clone()),
             Ok(Outcome::AwaitShard) => Underway::Shard(message.clone()),
         };
@@ -165,9 +167,10 @@ impl Control {
     }
 
     /// Sends a reply, by the shard if that has the connection.
-    fn reply(&mut self, id: ConnectionId, reply: Reply, effects: &mut Vec<Effect>) {
+    fn reply(&mut self, now: MonoTime, id: ConnectionId, reply: Reply, effects: &mut Vec<Effect>) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        let Reply { bytes, then } = reply;
+        let then = reply.then;
+        let bytes = reply.into_bytes(self.wallclock.at(now));
         let shard = match connection.home {
             Home::Control => {
                 connection.underway = Underway::Writing(then);

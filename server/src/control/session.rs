@@ -4,9 +4,12 @@
 use super::memory::MemoryNeed;
 use super::{Control, Effect};
 use crate::clock::MonoTime;
-use crate::mailbox::{Command, ConnectionId, EndReason, SessionKey, StreamSetUp, StreamTransport};
+use crate::mailbox::{
+    Command, ConnectionId, EndReason, Sent, SessionKey, StreamSetUp, StreamTransport,
+};
 use crate::title::SharedTitle;
 use packetizer::index::{TrackId, TrackSet};
+use packetizer::time::Npt;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -97,6 +100,8 @@ pub(super) struct Session {
     pub(super) peer: IpAddr,
     pub(super) shard: usize,
     pub(super) title: SharedTitle,
+    /// When the title's normal play time was zero, if it has an absolute time.
+    pub(super) clock_origin: Option<Npt>,
     pub(super) state: State,
     /// Whether a SETUP of one more stream waits for the shard.
     pub(super) setting_up: bool,
@@ -137,6 +142,32 @@ impl Session {
 
     pub(super) fn tracks(&self) -> TrackSet {
         self.streams.iter().fold(TrackSet::EMPTY, |tracks, stream| tracks.with(stream.track))
+    }
+}
+
+/// What is to be logged of a session that has ended.
+#[derive(Debug)]
+pub(super) struct Ending {
+    id: SessionId,
+    peer: IpAddr,
+    shard: usize,
+    title: String,
+    reason: String,
+    played: Duration,
+}
+
+impl Ending {
+    fn log(&self, sent: Sent) {
+        info!(
+            session = ?self.id,
+            peer = %self.peer,
+            title = self.title,
+            reason = self.reason,
+            seconds_played = self.played.as_secs(),
+            packets_sent = sent.packets,
+            octets_sent = sent.octets,
+            "session ended"
+        );
     }
 }
 
@@ -191,36 +222,45 @@ impl Control {
         reason: &str,
         effects: &mut Vec<Effect>,
     ) {
-        if let Some(session) = self.sessions.get(key) {
+        if let Some(ending) = self.forget_session(now, key) {
             let command = Command::TearDown { session: key, stream: None };
-            effects.push(Effect::Command { shard: session.shard, command });
-            self.end_session(now, key, reason);
+            effects.push(Effect::Command { shard: ending.shard, command });
+            self.endings.insert(key, Ending { reason: reason.to_owned(), ..ending });
         }
     }
 
-    /// Forgets a session that its shard has ended or been told to end.
-    pub(super) fn end_session(&mut self, now: MonoTime, key: SessionKey, reason: &str) {
-        let Some(mut session) = self.sessions.remove(key) else { return };
+    /// A shard has ended a session, by itself or as told.
+    pub(super) fn ended(&mut self, now: MonoTime, key: SessionKey, reason: EndReason, sent: Sent) {
+        if let Some(ending) = self.endings.remove(&key) {
+            ending.log(sent);
+        } else if let Some(ending) = self.forget_session(now, key) {
+            Ending { reason: describe_end(reason), ..ending }.log(sent);
+        }
+    }
+
+    /// Gives back what a session took.
+    fn forget_session(&mut self, now: MonoTime, key: SessionKey) -> Option<Ending> {
+        let mut session = self.sessions.remove(key)?;
         session.enter(now, State::Ready);
         for stream in &session.streams {
             self.admission.release(session.shard, stream.bits_per_second, &stream.memory);
         }
         self.admission.release_bits(session.shard, session.extra_bits_per_second);
         self.admission.release_session(session.peer, session.title.source, session.shard);
-        info!(
-            session = ?session.id,
-            peer = %session.peer,
-            title = session.title.name,
-            reason,
-            seconds_played = session.played.as_secs(),
-            "session ended"
-        );
         for id in session.streams.iter().filter_map(Stream::interleaved_in) {
             if let Some(connection) = self.connections.get_mut(&id) {
                 connection.carries.remove(&key);
             }
         }
         self.detach(now, key, session.connection);
+        Some(Ending {
+            id: session.id,
+            peer: session.peer,
+            shard: session.shard,
+            title: session.title.name.clone(),
+            reason: String::new(),
+            played: session.played,
+        })
     }
 
     /// A session no longer lets the connection be idle.
@@ -234,8 +274,9 @@ impl Control {
     }
 }
 
-pub(super) fn describe_end(reason: EndReason) -> String {
+fn describe_end(reason: EndReason) -> String {
     match reason {
+        EndReason::TornDown => "torn down".to_owned(),
         EndReason::TimedOut => "timed out".to_owned(),
         EndReason::ConnectionClosed => "connection closed".to_owned(),
         EndReason::SourceFailed(Some(number)) => {

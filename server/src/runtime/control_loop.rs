@@ -81,7 +81,8 @@ pub fn run(
 ) -> io::Result<()> {
     let worker = CatalogWorker::start(waker.clone())?;
     let drain_deadline = config.drain_deadline;
-    let control = Control::new(config, shards.len(), Box::new(random_bits));
+    let control =
+        Control::new(config, shards.len(), Box::new(random_bits)).with_wallclock(clock.wallclock());
     let shell = Rc::new(Shell {
         clock,
         control: RefCell::new(control),

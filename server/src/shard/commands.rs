@@ -1,6 +1,7 @@
 //! What control commands: sessions are set up, touched and torn down.
 
 use super::Shard;
+use super::counters::Sent;
 use super::operation::{Operation, SourceSlot};
 use super::peer::Peer;
 use super::session::Session;
@@ -47,6 +48,10 @@ impl Shard {
             Command::Pause { token, session, at } => {
                 let result = self.pause(now, session, at);
                 self.reports.push_back(Report::Paused { token, result });
+            }
+            Command::Inspect { token, session } => {
+                let inspection = self.inspect(now, session);
+                self.reports.push_back(Report::Inspected { token, inspection });
             }
             Command::TearDown { session, stream } => self.tear_down(now, session, stream),
             Command::Touch { session } => self.touch(now, session),
@@ -166,6 +171,9 @@ impl Shard {
             }
         };
         let ssrc = Ssrc(self.random.u32(1..));
+        let timestamp_base = self.random.u32(1..);
+        // Sequence numbers 0 and 1 in RTP-Info are taken for "unknown" by some clients.
+        let sequence = self.random.u16(2..0x8000);
         let stream = Stream {
             session,
             track: asked.track,
@@ -173,21 +181,20 @@ impl Shard {
             class: asked.payload_class,
             rtp_rate: title.index.tracks[usize::from(asked.track.0)].codec.rtp_rate(),
             ssrc,
-            timestamp_base: self.random.u32(1..),
+            timestamp_base,
             range: 0,
             timeline: Timeline::UNUSED,
             timestamp_offset: 0,
             extract: Extract::default(),
-            // Sequence numbers 0 and 1 in RTP-Info are taken for "unknown" by some clients.
-            cursor: Cursor { image: 0, train: 0, packet: 0, sequence: self.random.u16(2..0x8000) },
+            cursor: Cursor { image: 0, train: 0, packet: 0, sequence },
             held: VecDeque::new(),
             next_segment: None,
             awaited: None,
             delivery: Delivery::Idle,
             timestamp_high: None,
             due_sent: None,
-            packets_sent: 0,
-            octets_sent: 0,
+            sequence_base: sequence,
+            sent: Sent::default(),
             reception: None,
         };
         let inserted = self.streams.insert(stream);
@@ -238,7 +245,7 @@ impl Shard {
                 self.finish_if_over(session);
             }
             (Some(_), None) => {}
-            (Some(_) | None, _) => self.end_session(now, session, None),
+            (Some(_) | None, _) => self.end_session(now, session, Some(EndReason::TornDown)),
         }
     }
 
@@ -253,7 +260,8 @@ impl Shard {
         self.session_slots.remove(&session.key);
         self.sources.release(session.source, now);
         if let Some(reason) = reason {
-            self.reports.push_back(Report::Ended { session: session.key, reason });
+            let Session { key, sent, .. } = session;
+            self.reports.push_back(Report::Ended { session: key, reason, sent });
         }
     }
 
@@ -263,6 +271,7 @@ impl Shard {
         self.forgo_next(stream);
         self.wheel.cancel(self.stream_timer(stream));
         let stream = self.streams.remove(stream);
+        self.sessions[stream.session].sent += stream.sent;
         match stream.transport {
             Transport::Udp { pair, rtp, .. } => self.pairs.give_back(rtp.ip(), pair),
             Transport::Interleaved { connection, .. } => self.uncarry(connection, stream.session),

@@ -15,6 +15,7 @@ pub mod counters;
 mod delivery;
 pub mod egress;
 mod images;
+mod inspection;
 mod load;
 mod loads;
 pub mod operation;

@@ -31,9 +31,8 @@ impl Shard {
         let &slot = self.session_slots.get(&key).ok_or(NotMoved::Gone)?;
         self.sessions[slot].heard = now;
         self.schedule_session(slot);
-        let is_under_way = matches!(self.sessions[slot].state, State::Playing | State::Cued);
         let Some(at) = at else { return Ok(Paused::At(self.pause_now(now, slot))) };
-        if !is_under_way {
+        if !self.is_under_way(slot) {
             return Err(NotMoved::OutOfRange);
         }
         match self.find_point(now, slot, at).ok_or(NotMoved::OutOfRange)? {
@@ -54,15 +53,11 @@ impl Shard {
     }
 
     fn pause_now(&mut self, now: MonoTime, slot: usize) -> Npt {
-        let session = &self.sessions[slot];
-        let position = match session.state {
-            State::Init => return Npt::ZERO,
-            State::Finished => return session.ranges[0].timeline.end,
-            State::Paused(position) => return position,
-            State::Playing => self.sent_until(now, slot),
-            State::Cued => session.ranges[0].timeline.start,
-        };
-        let current = session.current(now);
+        let position = self.position(now, slot);
+        if !self.is_under_way(slot) {
+            return position;
+        }
+        let current = self.sessions[slot].current(now);
         self.restore_range(slot, current);
         self.keep_ranges(slot, current);
         let session = &mut self.sessions[slot];
@@ -218,7 +213,7 @@ impl Shard {
 
     /// The position until which everything has left: that of now, unless a reader has stopped or an
     /// image is still to come.
-    fn sent_until(&self, now: MonoTime, slot: usize) -> Npt {
+    pub(super) fn sent_until(&self, now: MonoTime, slot: usize) -> Npt {
         let session = &self.sessions[slot];
         let timeline = &session.ranges[session.current(now)].timeline;
         let streams = session.streams.iter().map(|stream| &self.streams[*stream]);
@@ -280,6 +275,11 @@ impl Shard {
         self.wheel.cancel(self.stream_timer(stream));
         self.let_go(stream);
         self.streams[stream].delivery = Delivery::Idle;
+    }
+
+    /// Whether a session's packets go, or will when the reply to its PLAY is written.
+    fn is_under_way(&self, slot: usize) -> bool {
+        matches!(self.sessions[slot].state, State::Playing | State::Cued)
     }
 
     /// Whether a session's packets go.

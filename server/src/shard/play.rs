@@ -137,7 +137,12 @@ impl Shard {
         let goes_on =
             |range: &Timeline| range.pace.scale.direction() == direction && range.contains(start);
         let end = play.end.or(standing.filter(goes_on).map(|range| range.end));
-        self.cue(slot, start, end, play).map(Move::Seek).ok_or(NotMoved::OutOfRange)
+        match (self.cue(slot, start, end, play), session.state) {
+            (Some(cue), _) => Ok(Move::Seek(cue)),
+            // Paused at the very end: that is said again.
+            (None, State::Paused(at)) if is_same => Ok(Move::Resume(at)),
+            (None, _) => Err(NotMoved::OutOfRange),
+        }
     }
 
     /// Whether a PLAY waits for the session's ranges to end. Every player means "seek" by a range

@@ -75,8 +75,9 @@ impl Shard {
             match packet {
                 Ok(Packet::ReceiverReport(_, blocks) | Packet::SenderReport(_, blocks)) => {
                     self.counters.receiver_reports += 1;
-                    if let Some(own) = blocks.iter().find(|block| block.ssrc == ssrc) {
-                        self.streams[stream].reception = Some(own);
+                    if let Some(block) = blocks.iter().find(|block| block.ssrc == ssrc) {
+                        let stream = &mut self.streams[stream];
+                        stream.reception = Some(stream.reception_of(&block));
                         claim = Claim::Proven;
                     } else if blocks.iter().next().is_some() && claim == Claim::None {
                         claim = Claim::Foreign;
@@ -111,7 +112,7 @@ impl Shard {
 
     /// Sends a last sender report and BYE, if the stream ever sent anything (RFC 3550 §6.3.7).
     pub(super) fn say_bye(&mut self, now: MonoTime, stream: usize) {
-        if self.streams[stream].packets_sent == 0 {
+        if self.streams[stream].sent.packets == 0 {
             return;
         }
         let report = self.sender_report(now, stream);
@@ -136,8 +137,8 @@ impl Shard {
             ssrc: stream.ssrc,
             ntp: self.wallclock.ntp(at),
             rtp_timestamp: stream.timestamp_base.wrapping_add(wrap(ticks)),
-            packet_count: stream.packets_sent,
-            payload_bytes: stream.octets_sent,
+            packet_count: low_bits(stream.sent.packets),
+            payload_bytes: low_bits(stream.sent.octets),
         }
     }
 
@@ -175,4 +176,10 @@ impl Shard {
             Transport::Interleaved { slot: None, .. } => {}
         }
     }
+}
+
+/// What of a count fits a report; it wraps (RFC 3550 §6.4.1).
+#[allow(clippy::cast_possible_truncation, reason = "wraps by definition")]
+const fn low_bits(count: u64) -> u32 {
+    count as u32
 }

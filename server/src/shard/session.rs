@@ -1,5 +1,6 @@
 //! One session: streams that play together, range after range.
 
+use super::counters::Sent;
 use super::operation::SourceSlot;
 use super::timeline::Timeline;
 use crate::clock::MonoTime;
@@ -72,6 +73,8 @@ pub(super) struct Session {
     pub(super) heard: MonoTime,
     /// When the next sender reports are due.
     pub(super) report_at: Option<MonoTime>,
+    /// What left of the streams that are closed.
+    pub(super) sent: Sent,
 }
 
 impl Session {
@@ -89,6 +92,7 @@ impl Session {
             is_displaced: false,
             heard: now,
             report_at: None,
+            sent: Sent { packets: 0, octets: 0 },
         }
     }
 

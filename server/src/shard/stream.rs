@@ -2,13 +2,13 @@
 //! anywhere but in the images that all viewers share.
 
 use super::cache::{ImageKey, ImageSlot};
+use super::counters::{Reception, Sent};
 use super::operation::{ConnectionSlot, PairId};
 use super::peer::Peer;
 use super::timeline::{Timeline, wrap};
 use crate::mailbox::ConnectionId;
 use packetizer::image::{Framing, Numbering, PacketImage, PayloadClass, Train};
 use packetizer::index::{MediaIndex, SegmentId, TrackId};
-use packetizer::rtcp::ReportBlock;
 use packetizer::rtp::Ssrc;
 use packetizer::time::ClockRate;
 use std::collections::VecDeque;
@@ -120,11 +120,12 @@ pub(super) struct Stream {
     pub(super) timestamp_high: Option<i64>,
     /// When the last train sent since the last cue was due, as presentation time.
     pub(super) due_sent: Option<i64>,
-    /// For sender reports (RFC 3550 §6.4.1).
-    pub(super) packets_sent: u32,
-    pub(super) octets_sent: u32,
+    /// The sequence number of its first packet.
+    pub(super) sequence_base: u16,
+    /// For sender reports (RFC 3550 §6.4.1), which have the lower 32 bits.
+    pub(super) sent: Sent,
     /// What the viewer last reported.
-    pub(super) reception: Option<ReportBlock>,
+    pub(super) reception: Option<Reception>,
 }
 
 impl Stream {

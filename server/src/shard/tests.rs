@@ -22,6 +22,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 mod connections;
+mod inspection;
 mod life;
 mod memory;
 mod ports;
@@ -325,7 +326,7 @@ impl Rig {
     /// Sessions that the shard has ended.
     fn ends(&self) -> Vec<(SessionKey, EndReason)> {
         let ended = |report: &Report| {
-            let Report::Ended { session, reason } = report else { return None };
+            let Report::Ended { session, reason, .. } = report else { return None };
             Some((*session, *reason))
         };
         self.reports.iter().filter_map(ended).collect()

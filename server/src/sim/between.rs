@@ -3,7 +3,7 @@
 use super::rtsp_session::{Facts, Life};
 use super::viewer::Phase;
 use super::whole::{TIMEOUT, Whole};
-use crate::mailbox::{Command, EndReason, Paused, Report, SessionKey};
+use crate::mailbox::{Command, EndReason, Inspection, Paused, Report, SessionKey};
 
 impl Whole {
     /// What is seen between control and a shard: a command arrives.
@@ -19,7 +19,7 @@ impl Whole {
                 self.tokens.insert(*token, *session);
                 self.plays.insert(*token, *play);
             }
-            Command::Pause { token, session, .. } => {
+            Command::Pause { token, session, .. } | Command::Inspect { token, session } => {
                 self.tokens.insert(*token, *session);
             }
             Command::Start(start) => {
@@ -84,7 +84,14 @@ impl Whole {
                 self.cues.stopped(*session);
                 self.finished(*session);
             }
-            Report::Ended { session, reason } => {
+            Report::Inspected { token, inspection } => {
+                let key = self.tokens.remove(token).expect("asked for");
+                if let Some(inspection) = inspection {
+                    self.inspected(key, inspection);
+                }
+            }
+            Report::Ended { reason: EndReason::TornDown, .. } => {}
+            Report::Ended { session, reason, .. } => {
                 self.outcome.ended += 1;
                 self.ended(*session, *reason);
             }
@@ -114,6 +121,7 @@ impl Whole {
             Report::SetUp { .. }
             | Report::Cued { .. }
             | Report::Paused { .. }
+            | Report::Inspected { .. }
             | Report::Request { .. }
             | Report::Unreadable { .. }
             | Report::ReplyWritten(_)
@@ -175,6 +183,13 @@ impl Whole {
                 || session.viewer.saw_everything(),
             "{key:?} is finished before its end"
         );
+    }
+
+    /// A session stands somewhere in its title.
+    fn inspected(&mut self, key: SessionKey, inspection: &Inspection) {
+        let Some(&(client, session)) = self.known.get(&key) else { return };
+        let viewer = &self.clients[client].sessions[session].viewer;
+        assert!(inspection.position <= viewer.title.index.duration, "{key:?}: {inspection:?}");
     }
 
     fn ended(&mut self, key: SessionKey, reason: EndReason) {

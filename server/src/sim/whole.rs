@@ -392,6 +392,10 @@ fn config(is_tight: bool) -> Config {
         egress_bits_per_second: is_tight.then_some(10_000_000),
         payload_class: PayloadClass { packet_bytes_max: 1400 },
         session_timeout: TIMEOUT,
+        moved: Vec::new(),
+        clock_origins: Vec::new(),
+        redirect_to: None,
+        profiles_off: Vec::new(),
         drain_deadline: Duration::from_secs(5),
         coalescing: Duration::from_millis(4),
     }

@@ -10,7 +10,7 @@ use super::viewer::{Phase, Viewer};
 use crate::clock::MonoTime;
 use crate::framing::{Framer, Message};
 use crate::mailbox::{
-    AdoptedConnection, Command, ConnectionId, Cued, Play, Report, SessionKey, Start,
+    AdoptedConnection, Command, ConnectionId, Cued, EndReason, Play, Report, SessionKey, Start,
     StreamTransport, Token,
 };
 use crate::shard::operation::{Datagram, PairId, PairSocket};
@@ -294,6 +294,7 @@ impl World {
                         "{session:?} is finished before its end"
                     );
                 }
+                Report::Ended { reason: EndReason::TornDown, .. } => {}
                 Report::Ended { session, .. } => {
                     self.outcome.ended += 1;
                     self.clients[usize::try_from(session.0).expect("small")].is_gone = true;
@@ -307,6 +308,7 @@ impl World {
                 Report::Unreadable { .. }
                 | Report::ReplyWritten(_)
                 | Report::ConnectionClosed { .. }
+                | Report::Inspected { .. }
                 | Report::Drained
                 | Report::Counters(_) => {}
             }

@@ -102,7 +102,7 @@ impl Control {
     pub(super) fn moved_session(&mut self, token: Token) -> Option<Moving> {
         match self.pending.remove(&token)? {
             Pending::Move(moving) => Some(moving),
-            Pending::SetUp(_) => None,
+            Pending::SetUp(_) | Pending::Inspect { .. } => None,
         }
     }
 
@@ -154,7 +154,7 @@ pub(super) const fn status_of(refused: NotMoved) -> StatusCode {
 
 /// What a PLAY asks for, as far as the session's title has it.
 fn asked_play(session: &Session, request: &Request<'_>) -> Result<Play, StatusCode> {
-    let range = asked_range(request)?.map(|range| range.npt(None)).transpose();
+    let range = asked_range(request)?.map(|range| range.npt(session.clock_origin)).transpose();
     let range = range.map_err(|error| error.status())?;
     let rate = |name| {
         let rate = request.header(name).map(str::parse::<Rate>).transpose();
@@ -204,7 +204,7 @@ fn play_response(session: &Session, request: &Request<'_>, cued: &Cued) -> Respo
     });
     let rtp_info = RtpInfo { entries: entries.collect() };
     let unit = asked_range(request).ok().flatten().map_or(RangeUnit::Npt, Range::unit);
-    let range = unit.write(NptRange::between(cued.start, cued.end), None);
+    let range = unit.write(NptRange::between(cued.start, cued.end), session.clock_origin);
     let mut response = with_rates(ok(request), request, cued.pace)
         .header("Session", session.id)
         .header("Range", range);

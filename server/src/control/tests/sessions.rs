@@ -4,7 +4,7 @@ use super::CLIENT;
 use crate::config::{Config, SHARD_MEMORY_BYTES_MIN};
 use crate::control::testing::{Bench, Event, TCP, config, title, udp};
 use crate::mailbox::{
-    Command, ConnectionId, EndReason, Play, Report, SessionKey, SetUpRefused, Start,
+    Command, ConnectionId, EndReason, Play, Report, Sent, SessionKey, SetUpRefused, Start,
     StreamTransport, Token,
 };
 use crate::pace::{Pace, Scale, SeekStyle, Speed};
@@ -324,7 +324,11 @@ fn requests_that_name_a_session_keep_it_alive_but_not_each_of_a_flood() {
 fn a_session_that_its_shard_ends_is_forgotten() {
     let mut bench = Bench::new();
     let session = format!("Session: {}", bench.set_up_movie());
-    let ended = Report::Ended { session: SessionKey(1), reason: EndReason::TimedOut };
+    let ended = Report::Ended {
+        session: SessionKey(1),
+        reason: EndReason::TimedOut,
+        sent: Sent::default(),
+    };
     bench.drive(|control, now, effects| control.report(now, 0, ended, effects));
     assert_eq!(bench.ask("PLAY", MOVIE, &[&session]).status, 454);
     bench.drive(|control, now, effects| control.closed(now, CLIENT, effects));
@@ -342,7 +346,11 @@ fn a_session_that_ends_while_its_shard_is_asked_is_not_found() {
         bench.hold_reports = true;
         bench.post(CLIENT, method, MOVIE, &[&session, range]);
         assert!(!bench.control.wants_read(CLIENT), "one request at a time");
-        let ended = Report::Ended { session: SessionKey(1), reason: EndReason::TimedOut };
+        let ended = Report::Ended {
+            session: SessionKey(1),
+            reason: EndReason::TimedOut,
+            sent: Sent::default(),
+        };
         bench.drive(|control, now, effects| control.report(now, 0, ended, effects));
         bench.release();
         assert_eq!(bench.take_response(CLIENT).unwrap().status, 454, "{method}");
@@ -561,7 +569,8 @@ fn viewers_whose_images_do_not_fit_are_refused_and_leave_nothing() {
     assert_eq!(bench.ask("SETUP", b, &[both]).status, 200);
     let commands = bench.take_commands();
     let Some(Command::SetUp { session, .. }) = commands.last() else { panic!("{commands:?}") };
-    let ended = Report::Ended { session: *session, reason: EndReason::TimedOut };
+    let ended =
+        Report::Ended { session: *session, reason: EndReason::TimedOut, sent: Sent::default() };
     bench.drive(|control, now, effects| control.report(now, 0, ended, effects));
     assert_eq!(bench.control.fingerprint(), before);
 }

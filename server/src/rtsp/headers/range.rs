@@ -78,7 +78,7 @@ impl RangeError {
         match self {
             Self::Malformed => StatusCode::BAD_REQUEST,
             Self::UnknownUnit => StatusCode::NOT_IMPLEMENTED,
-            Self::NoAbsoluteTime => StatusCode::INVALID_RANGE,
+            Self::NoAbsoluteTime => StatusCode::HEADER_FIELD_NOT_VALID_FOR_RESOURCE,
         }
     }
 }

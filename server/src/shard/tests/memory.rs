@@ -141,7 +141,7 @@ fn whoever_waits_for_memory_is_woken_and_does_not_poll() {
     assert!(turns < trains * 2 + 100, "{turns} turns for {trains} pictures");
     let fed = |session: &u64| {
         let slot = rig.shard.session_slots[&SessionKey(*session)];
-        rig.shard.streams[rig.shard.sessions[slot].streams[0]].packets_sent > 50
+        rig.shard.streams[rig.shard.sessions[slot].streams[0]].sent.packets > 50
     };
     assert_eq!((0..4).filter(fed).count(), 4, "nobody starves");
 }

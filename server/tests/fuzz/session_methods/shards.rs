@@ -5,8 +5,8 @@ use packetizer::rtp::Ssrc;
 use packetizer::time::Npt;
 use server::limits::SESSION_STREAMS_MAX;
 use server::mailbox::{
-    Command, ConnectionId, Cued, EndReason, NotMoved, Paused, Report, SessionKey, SetUpRefused,
-    StreamInfo, StreamSetUp, StreamTransport,
+    Command, ConnectionId, Cued, EndReason, Inspection, NotMoved, Paused, Report, Sent, SessionKey,
+    SetUpRefused, StreamInfo, StreamSetUp, StreamTransport,
 };
 use std::collections::{BTreeMap, VecDeque};
 
@@ -61,6 +61,11 @@ impl Shards {
                 let result = known.then_some(paused).ok_or(NotMoved::Gone);
                 Report::Paused { token, result }
             }
+            Command::Inspect { token, session } => {
+                let known = self.sessions[shard].contains_key(&session);
+                let inspection = Inspection { position: Npt::ZERO, streams: Vec::new() };
+                Report::Inspected { token, inspection: known.then_some(inspection) }
+            }
             Command::TearDown { session, stream } => {
                 return self.tear_down(shard, session, stream);
             }
@@ -107,14 +112,14 @@ impl Shards {
         match position {
             Some(None) => {}
             Some(Some(position)) if streams.len() > 1 => drop(streams.remove(position)),
-            Some(Some(_)) | None => drop(self.sessions[shard].remove(&session)),
+            Some(Some(_)) | None => self.end(shard, session, EndReason::TornDown),
         }
     }
 
     /// Ends a session of the shard's own accord.
     pub(super) fn end(&mut self, shard: usize, session: SessionKey, reason: EndReason) {
         self.sessions[shard].remove(&session);
-        self.reports[shard].push_back(Report::Ended { session, reason });
+        self.reports[shard].push_back(Report::Ended { session, reason, sent: Sent::default() });
     }
 
     /// The nth session of all, counted round and round, and its shard.

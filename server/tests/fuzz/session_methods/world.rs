@@ -210,7 +210,13 @@ impl World {
         let [connections, sessions, pending] = self.counts();
         assert!(connections <= CONNECTIONS_MAX as usize && sessions <= SESSIONS_MAX as usize);
         let answers = self.shards.reports.iter().flatten().filter(|report| {
-            matches!(report, Report::SetUp { .. } | Report::Cued { .. } | Report::Paused { .. })
+            matches!(
+                report,
+                Report::SetUp { .. }
+                    | Report::Cued { .. }
+                    | Report::Paused { .. }
+                    | Report::Inspected { .. }
+            )
         });
         assert_eq!(pending, answers.count(), "a request waits for nothing, or two for one");
         if self.held == 0 {
@@ -324,6 +330,7 @@ impl World {
             | Command::Play { .. }
             | Command::Start(_)
             | Command::Pause { .. }
+            | Command::Inspect { .. }
             | Command::TearDown { .. }
             | Command::Touch { .. }
             | Command::Adopt(_)
