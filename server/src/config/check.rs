@@ -125,6 +125,7 @@ impl RawConfig {
         Ok(Config {
             media: self.check_media()?,
             listen: self.check_listen(host)?,
+            http_listen: self.http_listen.clone().unwrap_or_default(),
             control_cpu: check_control_cpu(self.control_cpu, host)?,
             rtp_ports: self.check_rtp_ports(shard_cpus.len())?,
             memory_bytes: self.check_memory(host, shard_cpus.len())?,
@@ -186,20 +187,23 @@ impl RawConfig {
     }
 
     fn check_listen(&self, host: &Host) -> Result<Vec<SocketAddr>, ConfigError> {
-        let Some(listen) = &self.listen else {
-            let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, RTSP_PORT));
-            let ipv6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, RTSP_PORT));
-            return Ok(if host.has_ipv6 { vec![ipv6, everywhere] } else { vec![everywhere] });
+        let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, RTSP_PORT));
+        let ipv6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, RTSP_PORT));
+        let listen = match &self.listen {
+            Some(listen) => listen.clone(),
+            None if host.has_ipv6 => vec![ipv6, everywhere],
+            None => vec![everywhere],
         };
         if listen.is_empty() {
             return Err(ConfigError::NoListener);
         }
-        for (index, address) in listen.iter().enumerate() {
-            if address.port() != 0 && listen[..index].contains(address) {
-                return Err(ConfigError::ListenedTwice(*address));
+        let all: Vec<_> = listen.iter().chain(self.http_listen.iter().flatten()).collect();
+        for (index, address) in all.iter().enumerate() {
+            if address.port() != 0 && all[..index].contains(address) {
+                return Err(ConfigError::ListenedTwice(**address));
             }
         }
-        Ok(listen.clone())
+        Ok(listen)
     }
 
     fn check_shards(&self, host: &Host) -> Result<Vec<Option<usize>>, ConfigError> {
@@ -329,6 +333,7 @@ impl RawConfig {
         Self {
             media: Some(config.media.clone()),
             listen: Some(config.listen.clone()),
+            http_listen: Some(config.http_listen.clone()),
             rtp_ports: Some(PortRange(config.rtp_ports.clone())),
             packet_bytes: Some(config.payload_class.packet_bytes_max),
             shards: shards.filter(|_| pinned.is_none()),
@@ -409,6 +414,7 @@ mod tests {
         assert_eq!(one.shard_cpus, [None]);
         assert_eq!(one.memory_bytes, 256 << 20);
         assert_eq!(one.listen, ["0.0.0.0:8554".parse().unwrap()]);
+        assert_eq!(one.http_listen, []);
         assert_eq!(one.rtp_ports, 6970..=7033);
         assert_eq!((one.sessions_max, one.connections_max), (10_000, 11_000));
         assert_eq!(one.session_timeout, Duration::from_secs(60));
@@ -432,6 +438,7 @@ mod tests {
             ("", 4),
             ("shards = 3", 2),
             ("shard-cpus = \"2-3,1\"\ncontrol-cpu = 0\negress-limit = \"2.5Gbit/s\"", 4),
+            ("http-listen = [\"[::1]:80\", \"0.0.0.0:80\"]", 1),
             ("listen = [\"[::1]:0\"]\nsession-timeout = \"90s\"\nmemory = \"100MB\"", 2),
         ] {
             let host = host(cpus, BIG, true);
@@ -470,6 +477,7 @@ mod tests {
             ("coalesce = \"30ms\"", "20ms at most"),
             ("listen = []", "give an ADDR:PORT"),
             ("listen = [\"0.0.0.0:1\", \"0.0.0.0:1\"]", "named twice"),
+            ("http-listen = [\"0.0.0.0:8554\"]", "listen: 0.0.0.0:8554 is named twice"),
         ] {
             let error = raw(typed).check(&host).unwrap_err().to_string();
             assert!(error.contains(sentence), "{typed}: {error}");

@@ -26,6 +26,8 @@ pub struct Config {
     pub media: Vec<MediaRoot>,
     /// Where control listens for RTSP.
     pub listen: Vec<SocketAddr>,
+    /// Where it listens for HTTP tunnels and nothing else.
+    pub http_listen: Vec<SocketAddr>,
     /// One entry a shard: the CPU it is pinned to, or `None` to float.
     pub shard_cpus: Vec<Option<usize>>,
     /// The CPU control is pinned to.

@@ -18,11 +18,14 @@ mod session;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod tunnel;
+mod tunnels;
 
 pub use catalog::{Candidate, OPENING_MAX, OpenError, OpenRequest};
+pub use connection::Port;
 pub use effect::{Effect, OpenToken};
 
-use crate::clock::MonoTime;
+use crate::clock::{MonoTime, Wallclock};
 use crate::config::Config;
 use crate::mailbox::{CloseReason, Command, ConnectionId, Report, Start, Token};
 use crate::title::SharedTitle;
@@ -37,6 +40,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use tracing::{debug, info};
+use tunnels::Tunnels;
 
 /// The control thread's state machine.
 pub struct Control {
@@ -45,6 +49,7 @@ pub struct Control {
     connections: BTreeMap<ConnectionId, Connection>,
     deadlines: Deadlines,
     sessions: Sessions,
+    tunnels: Tunnels,
     /// Requests that wait for a shard's report.
     pending: BTreeMap<Token, Pending>,
     admission: Admission,
@@ -59,6 +64,9 @@ pub struct Control {
     refused_connections: LogLimit,
     refused_sessions: LogLimit,
     refused_titles: RefusedTitles,
+    refused_tunnels: LogLimit,
+    /// For what has a date.
+    wallclock: Wallclock,
 }
 
 impl fmt::Debug for Control {
@@ -85,6 +93,7 @@ impl Control {
             connections: BTreeMap::new(),
             deadlines: Deadlines::default(),
             sessions: Sessions::default(),
+            tunnels: Tunnels::default(),
             pending: BTreeMap::new(),
             shard_count,
             tokens_made: 0,
@@ -94,7 +103,15 @@ impl Control {
             refused_connections: LogLimit::default(),
             refused_sessions: LogLimit::default(),
             refused_titles: RefusedTitles::default(),
+            refused_tunnels: LogLimit::default(),
+            wallclock: Wallclock::new(0),
         }
+    }
+
+    /// The same, with this idea of the date instead of 1970.
+    #[must_use]
+    pub fn with_wallclock(self, wallclock: Wallclock) -> Self {
+        Self { wallclock, ..self }
     }
 
     /// A shard reports.
@@ -117,12 +134,12 @@ impl Control {
                 }
             }
             Report::Unreadable { connection, error, rejected } => {
-                self.refuse_stream(connection, error, &rejected, effects);
+                self.refuse_stream(now, connection, error, &rejected, effects);
             }
             Report::ReplyWritten(start) => self.start(start, effects),
             Report::ConnectionClosed { connection, reason } => {
                 log_adopted_closed(connection, reason);
-                self.forget_connection(connection);
+                self.forget_connection(now, connection, effects);
             }
             Report::Finished { session } => {
                 if let Some(session) = self.sessions.get_mut(session) {
@@ -192,6 +209,7 @@ impl Control {
         let counts = [
             ("connections", self.connections.len()),
             ("sessions", self.sessions.len()),
+            ("tunnels", self.tunnels.len()),
             ("requests under way", self.pending.len()),
             ("titles being opened", self.catalog.opening_count()),
         ];

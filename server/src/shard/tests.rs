@@ -5,7 +5,7 @@ use super::operation::{BLOCK_BYTES, BlockMemory, BlockRun, ReadResult, SendResul
 use super::*;
 use crate::framing::{Framer, Message};
 use crate::mailbox::{
-    AdoptedConnection, Command, EndReason, SetUpRefused, Start, StreamTransport, Token,
+    AdoptedConnection, Command, Direction, EndReason, SetUpRefused, Start, StreamTransport, Token,
 };
 use crate::title::{ByteSourceId, Generation, SharedTitle, Title};
 use bytes::Bytes;
@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 mod connections;
 mod memory;
+mod tunnels;
 
 const MILLI: u64 = 1_000_000;
 const SECOND: u64 = 1000 * MILLI;
@@ -287,7 +288,13 @@ impl Rig {
     fn adopt(&mut self, connection: u64) {
         let (id, peer) = (ConnectionId(connection), viewer(connection));
         let unparsed = Bytes::new();
-        self.command(Command::Adopt(AdoptedConnection { id, socket: None, peer, unparsed }));
+        self.command(Command::Adopt(AdoptedConnection {
+            id,
+            socket: None,
+            peer,
+            unparsed,
+            direction: Direction::Both,
+        }));
     }
 
     fn reply(&mut self, session: u64) {

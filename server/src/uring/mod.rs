@@ -23,7 +23,7 @@ mod waker;
 
 pub use driver::{Driver, DriverLimits, Event};
 pub use file::{direct_alignment, open_media};
-pub use handover::socket_of;
+pub use handover::{readiness_of, socket_of};
 pub use memory::give_back;
 pub use pool::ReadPool;
 pub use process::{Resource, raise_limit};

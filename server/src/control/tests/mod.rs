@@ -6,5 +6,6 @@ mod model;
 mod sessions;
 mod statuses;
 mod transcripts;
+mod tunnels;
 
 use super::testing::CLIENT;
