@@ -4,7 +4,7 @@
 //! connection limits, and so does the room for it: a full queue of reports is a broken invariant,
 //! not a load. Commands that find no room wait with control, in their order.
 
-use crate::framing::FramingError;
+use crate::framing::{Base64Decoder, FramingError};
 use crate::pace::{Pace, SeekStyle};
 pub use crate::shard::counters::{Counters, Inspection, Reception, Sent, StreamInspection};
 use crate::title::SharedTitle;
@@ -75,6 +75,25 @@ pub struct AdoptedConnection {
     pub peer: SocketAddr,
     /// Bytes read and not yet cut into messages.
     pub unparsed: Bytes,
+    /// What it carries.
+    pub direction: Direction,
+}
+
+/// What a connection carries of the RTSP between a client and the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Direction {
+    /// All of it.
+    #[default]
+    Both,
+    /// What the server sends: the GET of an HTTP tunnel. What the client sends went through this
+    /// decoder up to now, and `unparsed` is what came out.
+    Output(Base64Decoder),
+    /// What the client sends, in base64: a POST of the tunnel whose GET the shard has been given
+    /// before. `unparsed` is not decoded. The tunnel has no other POST now.
+    Input {
+        /// The GET.
+        of: ConnectionId,
+    },
 }
 
 /// Control → shard.
@@ -153,6 +172,11 @@ pub enum Command {
         start: Option<Start>,
         /// Close the connection when they are.
         close: bool,
+    },
+    /// Closes an adopted connection.
+    Close {
+        /// Which.
+        connection: ConnectionId,
     },
     /// Ends every session with BYE and reports [`Report::Drained`].
     Drain,

@@ -20,8 +20,11 @@ mod session;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod tunnel;
+mod tunnels;
 
 pub use catalog::{Candidate, OPENING_MAX, OpenError, OpenRequest};
+pub use connection::Port;
 pub use effect::{Effect, OpenToken};
 
 use crate::clock::{MonoTime, Wallclock};
@@ -39,6 +42,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use tracing::{debug, info};
+use tunnels::Tunnels;
 
 /// The control thread's state machine.
 pub struct Control {
@@ -51,6 +55,7 @@ pub struct Control {
     sessions: Sessions,
     /// Sessions that were torn down and whose shards have not said what they sent.
     endings: BTreeMap<SessionKey, Ending>,
+    tunnels: Tunnels,
     /// Requests that wait for a shard's report.
     pending: BTreeMap<Token, Pending>,
     admission: Admission,
@@ -65,6 +70,7 @@ pub struct Control {
     refused_connections: LogLimit,
     refused_sessions: LogLimit,
     refused_titles: RefusedTitles,
+    refused_tunnels: LogLimit,
     /// For what has a date.
     wallclock: Wallclock,
 }
@@ -95,6 +101,7 @@ impl Control {
             keep_at: MonoTime::default(),
             sessions: Sessions::default(),
             endings: BTreeMap::new(),
+            tunnels: Tunnels::default(),
             pending: BTreeMap::new(),
             shard_count,
             tokens_made: 0,
@@ -104,6 +111,7 @@ impl Control {
             refused_connections: LogLimit::default(),
             refused_sessions: LogLimit::default(),
             refused_titles: RefusedTitles::default(),
+            refused_tunnels: LogLimit::default(),
             wallclock: Wallclock::new(0),
         }
     }
@@ -142,7 +150,7 @@ impl Control {
             Report::ReplyWritten(start) => self.start(start, effects),
             Report::ConnectionClosed { connection, reason } => {
                 log_adopted_closed(connection, reason);
-                self.forget_connection(connection);
+                self.forget_connection(now, connection, effects);
             }
             Report::Finished { session, paused } => {
                 if let Some(session) = self.sessions.get_mut(session) {
@@ -212,6 +220,7 @@ impl Control {
             ("connections", self.connections.len()),
             ("sessions", self.sessions.len()),
             ("sessions that end", self.endings.len()),
+            ("tunnels", self.tunnels.len()),
             ("requests under way", self.pending.len()),
             ("titles being opened", self.catalog.opening_count()),
         ];

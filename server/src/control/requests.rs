@@ -1,11 +1,11 @@
 //! From the bytes of a connection to requests, and from answers to replies.
 
-use super::connection::{AfterReply, Connection, Home, Underway};
+use super::connection::{AfterReply, Connection, Home, Role, Underway};
 use super::methods::{Answer, Outcome, Reply};
 use super::{Control, Effect};
 use crate::clock::MonoTime;
 use crate::framing::{FramingError, Message};
-use crate::mailbox::{Command, ConnectionId};
+use crate::mailbox::{Command, ConnectionId, Direction};
 use crate::rtsp::{Request, RequestErrorKind, Response, StatusCode, find_cseq};
 use bytes::Bytes;
 use std::mem;
@@ -16,7 +16,15 @@ impl Control {
     /// next one stays in the socket.
     #[must_use]
     pub fn wants_read(&self, id: ConnectionId) -> bool {
-        self.connections.get(&id).is_some_and(Connection::wants_read)
+        let Some(connection) = self.connections.get(&id) else { return false };
+        match connection.role {
+            Role::Fresh(_) | Role::Rtsp => connection.wants_requests(),
+            Role::Output { .. } => false,
+            Role::Input { .. } => {
+                let output = self.tunnels.output_of(id).and_then(|id| self.connections.get(&id));
+                connection.wants_requests() && output.is_some_and(Connection::wants_requests)
+            }
+        }
     }
 
     /// Bytes arrived on a connection.
@@ -27,6 +35,16 @@ impl Control {
         bytes: &[u8],
         effects: &mut Vec<Effect>,
     ) {
+        let Some(connection) = self.connections.get(&id) else { return };
+        let id = match connection.role {
+            Role::Fresh(_) | Role::Rtsp => id,
+            // Behind a tunnel's GET there is nothing to say.
+            Role::Output { .. } => return,
+            Role::Input { .. } => match self.tunnels.output_of(id) {
+                Some(output) => output,
+                None => return,
+            },
+        };
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.framer.push(bytes);
             self.proceed(now, id, effects);
@@ -44,10 +62,7 @@ impl Control {
             AfterReply::Start(start) => self.start(start, effects),
             AfterReply::Adopt(shard) => {
                 if !connection.carries.is_empty() {
-                    let framer = mem::take(&mut connection.framer);
-                    connection.home = Home::Shard(shard);
-                    let (peer, unparsed) = (connection.peer, framer.into_unparsed());
-                    effects.push(Effect::Adopt { connection: id, shard, peer, unparsed });
+                    self.adopt(id, shard, effects);
                 }
             }
             AfterReply::Close => return self.close(id, effects),
@@ -55,10 +70,23 @@ impl Control {
         self.proceed(now, id, effects);
     }
 
+    /// Gives a connection to a shard; of a tunnel, both halves.
+    fn adopt(&mut self, id: ConnectionId, shard: usize, effects: &mut Vec<Effect>) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let framer = mem::take(&mut connection.framer);
+        connection.home = Home::Shard(shard);
+        let direction = framer.decoder().map_or(Direction::Both, Direction::Output);
+        let (peer, unparsed) = (connection.peer, framer.into_unparsed());
+        effects.push(Effect::Adopt { connection: id, shard, peer, unparsed, direction });
+        if let Some(input) = self.tunnels.input_of(id) {
+            self.adopt_input(input, id, shard, Bytes::new(), effects);
+        }
+    }
+
     /// Handles the requests that have arrived whole, as long as each is answered at once.
-    fn proceed(&mut self, now: MonoTime, id: ConnectionId, effects: &mut Vec<Effect>) {
+    pub(super) fn proceed(&mut self, now: MonoTime, id: ConnectionId, effects: &mut Vec<Effect>) {
         while let Some(connection) = self.connections.get_mut(&id) {
-            if !connection.wants_read() {
+            if !connection.wants_requests() {
                 break;
             }
             let message = match connection.framer.next() {
@@ -77,8 +105,17 @@ impl Control {
             };
             connection.request_complete();
             self.handle(now, id, message, effects);
+            if self.connections.get(&id).is_some_and(|it| matches!(it.role, Role::Input { .. })) {
+                // What follows is not for its own framer.
+                break;
+            }
         }
         self.refresh_deadline(now, id);
+        if let Some(input) = self.tunnels.input_of(id)
+            && self.wants_read(input)
+        {
+            effects.push(Effect::Resume { connection: input });
+        }
     }
 
     /// Tells a client that what it sends cannot be cut into requests, which ends the connection.
@@ -92,6 +129,9 @@ impl Control {
     ) {
         debug!(connection = id.0, %error, "connection cannot be cut into requests");
         let status = StatusCode::of_framing_error(error.kind);
+        if self.speaks_http(id, rejected) {
+            return self.refuse_http(now, id, status, &error.to_string(), effects);
+        }
         let response = Response::new(status, find_cseq(rejected));
         self.reply(now, id, Reply::of(response).then(AfterReply::Close), effects);
     }
@@ -104,6 +144,14 @@ impl Control {
         message: Bytes,
         effects: &mut Vec<Effect>,
     ) {
+        if self.speaks_http(id, &message) {
+            return self.handle_http(now, id, &message, effects);
+        }
+        if let Some(connection) = self.connections.get_mut(&id)
+            && let Role::Fresh(_) = connection.role
+        {
+            connection.role = Role::Rtsp;
+        }
         match Request::parse(&message) {
             Ok(request) => {
                 debug!(connection = id.0, method = %request.method, "request");
@@ -168,9 +216,20 @@ impl Control {
 
     /// Sends a reply, by the shard if that has the connection.
     fn reply(&mut self, now: MonoTime, id: ConnectionId, reply: Reply, effects: &mut Vec<Effect>) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
         let then = reply.then;
         let bytes = reply.into_bytes(self.wallclock.at(now));
+        self.send(id, bytes, then, effects);
+    }
+
+    /// Sends the bytes of a reply.
+    pub(super) fn send(
+        &mut self,
+        id: ConnectionId,
+        bytes: Bytes,
+        then: AfterReply,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
         let shard = match connection.home {
             Home::Control => {
                 connection.underway = Underway::Writing(then);

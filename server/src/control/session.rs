@@ -267,7 +267,7 @@ impl Control {
     pub(super) fn detach(&mut self, now: MonoTime, key: SessionKey, id: ConnectionId) {
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.sessions.remove(&key);
-            if connection.wants_read() {
+            if connection.wants_requests() {
                 self.refresh_deadline(now, id);
             }
         }

@@ -1,12 +1,13 @@
 //! What the tests of control share: a configuration, a title, and a bench that plays shell, shards
 //! and catalog worker.
 
-use super::{Control, Effect, OpenError, OpenRequest};
+use super::{Control, Effect, OpenError, OpenRequest, Port};
 use crate::clock::{MonoTime, Wallclock};
 use crate::config::{Config, MediaRoot};
 use crate::mailbox::{
-    Command, ConnectionId, Cued, EndReason, Inspection, NotMoved, Paused, Reception, Report, Sent,
-    SessionKey, SetUpRefused, StreamInfo, StreamInspection, StreamSetUp, StreamTransport,
+    Command, ConnectionId, Cued, Direction, EndReason, Inspection, NotMoved, Paused, Reception,
+    Report, Sent, SessionKey, SetUpRefused, StreamInfo, StreamInspection, StreamSetUp,
+    StreamTransport,
 };
 use crate::title::{ByteSourceId, Generation, SharedTitle, Title};
 use packetizer::codec::CodecConfig;
@@ -29,6 +30,7 @@ pub(super) fn config() -> Config {
         moved: Vec::new(),
         clock_origins: Vec::new(),
         listen: Vec::new(),
+        http_listen: Vec::new(),
         shard_cpus: vec![None],
         control_cpu: None,
         rtp_ports: 6970..=7033,
@@ -131,7 +133,10 @@ pub(super) struct Bench {
     /// What each connection was sent and has not been looked at.
     pub(super) replies: BTreeMap<ConnectionId, Vec<u8>>,
     pub(super) closed: BTreeSet<ConnectionId>,
+    pub(super) resumed: BTreeSet<ConnectionId>,
     pub(super) adopted: BTreeMap<ConnectionId, Vec<u8>>,
+    /// The same, in order, with what each carries.
+    pub(super) adoptions: Vec<(ConnectionId, Direction, Vec<u8>)>,
     /// Commands and what else happened, in order.
     pub(super) events: Vec<Event>,
     pub(super) titles: BTreeMap<String, Result<SharedTitle, OpenError>>,
@@ -203,7 +208,9 @@ impl Bench {
             now: MonoTime(1_000_000_000),
             replies: BTreeMap::new(),
             closed: BTreeSet::new(),
+            resumed: BTreeSet::new(),
             adopted: BTreeMap::new(),
+            adoptions: Vec::new(),
             events: Vec::new(),
             titles: titles.into_iter().map(|(name, title)| (name.to_owned(), title)).collect(),
             opens: Vec::new(),
@@ -225,7 +232,7 @@ impl Bench {
     pub(super) fn connect(&mut self, id: ConnectionId, peer: &str) -> bool {
         let peer: SocketAddr = peer.parse().unwrap();
         let local = "192.0.2.100:8554".parse().unwrap();
-        let connected = self.control.connected(self.now, id, peer, local);
+        let connected = self.control.connected(self.now, id, peer, local, Port::Rtsp);
         connected
             .inspect_err(|told| assert!(told.starts_with(b"RTSP/1.0 503 Service Unavailable\r\n")))
             .is_ok()
@@ -253,12 +260,16 @@ impl Bench {
                     self.control.written(self.now, connection, more);
                 }
             }
+            Effect::Resume { connection } => {
+                self.resumed.insert(connection);
+            }
             Effect::Close { connection } => {
                 self.closed.insert(connection);
                 self.control.closed(self.now, connection, more);
             }
-            Effect::Adopt { connection, unparsed, .. } => {
+            Effect::Adopt { connection, unparsed, direction, .. } => {
                 assert!(!self.control.wants_read(connection));
+                self.adoptions.push((connection, direction, unparsed.to_vec()));
                 self.adopted.insert(connection, unparsed.to_vec());
             }
             Effect::Command { shard, command } => {
@@ -385,9 +396,11 @@ impl Bench {
                 None
             }
             Command::Drain => Some(Report::Drained),
-            Command::Start(_) | Command::Touch { .. } | Command::Adopt(_) | Command::Snapshot => {
-                None
-            }
+            Command::Start(_)
+            | Command::Touch { .. }
+            | Command::Adopt(_)
+            | Command::Close { .. }
+            | Command::Snapshot => None,
         }
     }
 

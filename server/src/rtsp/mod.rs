@@ -15,12 +15,14 @@
 //! | RTP-Info | [`headers::RtpInfo`]: written by the server, `parse` for our client |
 //! | Scale, Speed | `value.parse::<`[`headers::Rate`]`>()`; writes itself |
 //! | Blocksize | [`headers::Blocksize::parse`]`(value)` |
+//! | HTTP around a tunnel | [`http::TunnelRequest::parse`]`(head)`; [`http::tunnel_opened`], [`http::refusal`] |
 //! | Require, Accept | [`headers::required_options`], [`headers::accepts`] |
 //!
 //! Whatever is echoed from a request (CSeq, URLs) has no control characters: a head that has is
 //! refused.
 
 pub mod headers;
+pub mod http;
 mod message;
 mod request;
 mod response;

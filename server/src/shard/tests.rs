@@ -5,8 +5,8 @@ use super::operation::{BLOCK_BYTES, BlockMemory, BlockRun, ReadResult, SendResul
 use super::*;
 use crate::framing::{Framer, Message};
 use crate::mailbox::{
-    AdoptedConnection, Command, EndReason, Paused, Play, SetUpRefused, Start, StreamTransport,
-    Token,
+    AdoptedConnection, Command, Direction, EndReason, Paused, Play, SetUpRefused, Start,
+    StreamTransport, Token,
 };
 use crate::title::{ByteSourceId, Generation, SharedTitle, Title};
 use bytes::Bytes;
@@ -27,6 +27,7 @@ mod life;
 mod memory;
 mod ports;
 mod ranges;
+mod tunnels;
 
 const MILLI: u64 = 1_000_000;
 const SECOND: u64 = 1000 * MILLI;
@@ -287,7 +288,13 @@ impl Rig {
     fn adopt(&mut self, connection: u64) {
         let (id, peer) = (ConnectionId(connection), viewer(connection));
         let unparsed = Bytes::new();
-        self.command(Command::Adopt(AdoptedConnection { id, socket: None, peer, unparsed }));
+        self.command(Command::Adopt(AdoptedConnection {
+            id,
+            socket: None,
+            peer,
+            unparsed,
+            direction: Direction::Both,
+        }));
     }
 
     fn reply(&mut self, session: u64) {

@@ -380,6 +380,7 @@ fn config(is_tight: bool) -> Config {
     Config {
         media: vec![MediaRoot { name: None, directory: PathBuf::from("/sim") }],
         listen: Vec::new(),
+        http_listen: Vec::new(),
         shard_cpus: vec![None],
         control_cpu: None,
         rtp_ports: 6970..=7033,

@@ -10,8 +10,8 @@ use super::viewer::{Phase, Viewer};
 use crate::clock::MonoTime;
 use crate::framing::{Framer, Message};
 use crate::mailbox::{
-    AdoptedConnection, Command, ConnectionId, Cued, EndReason, Play, Report, SessionKey, Start,
-    StreamTransport, Token,
+    AdoptedConnection, Command, ConnectionId, Cued, Direction, EndReason, Play, Report, SessionKey,
+    Start, StreamTransport, Token,
 };
 use crate::shard::operation::{Datagram, PairId, PairSocket};
 use crate::title::SharedTitle;
@@ -379,7 +379,13 @@ impl World {
         }
         if let Some(id) = connection {
             let peer = SocketAddr::new(address, 40_000);
-            let adopted = AdoptedConnection { id, socket: None, peer, unparsed: Bytes::new() };
+            let adopted = AdoptedConnection {
+                id,
+                socket: None,
+                peer,
+                unparsed: Bytes::new(),
+                direction: Direction::Both,
+            };
             self.command(Command::Adopt(adopted));
             self.step_in(READ_INTERVAL, index, Step::Read);
         }

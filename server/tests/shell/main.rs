@@ -7,8 +7,8 @@ use packetizer::index::{TrackId, TrackSet};
 use packetizer::time::Npt;
 use server::clock::Clock;
 use server::mailbox::{
-    AdoptedConnection, Command, ConnectionId, Cued, EndReason, Play, Report, SessionKey, Start,
-    StreamSetUp, StreamTransport, Token,
+    AdoptedConnection, Command, ConnectionId, Cued, Direction, EndReason, Play, Report, SessionKey,
+    Start, StreamSetUp, StreamTransport, Token,
 };
 use server::runtime::mailbox_queue::{ControlEnd, mailbox};
 use server::runtime::shard_loop;
@@ -245,7 +245,16 @@ fn connect() -> (TcpStream, AdoptedConnection) {
     ours.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
     let (socket, peer) = listener.accept().unwrap();
     let id = ConnectionId(u64::from(peer.port()));
-    (ours, AdoptedConnection { id, socket: Some(socket.into()), peer, unparsed: Bytes::new() })
+    (
+        ours,
+        AdoptedConnection {
+            id,
+            socket: Some(socket.into()),
+            peer,
+            unparsed: Bytes::new(),
+            direction: Direction::Both,
+        },
+    )
 }
 
 #[test]

@@ -10,5 +10,6 @@ mod parameters;
 mod sessions;
 mod statuses;
 mod transcripts;
+mod tunnels;
 
 use super::testing::CLIENT;
