@@ -13,6 +13,7 @@
 pub(crate) mod crowd;
 pub(crate) mod frames;
 pub(crate) mod held;
+pub(crate) mod namespaces;
 pub(crate) mod players;
 pub(crate) mod titles;
 
