@@ -1,10 +1,10 @@
 //! What control commands: sessions are set up, touched and torn down.
 
-use super::Shard;
 use super::operation::{Operation, SourceSlot};
 use super::peer::Peer;
 use super::session::{Session, State};
 use super::stream::{Cursor, Delivery, Extract, Stream, Transport};
+use super::{FirstNumbers, Shard};
 use crate::clock::MonoTime;
 use crate::mailbox::{
     Command, ConnectionId, EndReason, Report, SessionKey, SetUpRefused, Start, StreamSetUp,
@@ -175,6 +175,10 @@ impl Shard {
             }
         };
         let ssrc = Ssrc(self.random.u32(1..));
+        // Sequence numbers 0 and 1 in RTP-Info are taken for "unknown" by some clients.
+        let random =
+            FirstNumbers { sequence: self.random.u16(2..0x8000), timestamp: self.random.u32(1..) };
+        let FirstNumbers { sequence, timestamp } = self.config.first_numbers.unwrap_or(random);
         let stream = Stream {
             session,
             track: asked.track,
@@ -182,11 +186,10 @@ impl Shard {
             class: asked.payload_class,
             rtp_rate: title.index.tracks[usize::from(asked.track.0)].codec.rtp_rate(),
             ssrc,
-            timestamp_base: self.random.u32(1..),
+            timestamp_base: timestamp,
             timestamp_zero: 0,
             extract: Extract::default(),
-            // Sequence numbers 0 and 1 in RTP-Info are taken for "unknown" by some clients.
-            cursor: Cursor { image: 0, train: 0, packet: 0, sequence: self.random.u16(2..0x8000) },
+            cursor: Cursor { image: 0, train: 0, packet: 0, sequence },
             held: VecDeque::new(),
             next_segment: None,
             awaited: None,
