@@ -180,7 +180,7 @@ impl Viewer {
         support::pause(Duration::from_millis(50));
         while self.client.next_arrival(Duration::from_millis(1)).unwrap().is_some() {}
         let mut arrivals =
-            std::iter::from_fn(|| self.client.next_arrival(Duration::from_millis(600)).unwrap());
+            std::iter::from_fn(|| self.client.next_arrival(Duration::from_millis(400)).unwrap());
         arrivals.any(|arrival| arrival.half == Half::Rtp)
     }
 }

@@ -15,7 +15,7 @@ use tools::packet::RtpPacket;
 /// The title with the biggest pictures: most of its packets are full.
 const TITLE: &str = PLAYABLE[4].name;
 /// How long a viewer watches.
-const WATCHED: Duration = Duration::from_millis(800);
+const WATCHED: Duration = Duration::from_millis(500);
 const BOTH: [&str; 4] = ["--listen", "0.0.0.0:8554", "--listen", "[::]:8554"];
 
 #[test]
@@ -36,14 +36,14 @@ fn packets_reach_a_viewer_on_a_narrow_link_whole() {
         let directory = titles::directory();
         let _running = server.inside(|| Server::start(&directory, &BOTH));
         // The narrow link is the client's alone, or the server knows of it too.
-        for (client_mtu, server_mtu) in [(1280, 1500), (1400, 1500), (1400, 1400), (1500, 1500)] {
+        for (client_mtu, server_mtu) in [(1280, 1500), (1400, 1400), (1500, 1500)] {
             client.run(&format!("ip link set c0 mtu {client_mtu}"));
             server.run(&format!("ip link set s0 mtu {server_mtu}"));
             for (address, headers) in [("192.0.2.2", 28), ("[2001:db8::2]", 48)] {
                 let watched = client.inside(|| watch(address));
                 let (packets, largest) = (watched.packets, watched.largest_bytes);
                 let what = format!("{largest} bytes to {address} by {client_mtu}");
-                assert!(packets > 60 && watched.missing == 0, "{what}: {watched:?}");
+                assert!(packets > 40 && watched.missing == 0, "{what}: {watched:?}");
                 // The largest class that fits, and no smaller one.
                 let expected = if client_mtu < 1500 { 1200 } else { 1400 };
                 assert_eq!(largest, expected, "{what}");
@@ -91,7 +91,7 @@ fn media_leaves_from_the_address_that_the_client_reached() {
                 scope.spawn(move || {
                     // Its sockets are connected: they hear that address alone.
                     let watched = namespace.inside(|| watch(address));
-                    let is_whole = watched.packets > 60 && watched.missing == 0;
+                    let is_whole = watched.packets > 40 && watched.missing == 0;
                     assert!(is_whole && watched.reports > 0, "{address}: {watched:?}");
                 });
             }
