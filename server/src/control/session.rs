@@ -128,8 +128,8 @@ impl Session {
     pub(super) fn enter(&mut self, now: MonoTime, state: State) {
         self.stands_since = match state {
             State::Playing => None,
-            State::Ready { .. } if self.playing_since.is_some() => Some(now),
-            State::Ready { .. } => self.stands_since,
+            State::Ready if self.playing_since.is_some() => Some(now),
+            State::Ready => self.stands_since,
         };
         self.played += self.playing_since.take().map_or(Duration::ZERO, |since| now - since);
         self.playing_since = (state == State::Playing).then_some(now);

@@ -1,12 +1,12 @@
 //! What control commands: sessions are set up, touched and torn down.
 
-use super::Shard;
 use super::counters::Sent;
 use super::operation::{Operation, SourceSlot};
 use super::peer::Peer;
 use super::session::Session;
 use super::stream::{Cursor, Delivery, Extract, Stream, Transport};
 use super::timeline::Timeline;
+use super::{FirstNumbers, Shard};
 use crate::clock::MonoTime;
 use crate::mailbox::{
     Command, ConnectionId, EndReason, Report, SessionKey, SetUpRefused, StreamSetUp,
@@ -172,9 +172,10 @@ impl Shard {
             }
         };
         let ssrc = Ssrc(self.random.u32(1..));
-        let timestamp_base = self.random.u32(1..);
         // Sequence numbers 0 and 1 in RTP-Info are taken for "unknown" by some clients.
-        let sequence = self.random.u16(2..0x8000);
+        let random =
+            FirstNumbers { sequence: self.random.u16(2..0x8000), timestamp: self.random.u32(1..) };
+        let FirstNumbers { sequence, timestamp } = self.config.first_numbers.unwrap_or(random);
         let stream = Stream {
             session,
             track: asked.track,
@@ -182,7 +183,7 @@ impl Shard {
             class: asked.payload_class,
             rtp_rate: title.index.tracks[usize::from(asked.track.0)].codec.rtp_rate(),
             ssrc,
-            timestamp_base,
+            timestamp_base: timestamp,
             range: 0,
             timeline: Timeline::UNUSED,
             timestamp_offset: 0,

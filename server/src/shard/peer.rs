@@ -65,15 +65,19 @@ impl Peer {
         false
     }
 
-    /// The viewer has shown that he is there, but not by this socket: he asked to play, or his
-    /// other port has moved. Unless the port in use was heard just now, the one that was takes its
-    /// place, or else the next to come. Whether the port has moved.
+    /// The viewer asks to play. Unless the port in use was heard just now, the one that was takes
+    /// its place, or else the next to come. Whether the port has moved.
     pub(super) fn ask_again(&mut self, now: MonoTime) -> bool {
-        let is_recent = |at: MonoTime| now <= at + PUNCH_LEAD;
-        if self.heard.is_some_and(is_recent) {
+        if self.heard.is_some_and(|at| now <= at + PUNCH_LEAD) {
             return false;
         }
-        match self.other.filter(|(_, at)| is_recent(*at)) {
+        self.forgotten(now)
+    }
+
+    /// A NAT has forgotten the port in use: the one that was heard just now takes its place, or
+    /// else the next to come. Whether the port has moved.
+    pub(super) fn forgotten(&mut self, now: MonoTime) -> bool {
+        match self.other.filter(|(_, at)| now <= *at + PUNCH_LEAD) {
             Some((port, at)) => self.learn(at, port),
             None => {
                 self.heard = None;
@@ -99,9 +103,10 @@ mod tests {
     use super::*;
 
     /// What happens to a peer that SETUP named at port 5000: `PORT@SECOND` is a datagram, with `!`
-    /// behind it a report on the stream and with `?` one on others; `PLAY@SECOND`. Then the port
-    /// that is used.
-    const TABLE: [(&str, &str, u16); 18] = [
+    /// behind it a report on the stream and with `?` one on others; `PLAY@SECOND`; or, by
+    /// `REBIND@SECOND`, the other socket has shown that a NAT forgot the viewer. Then the port that
+    /// is used.
+    const TABLE: [(&str, &str, u16); 21] = [
         ("nothing came", "", 5000),
         ("a punch teaches", "7000@1", 7000),
         ("and so does a report", "7000@1!", 7000),
@@ -119,6 +124,9 @@ mod tests {
         ("also if he is first", "7000@1 7001@60 7000@61 PLAY@61", 7000),
         ("or last", "7000@1 7000@60 PLAY@61 7001@62", 7000),
         ("PLAY alone changes nothing", "7000@1 PLAY@60", 7000),
+        ("a rebind of the other socket", "7000@1 7001@2 REBIND@3 7002@4", 7001),
+        ("and the next punch", "7000@1 REBIND@3 7001@4 7002@5", 7001),
+        ("which may be from the old port", "7000@1 REBIND@3 7000@4 7002@5", 7000),
         ("of two strangers the last", "7000@1 7001@60 7002@61 PLAY@61", 7002),
     ];
 
@@ -137,6 +145,7 @@ mod tests {
                 let before = peer.address();
                 let has_moved = match who.parse() {
                     Ok(port) => peer.heard(now, port, claim),
+                    Err(_) if who == "REBIND" => peer.forgotten(now),
                     Err(_) => peer.ask_again(now),
                 };
                 assert_eq!(has_moved, peer.address() != before, "{what}");

@@ -25,6 +25,7 @@ mod connections;
 mod inspection;
 mod life;
 mod memory;
+mod numbers;
 mod ports;
 mod ranges;
 mod tunnels;
@@ -41,6 +42,11 @@ struct Film {
 
 /// So many pictures of `bytes` bytes, each `gap` bytes behind the one before.
 fn film(id: u64, pictures: u32, bytes: u32, gap: usize) -> Film {
+    film_of(id, pictures, bytes, gap, 1)
+}
+
+/// The same with another picture every so many twenty-fifths of a second.
+fn film_of(id: u64, pictures: u32, bytes: u32, gap: usize, ticks: u32) -> Film {
     let mut builder = IndexBuilder::new();
     let codec = CodecConfig::H264(H264Config {
         length_bytes: 4,
@@ -52,8 +58,8 @@ fn film(id: u64, pictures: u32, bytes: u32, gap: usize) -> Film {
     let track = builder.add_track(description).unwrap();
     let mut file = Vec::new();
     for picture in 0..pictures {
-        let (time, sync) = (i64::from(picture), picture % 25 == 0);
-        builder.push(track, file.len() as u64, bytes, time, time, 1, sync).unwrap();
+        let (time, sync) = (i64::from(picture * ticks), picture % 25 == 0);
+        builder.push(track, file.len() as u64, bytes, time, time, ticks, sync).unwrap();
         file.extend((bytes - 4).to_be_bytes());
         file.push(if sync { 0x65 } else { 0x61 });
         file.resize(file.len() + bytes as usize - 5 + gap, (picture % 251) as u8);
@@ -63,7 +69,7 @@ fn film(id: u64, pictures: u32, bytes: u32, gap: usize) -> Film {
         path: format!("/{id}.mp4").into(),
         generation: Generation { inode: (0, id), modified_nanos: 0, bytes: file.len() as u64 },
         source: ByteSourceId(id),
-        index: builder.finish(Npt::from_nanos(u64::from(pictures) * 40 * MILLI)),
+        index: builder.finish(Npt::from_nanos(u64::from(pictures * ticks) * 40 * MILLI)),
         file: None,
     };
     Film { title: Arc::new(title), file }
@@ -112,6 +118,7 @@ impl Rig {
             coalescing: Duration::from_millis(4),
             cname: "rig".to_owned(),
             seed: 1,
+            first_numbers: None,
         };
         Self {
             shard: Shard::new(config, Wallclock::new(0)),
