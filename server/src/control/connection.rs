@@ -69,6 +69,8 @@ pub(super) enum AfterReply {
     Start(Start),
     /// The shard takes the connection over, for the interleaved session just set up.
     Adopt(usize),
+    /// The same, and the connection is closed.
+    StartAndClose(Start),
     /// The connection is closed.
     Close,
 }

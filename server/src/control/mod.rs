@@ -60,6 +60,7 @@ pub struct Control {
     draining: Option<BTreeSet<usize>>,
     refused_connections: LogLimit,
     refused_sessions: LogLimit,
+    refused_requests: LogLimit,
     refused_titles: RefusedTitles,
     /// For what has a date.
     wallclock: Wallclock,
@@ -98,6 +99,7 @@ impl Control {
             draining: None,
             refused_connections: LogLimit::default(),
             refused_sessions: LogLimit::default(),
+            refused_requests: LogLimit::default(),
             refused_titles: RefusedTitles::default(),
             wallclock: Wallclock::new(0),
         }

@@ -1,15 +1,16 @@
 //! From the bytes of a connection to requests, and from answers to replies.
 
 use super::connection::{AfterReply, Connection, Home, Underway};
-use super::methods::{Answer, Outcome, Reply};
+use super::methods::{Answer, Outcome, Reply, without_credentials};
+use super::refusals::excerpt;
 use super::{Control, Effect};
 use crate::clock::MonoTime;
 use crate::framing::{FramingError, Message};
 use crate::mailbox::{Command, ConnectionId};
 use crate::rtsp::{Request, RequestErrorKind, Response, StatusCode, find_cseq};
 use bytes::Bytes;
-use std::mem;
-use tracing::debug;
+use std::{fmt, mem};
+use tracing::{debug, info};
 
 impl Control {
     /// Whether the shell should read from the connection. While a request of it is under way, the
@@ -49,6 +50,10 @@ impl Control {
                     let (peer, unparsed) = (connection.peer, framer.into_unparsed());
                     effects.push(Effect::Adopt { connection: id, shard, peer, unparsed });
                 }
+            }
+            AfterReply::StartAndClose(start) => {
+                self.start(start, effects);
+                return self.close(id, effects);
             }
             AfterReply::Close => return self.close(id, effects),
         }
@@ -90,9 +95,9 @@ impl Control {
         rejected: &[u8],
         effects: &mut Vec<Effect>,
     ) {
-        debug!(connection = id.0, %error, "connection cannot be cut into requests");
         let status = StatusCode::of_framing_error(error.kind);
-        let response = Response::new(status, find_cseq(rejected));
+        self.log_refused(now, id, None, &error);
+        let response = Response::new(status, find_cseq(rejected)).header("Connection", "close");
         self.reply(now, id, Reply::of(response).then(AfterReply::Close), effects);
     }
 
@@ -108,10 +113,10 @@ impl Control {
             Ok(request) => {
                 debug!(connection = id.0, method = %request.method, "request");
                 let outcome = self.answer(now, id, &request, effects);
-                self.settle(now, id, &message, request.cseq, outcome, effects);
+                self.settle(now, id, &message, &request, outcome, effects);
             }
             Err(error) => {
-                debug!(connection = id.0, %error, "request refused");
+                self.log_refused(now, id, None, &error);
                 let reply = Reply::of(Response::new(error.status(), error.cseq));
                 let reply = match error.kind {
                     // Nothing that it sends next would be RTSP, and it waits for the end.
@@ -139,7 +144,7 @@ impl Control {
         let Some(message) = waiting else { return };
         if let Ok(request) = Request::parse(&message) {
             let outcome = go_on(self, &request, effects);
-            self.settle(now, id, &message, request.cseq, outcome, effects);
+            self.settle(now, id, &message, &request, outcome, effects);
         }
         self.proceed(now, id, effects);
     }
@@ -150,18 +155,43 @@ impl Control {
         now: MonoTime,
         id: ConnectionId,
         message: &Bytes,
-        cseq: &str,
+        request: &Request<'_>,
         outcome: Answer,
         effects: &mut Vec<Effect>,
     ) {
         let underway = match outcome {
-            Ok(Outcome::Reply(reply)) => return self.reply(now, id, reply, effects),
-            Err(rejection) => return self.reply(now, id, rejection.into_reply(cseq), effects),
+            Ok(Outcome::Reply(reply)) => return self.reply(now, id, reply.to(request), effects),
+            Err(rejection) => {
+                if let Some(status) = rejection.news() {
+                    self.log_refused(now, id, Some(request), &status);
+                }
+                let reply = rejection.into_reply(request).to(request);
+                return self.reply(now, id, reply, effects);
+            }
             Ok(Outcome::AwaitTitle) => Underway::Title(message.clone()),
             Ok(Outcome::AwaitShard) => Underway::Shard(message.clone()),
         };
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.underway = underway;
+        }
+    }
+
+    /// Tells the operator why a client is refused, though not of every one that tries again.
+    fn log_refused(
+        &mut self,
+        now: MonoTime,
+        id: ConnectionId,
+        request: Option<&Request<'_>>,
+        reason: &dyn fmt::Display,
+    ) {
+        if let Some(not_logged) = self.refused_requests.permit(now) {
+            let peer = self.connections.get(&id).map(|connection| connection.peer);
+            let peer = peer.map(tracing::field::display);
+            let method = request.map(|request| excerpt(request.method.name()));
+            let url = request.and_then(|request| request.uri.url());
+            let url = url.map(|url| without_credentials(url.as_str()));
+            let url = url.as_deref().map(excerpt);
+            info!(peer, method, url, %reason, not_logged, "request refused");
         }
     }
 
@@ -179,10 +209,10 @@ impl Control {
         };
         connection.underway = Underway::Reading;
         let start = match then {
-            AfterReply::Start(start) => Some(start),
+            AfterReply::Start(start) | AfterReply::StartAndClose(start) => Some(start),
             AfterReply::NextRequest | AfterReply::Adopt(_) | AfterReply::Close => None,
         };
-        let close = then == AfterReply::Close;
+        let close = matches!(then, AfterReply::Close | AfterReply::StartAndClose(_));
         let command = Command::Reply { connection: id, bytes, start, close };
         effects.push(Effect::Command { shard, command });
     }

@@ -14,6 +14,8 @@
 //! | Session | [`headers::SessionHeader::parse`]`(value)`; writes itself |
 //! | RTP-Info | [`headers::RtpInfo`]: written by the server, `parse` for our client |
 //! | Scale, Speed | `value.parse::<`[`headers::Rate`]`>()`; writes itself |
+//! | Bandwidth | [`headers::Bandwidth::parse`]`(value)` |
+//! | Connection | [`headers::asks_to_close`] |
 //! | Blocksize | [`headers::Blocksize::parse`]`(value)` |
 //! | Require, Accept | [`headers::required_options`], [`headers::accepts`] |
 //!

@@ -203,6 +203,7 @@ impl Asked {
         let full = circumstances.are_pairs_taken;
         let mut statuses = match (offer, circumstances.channels) {
             (Offer::Malformed(_), _) => vec![400],
+            (Offer::Unusable(text), _) if text.contains("destination") => vec![462],
             (Offer::Unusable(_), _) => vec![461],
             (Offer::Udp { .. } | Offer::MulticastOrUdp { .. }, _) if full => vec![200, 461],
             (Offer::Interleaved { .. }, _) if circumstances.is_elsewhere => vec![461],

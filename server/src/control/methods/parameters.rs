@@ -67,6 +67,10 @@ impl Control {
         if !request.body.is_empty() && !media_type.eq_ignore_ascii_case(CONTENT_TYPE) {
             return Err(StatusCode::UNSUPPORTED_MEDIA_TYPE.into());
         }
+        let encoding = request.header("Content-Encoding").unwrap_or("identity");
+        if !request.body.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
+            return Err(StatusCode::UNSUPPORTED_MEDIA_TYPE.into());
+        }
         let names = names(request.body);
         check_names(request.method, &names)?;
         if names.is_empty() {

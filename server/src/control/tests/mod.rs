@@ -4,10 +4,12 @@ mod absolute_time;
 mod connections;
 mod elsewhere;
 mod interop;
+mod logs;
 mod model;
 mod parameters;
 mod sessions;
 mod statuses;
 mod transcripts;
+mod transport;
 
 use super::testing::CLIENT;
