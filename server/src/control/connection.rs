@@ -22,6 +22,8 @@ pub(super) struct Connection {
     pub(super) local: SocketAddr,
     pub(super) home: Home,
     pub(super) underway: Underway,
+    /// Requests of the server that wait for a reply to be written.
+    pub(super) to_ask: Vec<Bytes>,
     /// Empty once the connection is adopted.
     pub(super) framer: Framer,
     /// When the first byte of the request that is arriving came.
@@ -82,6 +84,7 @@ impl Connection {
             local,
             home: Home::Control,
             underway: Underway::Reading,
+            to_ask: Vec::new(),
             framer: Framer::new(),
             request_began: None,
             sessions: BTreeSet::new(),

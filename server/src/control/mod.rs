@@ -11,6 +11,8 @@ mod drain;
 mod effect;
 mod memory;
 mod methods;
+mod profiles;
+mod redirect;
 mod refusals;
 mod requests;
 mod session;
@@ -54,6 +56,8 @@ pub struct Control {
     shard_count: usize,
     tokens_made: u64,
     sessions_made: u64,
+    /// Requests made of clients.
+    asked_count: u64,
     /// No new connections and sessions.
     retiring: bool,
     /// While draining: the shards that have not finished.
@@ -95,6 +99,7 @@ impl Control {
             shard_count,
             tokens_made: 0,
             sessions_made: 0,
+            asked_count: 0,
             retiring: false,
             draining: None,
             refused_connections: LogLimit::default(),

@@ -40,6 +40,7 @@ impl Control {
         let Underway::Writing(then) = &connection.underway else { return };
         let then = *then;
         connection.underway = Underway::Reading;
+        connection.take_asked(id, effects);
         match then {
             AfterReply::NextRequest => {}
             AfterReply::Start(start) => self.start(start, effects),
@@ -71,8 +72,12 @@ impl Control {
                     connection.note_progress(now);
                     break;
                 }
-                // Nothing was asked of the client, and control owns no interleaved stream.
-                Ok(Some(Message::Response(_) | Message::Interleaved { .. })) => continue,
+                Ok(Some(Message::Response(bytes))) => {
+                    Self::client_answered(id, bytes);
+                    continue;
+                }
+                // Control owns no interleaved stream.
+                Ok(Some(Message::Interleaved { .. })) => continue,
                 Ok(Some(Message::Request(bytes))) => Bytes::copy_from_slice(bytes),
                 Err(error) => {
                     let rejected = Bytes::copy_from_slice(connection.framer.rejected());

@@ -108,6 +108,12 @@ fn torn_down(session: SessionKey) -> Report {
     Report::Ended { session, reason: EndReason::TornDown, sent: SENT }
 }
 
+/// How a stream is numbered after a cue.
+fn info_of(track: TrackId) -> StreamInfo {
+    let number = u16::from(track.0);
+    StreamInfo { track, sequence: 100 + number, rtptime: 9000 + u32::from(number) }
+}
+
 /// What the bench's shards say of a stream. The viewer has reported the first track only.
 fn inspection_of(track: TrackId) -> StreamInspection {
     let number = u64::from(track.0) + 1;
@@ -129,6 +135,8 @@ pub(super) struct Bench {
     /// What each connection was sent and has not been looked at.
     pub(super) replies: BTreeMap<ConnectionId, Vec<u8>>,
     pub(super) closed: BTreeSet<ConnectionId>,
+    /// What clients were asked, by whom it was written.
+    pub(super) asked: Vec<(ConnectionId, bytes::Bytes)>,
     pub(super) adopted: BTreeMap<ConnectionId, Vec<u8>>,
     /// Commands and what else happened, in order.
     pub(super) events: Vec<Event>,
@@ -201,6 +209,7 @@ impl Bench {
             now: MonoTime(1_000_000_000),
             replies: BTreeMap::new(),
             closed: BTreeSet::new(),
+            asked: Vec::new(),
             adopted: BTreeMap::new(),
             events: Vec::new(),
             titles: titles.into_iter().map(|(name, title)| (name.to_owned(), title)).collect(),
@@ -250,6 +259,10 @@ impl Bench {
                     self.events.push(Event::Wrote(connection));
                     self.control.written(self.now, connection, more);
                 }
+            }
+            Effect::Ask { connection, bytes } => {
+                assert!(!self.adopted.contains_key(&connection));
+                self.asked.push((connection, bytes));
             }
             Effect::Close { connection } => {
                 self.closed.insert(connection);
@@ -328,14 +341,7 @@ impl Bench {
                 let cued = self.streams.get(session).map(|streams| Cued {
                     start: cue.as_ref().map_or(PAUSED_AT, |cue| cue.start),
                     end: cue.as_ref().map_or(Npt::from_nanos(10_000_000_000), |cue| cue.end),
-                    streams: streams
-                        .iter()
-                        .map(|(track, _)| StreamInfo {
-                            track: *track,
-                            sequence: 100 + u16::from(track.0),
-                            rtptime: 9000 + u32::from(track.0),
-                        })
-                        .collect(),
+                    streams: streams.iter().map(|(track, _)| info_of(*track)).collect(),
                 });
                 Some(Report::Cued { token: *token, cued })
             }
@@ -367,6 +373,11 @@ impl Bench {
             }
             Command::Reply { connection, bytes, .. } => {
                 self.replies.entry(*connection).or_default().extend_from_slice(bytes);
+                None
+            }
+            Command::Ask { connection, bytes } => {
+                assert!(self.adopted.contains_key(connection));
+                self.asked.push((*connection, bytes.clone()));
                 None
             }
             Command::Drain => Some(Report::Drained),

@@ -8,6 +8,7 @@
 //! | its headers | [`Request::header`]`(name) -> Option<&str>`, [`Request::headers`]`(name)` for repeated ones |
 //! | what it names | [`Url`]; [`ControlUrl::split`]`(url) -> { title, control: Option<"trackID=0"> }`; [`Url::base`] for Content-Base |
 //! | write a response | [`Response::new`]`(status, cseq).header(name, value).into_bytes()` or `into_bytes_with_body(type, body)` |
+//! | write a request to a client | [`ServerRequest::new`]`(method, url, cseq).header(name, value).into_bytes()` |
 //! | read a response | [`ReceivedResponse::parse`]`(&[u8])`: `status`, `header(name)`, `body` |
 //! | Transport | [`headers::parse_offers`]`(request.headers("Transport")) -> Vec<TransportOffer>`; [`headers::Transport`] is written |
 //! | Range | `value.parse::<`[`headers::Range`]`>()`, `.npt(origin)`; [`headers::RangeUnit::write`] |
@@ -26,11 +27,13 @@ pub mod headers;
 mod message;
 mod request;
 mod response;
+mod server_request;
 mod status;
 mod url;
 
 pub use message::{Headers, find_cseq};
 pub use request::{Method, Request, RequestError, RequestErrorKind, RequestUri};
 pub use response::{NotAResponse, ReceivedResponse, Response};
+pub use server_request::ServerRequest;
 pub use status::StatusCode;
 pub use url::{Authority, CONTROL_NAME_PREFIX, ControlUrl, Scheme, Url, UrlError, escape_path};

@@ -5,7 +5,9 @@
 
 use super::control_loop::Shell;
 use crate::mailbox::ConnectionId;
+use crate::uring::socket_of;
 use bytes::Bytes;
+use socket2::SockRef;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::Shutdown;
@@ -42,6 +44,17 @@ impl ConnectionSlot {
         self.wake.notify_one();
     }
 
+    /// Writes this at once, beside a read that may be in flight: nothing is being written. Where
+    /// there is no room for it, it is not written.
+    pub(super) fn ask(&self, bytes: &[u8]) {
+        let sent = SockRef::from(&socket_of(&self.stream))
+            .send_with_flags(bytes, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL);
+        if sent.is_ok_and(|count| count < bytes.len()) {
+            // The rest cannot follow, so what does would not be RTSP.
+            self.close();
+        }
+    }
+
     /// Ends the task, whatever it is doing.
     pub(super) fn close(&self) {
         self.end.set(Some(End::Closed));
@@ -53,7 +66,7 @@ impl ConnectionSlot {
     /// Another descriptor of the socket, for the shard that adopts it; the task, which has nothing
     /// in flight, ends and drops its own.
     pub(super) fn hand_over(&self) -> io::Result<OwnedFd> {
-        let socket = crate::uring::socket_of(&self.stream).try_clone_to_owned()?;
+        let socket = socket_of(&self.stream).try_clone_to_owned()?;
         self.end.set(Some(End::Adopted));
         self.wake.notify_one();
         Ok(socket)

@@ -159,6 +159,11 @@ impl Shell {
                     slot.write(bytes);
                 }
             }
+            Effect::Ask { connection, bytes } => {
+                if let Some(slot) = self.connection(connection) {
+                    slot.ask(&bytes);
+                }
+            }
             Effect::Close { connection } => {
                 if let Some(slot) = self.connection(connection) {
                     slot.close();
@@ -254,7 +259,7 @@ impl Shell {
         if self.stage.get() == Stage::Serving {
             self.stage.set(Stage::Retiring);
             self.ending_began.notify_one();
-            self.drive(|control, _, _| control.retire());
+            self.drive(|control, _, effects| control.retire(effects));
         }
     }
 

@@ -57,6 +57,7 @@ impl Shard {
             Command::Reply { connection, bytes, start, close } => {
                 self.reply(now, connection, &bytes, start, close, operations);
             }
+            Command::Ask { connection, bytes } => self.ask(now, connection, &bytes, operations),
             Command::Drain => self.drain(now),
             Command::Snapshot => {
                 self.reports.push_back(Report::Counters(Box::new(self.counters())));

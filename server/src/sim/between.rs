@@ -43,6 +43,7 @@ impl Whole {
             | Command::Touch { .. }
             | Command::Adopt(_)
             | Command::Reply { .. }
+            | Command::Ask { .. }
             | Command::Drain
             | Command::Snapshot => {}
         }

@@ -146,6 +146,10 @@ impl Asked {
         circumstances: &Circumstances,
     ) -> Vec<u16> {
         let mut statuses = match self.aim {
+            // Titles that there may be are elsewhere while the server retires.
+            Aim::Always(status @ (404 | 415 | 500)) if circumstances.is_draining => {
+                return vec![status, 302];
+            }
             Aim::Always(status) => return vec![status],
             Aim::Describe => vec![200],
             Aim::SetUp { offer, .. } => {
@@ -189,7 +193,7 @@ impl Asked {
             }
         }
         if circumstances.is_draining {
-            statuses.extend([454, 503]);
+            statuses.extend([302, 454, 503]);
         }
         statuses
     }

@@ -20,6 +20,7 @@ use crate::rtsp::{ControlUrl, Method, Request, RequestUri, Response, StatusCode}
 use crate::title::SharedTitle;
 use bytes::Bytes;
 pub(super) use describe::without_credentials;
+pub(super) use elsewhere::below;
 use httpdate::fmt_http_date;
 use setup::SettingUp;
 use std::time::{Duration, SystemTime};
@@ -184,6 +185,10 @@ pub(super) enum Pending {
     /// GET_PARAMETER.
     Inspect {
         connection: ConnectionId,
+        session: SessionKey,
+    },
+    /// A session that is to be sent elsewhere, of which nobody has asked anything.
+    Redirect {
         session: SessionKey,
     },
 }

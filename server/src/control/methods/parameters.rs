@@ -98,9 +98,15 @@ impl Control {
         inspection: Option<Inspection>,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(Pending::Inspect { connection, session: key }) = self.pending.remove(&token)
-        else {
-            return;
+        let (connection, key) = match self.pending.remove(&token) {
+            Some(Pending::Inspect { connection, session }) => (connection, session),
+            Some(Pending::Redirect { session }) => {
+                if let Some(inspection) = inspection {
+                    self.redirect(session, inspection.position, effects);
+                }
+                return;
+            }
+            Some(Pending::SetUp(_) | Pending::Move { .. }) | None => return,
         };
         self.resume(now, connection, effects, |control, request, _| {
             let inspection = inspection.ok_or(StatusCode::SESSION_NOT_FOUND)?;

@@ -118,7 +118,7 @@ impl Control {
     fn moved_session(&mut self, token: Token) -> Option<(ConnectionId, SessionKey)> {
         match self.pending.remove(&token)? {
             Pending::Move { connection, session } => Some((connection, session)),
-            Pending::SetUp(_) | Pending::Inspect { .. } => None,
+            Pending::SetUp(_) | Pending::Inspect { .. } | Pending::Redirect { .. } => None,
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::clock::MonoTime;
 use crate::control::admission::{Refusal, reservation};
 use crate::control::connection::{AfterReply, Connection, Home};
 use crate::control::memory::MemoryNeed;
+use crate::control::profiles::Deviations;
 use crate::control::refusals::excerpt;
 use crate::control::session::{Session, SessionId, State, Stream};
 use crate::control::{Control, Effect};
@@ -40,6 +41,7 @@ pub(in crate::control) struct SettingUp {
     peer: IpAddr,
     session: SessionKey,
     shard: usize,
+    deviations: Deviations,
     title: SharedTitle,
     track: TrackId,
     /// The URL that RTP-Info will name the stream by.
@@ -137,6 +139,10 @@ impl Control {
             peer,
             session: known_key.unwrap_or_else(|| self.next_session_key()),
             shard,
+            deviations: Deviations::of(
+                request.header("User-Agent").unwrap_or_default(),
+                &self.config.profiles_off,
+            ),
             title: Arc::clone(title),
             track,
             url: request
@@ -349,7 +355,7 @@ impl Control {
     }
 
     fn open_session(&mut self, now: MonoTime, setting_up: SettingUp, stream: Stream) {
-        let SettingUp { session: key, peer, shard, title, connection, .. } = setting_up;
+        let SettingUp { session: key, peer, shard, deviations, title, connection, .. } = setting_up;
         let id = SessionId((self.random)());
         let clock_origin = self.clock_origin(&title);
         self.sessions.insert(Session {
@@ -357,6 +363,7 @@ impl Control {
             key,
             peer,
             shard,
+            deviations,
             title,
             clock_origin,
             state: State::Ready { paused: None },

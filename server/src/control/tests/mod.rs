@@ -7,6 +7,7 @@ mod interop;
 mod logs;
 mod model;
 mod parameters;
+mod redirect;
 mod sessions;
 mod statuses;
 mod transcripts;

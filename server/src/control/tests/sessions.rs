@@ -454,7 +454,7 @@ fn media_goes_to_the_address_that_asked_and_leaves_from_the_one_it_reached() {
 fn a_server_that_retires_goes_on_with_what_it_has() {
     let mut bench = Bench::with(config(), 2);
     let session = format!("Session: {}", bench.set_up_movie());
-    bench.drive(|control, _, _| control.retire());
+    bench.drive(|control, _, effects| control.retire(effects));
     assert!(!bench.connect(ConnectionId(2), "192.0.2.2:1"));
     assert_eq!(bench.ask("SETUP", VIDEO, &[udp(4000)]).status, 503);
     assert_eq!(bench.ask("PLAY", MOVIE, &[&session]).status, 200);

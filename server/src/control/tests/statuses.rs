@@ -377,7 +377,7 @@ fn every_status_is_reached() {
         let (mut session, mut sent) = (String::new(), headers.clone());
         match headers.first() {
             Some(&"+") => session = format!("Session: {}", bench.set_up_movie()),
-            Some(&"-") => bench.control.retire(),
+            Some(&"-") => bench.drive(|control, _, effects| control.retire(effects)),
             _ => {}
         }
         sent.retain(|header| !matches!(*header, "+" | "-"));

@@ -70,7 +70,9 @@ impl Shards {
             }
             Command::Snapshot => Report::Counters(Box::default()),
             Command::Start(_) | Command::Touch { .. } => return,
-            Command::Adopt(_) | Command::Reply { .. } => unreachable!("the world's"),
+            Command::Adopt(_) | Command::Reply { .. } | Command::Ask { .. } => {
+                unreachable!("the world's")
+            }
         };
         self.reports[shard].push_back(report);
     }

@@ -7,7 +7,7 @@ use server::clock::MonoTime;
 use server::control::{Control, Effect, OpenError, OpenRequest};
 use server::framing::{Framer, Message};
 use server::mailbox::{CloseReason, Command, ConnectionId, EndReason, Report};
-use server::rtsp::{ReceivedResponse, Request};
+use server::rtsp::{Method, ReceivedResponse, Request};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +40,7 @@ pub(super) struct World {
     held: u8,
     effects: VecDeque<Effect>,
     connections_made: u64,
+    is_retiring: bool,
     is_draining: bool,
     has_drained: bool,
 }
@@ -88,6 +89,7 @@ impl World {
             held: 0,
             effects: VecDeque::new(),
             connections_made: 0,
+            is_retiring: false,
             is_draining: false,
             has_drained: false,
         };
@@ -103,7 +105,7 @@ impl World {
         let peer = peers[usize::from(from) % peers.len()].parse().unwrap();
         let local = "192.0.2.100:8554".parse().unwrap();
         if self.control.connected(self.now, id, peer, local).is_ok() {
-            assert!(!self.is_draining);
+            assert!(!self.is_draining && !self.is_retiring);
             let client = Client {
                 home: Home::Control,
                 unread: Vec::new(),
@@ -183,6 +185,11 @@ impl World {
     pub(super) fn drain(&mut self) {
         self.is_draining = true;
         self.tell(|control, _, effects| control.drain(effects));
+    }
+
+    pub(super) fn retire(&mut self) {
+        self.is_retiring = true;
+        self.tell(|control, _, effects| control.retire(effects));
     }
 
     pub(super) fn snapshot(&mut self) {
@@ -273,6 +280,12 @@ impl World {
                 client.is_written_to = true;
                 self.check_response(connection, &bytes);
             }
+            Effect::Ask { connection, bytes } => {
+                let client = self.clients.get(&connection).expect("a client to ask");
+                assert!(matches!(client.home, Home::Control));
+                assert!(!client.is_written_to && !client.is_closing);
+                check_request(&bytes);
+            }
             Effect::Close { connection } => {
                 let client = self.clients.get_mut(&connection).expect("a client to close");
                 assert!(matches!(client.home, Home::Control));
@@ -316,6 +329,11 @@ impl World {
                 if close {
                     self.lose(connection, shard, CloseReason::Server);
                 }
+            }
+            Command::Ask { connection, bytes } => {
+                let Some(client) = self.clients.get(&connection) else { return };
+                assert!(matches!(client.home, Home::Shard { shard: home, .. } if home == shard));
+                check_request(&bytes);
             }
             Command::Drain => {
                 let adopted = self.clients.iter().filter(|(_, client)| {
@@ -486,4 +504,19 @@ impl World {
             rest.split(',').next().unwrap().trim().parse().unwrap()
         })
     }
+}
+
+/// A request of the server is whole, and says where to go.
+fn check_request(bytes: &[u8]) {
+    let mut framer = Framer::new();
+    framer.push(bytes);
+    let Ok(Some(Message::Request(message))) = framer.next() else {
+        panic!("no request: {:?}", String::from_utf8_lossy(bytes))
+    };
+    assert_eq!(message.len(), bytes.len(), "more than a request");
+    let request = Request::parse(message).unwrap();
+    assert_eq!(request.method, Method::Redirect);
+    let location = request.header("Location").unwrap();
+    assert!(location.starts_with("rtsp://elsewhere/"), "{location}");
+    assert!(request.header("Session").is_some() && request.header("Range").is_some());
 }
