@@ -127,6 +127,7 @@ impl RawConfig {
             moved: self.moved.clone().unwrap_or_default(),
             clock_origins: self.clock_origin.clone().unwrap_or_default(),
             listen: self.check_listen(host)?,
+            http_listen: self.http_listen.clone().unwrap_or_default(),
             control_cpu: check_control_cpu(self.control_cpu, host)?,
             rtp_ports: self.check_rtp_ports(shard_cpus.len())?,
             memory_bytes: self.check_memory(host, shard_cpus.len())?,
@@ -190,20 +191,23 @@ impl RawConfig {
     }
 
     fn check_listen(&self, host: &Host) -> Result<Vec<SocketAddr>, ConfigError> {
-        let Some(listen) = &self.listen else {
-            let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, RTSP_PORT));
-            let ipv6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, RTSP_PORT));
-            return Ok(if host.has_ipv6 { vec![ipv6, everywhere] } else { vec![everywhere] });
+        let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, RTSP_PORT));
+        let ipv6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, RTSP_PORT));
+        let listen = match &self.listen {
+            Some(listen) => listen.clone(),
+            None if host.has_ipv6 => vec![ipv6, everywhere],
+            None => vec![everywhere],
         };
         if listen.is_empty() {
             return Err(ConfigError::NoListener);
         }
-        for (index, address) in listen.iter().enumerate() {
-            if address.port() != 0 && listen[..index].contains(address) {
-                return Err(ConfigError::ListenedTwice(*address));
+        let all: Vec<_> = listen.iter().chain(self.http_listen.iter().flatten()).collect();
+        for (index, address) in all.iter().enumerate() {
+            if address.port() != 0 && all[..index].contains(address) {
+                return Err(ConfigError::ListenedTwice(**address));
             }
         }
-        Ok(listen.clone())
+        Ok(listen)
     }
 
     fn check_shards(&self, host: &Host) -> Result<Vec<Option<usize>>, ConfigError> {
@@ -346,6 +350,7 @@ impl RawConfig {
             moved: some_if_any(&config.moved),
             clock_origin: some_if_any(&config.clock_origins),
             listen: Some(config.listen.clone()),
+            http_listen: Some(config.http_listen.clone()),
             rtp_ports: Some(PortRange(config.rtp_ports.clone())),
             packet_bytes: Some(config.payload_class.packet_bytes_max),
             shards: shards.filter(|_| pinned.is_none()),
@@ -432,6 +437,7 @@ mod tests {
         assert_eq!(one.shard_cpus, [None]);
         assert_eq!(one.memory_bytes, 256 << 20);
         assert_eq!(one.listen, ["0.0.0.0:8554".parse().unwrap()]);
+        assert_eq!(one.http_listen, []);
         assert_eq!(one.rtp_ports, 6970..=7033);
         assert_eq!((one.sessions_max, one.connections_max), (10_000, 11_000));
         assert_eq!(one.session_timeout, Duration::from_secs(60));
@@ -457,6 +463,7 @@ mod tests {
             ("shard-cpus = \"2-3,1\"\ncontrol-cpu = 0\negress-limit = \"2.5Gbit/s\"", 4),
             ("moved = [\"a=rtsp://h/b\"]\nredirect-to = \"rtsp://h/\"", 1),
             ("clock-origin = [\"a=creation-time\"]\nno-profile = [\"gstreamer\"]", 1),
+            ("http-listen = [\"[::1]:80\", \"0.0.0.0:80\"]", 1),
             ("listen = [\"[::1]:0\"]\nsession-timeout = \"90s\"\nmemory = \"100MB\"", 2),
         ] {
             let host = host(cpus, BIG, true);
@@ -496,6 +503,7 @@ mod tests {
             ("redirect-to = \"rtsp://h/x\"", "ends with a slash"),
             ("listen = []", "give an ADDR:PORT"),
             ("listen = [\"0.0.0.0:1\", \"0.0.0.0:1\"]", "named twice"),
+            ("http-listen = [\"0.0.0.0:8554\"]", "listen: 0.0.0.0:8554 is named twice"),
         ] {
             let error = raw(typed).check(&host).unwrap_err().to_string();
             assert!(error.contains(sentence), "{typed}: {error}");

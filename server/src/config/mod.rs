@@ -34,6 +34,8 @@ pub struct Config {
     pub clock_origins: Vec<ClockOrigin>,
     /// Where control listens for RTSP.
     pub listen: Vec<SocketAddr>,
+    /// Where it listens for HTTP tunnels and nothing else.
+    pub http_listen: Vec<SocketAddr>,
     /// One entry a shard: the CPU it is pinned to, or `None` to float.
     pub shard_cpus: Vec<Option<usize>>,
     /// The CPU control is pinned to.

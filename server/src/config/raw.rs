@@ -46,6 +46,15 @@ pub struct RawConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<Vec<SocketAddr>>,
 
+    /// Listen for HTTP tunnels there; repeat for more [default: none]
+    ///
+    /// Players that get through by HTTP alone open a GET and a POST, which carry RTSP and media.
+    /// They may do so at the RTSP ports, too; this is for the ports that a network lets pass, such
+    /// as 80, and nothing but tunnels is answered there.
+    #[arg(long, value_name = "ADDR:PORT", help_heading = "Network")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_listen: Option<Vec<SocketAddr>>,
+
     /// UDP ports that media leaves from [default: 6970-7033]
     ///
     /// Shared out among the shards in even-odd pairs, at most 16 a shard. Viewers behind one
@@ -232,6 +241,7 @@ impl RawConfig {
             moved: self.moved.or(file.moved),
             clock_origin: self.clock_origin.or(file.clock_origin),
             listen: self.listen.or(file.listen),
+            http_listen: self.http_listen.or(file.http_listen),
             rtp_ports: self.rtp_ports.or(file.rtp_ports),
             packet_bytes: self.packet_bytes.or(file.packet_bytes),
             shards,
@@ -285,7 +295,7 @@ mod tests {
     const EVERY_FLAG: &str = "--media /a --media films=/b \
         --moved a.mp4=rtsp://h/b.mp4 --moved old/=rtsp://h/new/ \
         --clock-origin a.mp4=2026-01-01T00:00:00Z --clock-origin b/=creation-time --listen 127.0.0.1:8554 \
-        --listen [::1]:554 --rtp-ports 7000-7015 --packet-bytes 1200 --shard-cpus 1-2 \
+        --listen [::1]:554 --http-listen 0.0.0.0:80 --rtp-ports 7000-7015 --packet-bytes 1200 --shard-cpus 1-2 \
         --control-cpu 0 --memory 1GiB --max-sessions 10 --max-connections 20 \
         --max-sessions-per-address 3 --max-connections-per-address 4 --egress-limit 1Gbit/s \
         --session-timeout 30s --drain-deadline 5s --redirect-to rtsp://h/ \
@@ -295,6 +305,7 @@ mod tests {
         moved = ["a.mp4=rtsp://h/b.mp4", "old/=rtsp://h/new/"]
         clock-origin = ["a.mp4=2026-01-01T00:00:00Z", "b/=creation-time"]
         listen = ["127.0.0.1:8554", "[::1]:554"]
+        http-listen = ["0.0.0.0:80"]
         rtp-ports = "7000-7015"
         packet-bytes = 1200
         shard-cpus = "1-2"

@@ -1,7 +1,7 @@
 //! What control asks of its shell.
 
 use super::catalog::OpenRequest;
-use crate::mailbox::{Command, ConnectionId, Counters};
+use crate::mailbox::{Command, ConnectionId, Counters, Direction};
 use bytes::Bytes;
 use std::net::SocketAddr;
 
@@ -28,6 +28,11 @@ pub enum Effect {
         /// A request as it goes on the wire.
         bytes: Bytes,
     },
+    /// Look at `Control::wants_read` again: another connection has made it true.
+    Resume {
+        /// Which connection.
+        connection: ConnectionId,
+    },
     /// Shut the connection down, whatever is under way on it, and close it. Answered by
     /// `Control::closed`.
     Close {
@@ -46,6 +51,8 @@ pub enum Effect {
         peer: SocketAddr,
         /// What was read and not yet parsed.
         unparsed: Bytes,
+        /// What the connection carries.
+        direction: Direction,
     },
     /// Send a command.
     Command {

@@ -1,12 +1,12 @@
 //! From the bytes of a connection to requests, and from answers to replies.
 
-use super::connection::{AfterReply, Connection, Home, Underway};
+use super::connection::{AfterReply, Connection, Home, Role, Underway};
 use super::methods::{Answer, Outcome, Reply, without_credentials};
 use super::refusals::excerpt;
 use super::{Control, Effect};
 use crate::clock::MonoTime;
 use crate::framing::{FramingError, Message};
-use crate::mailbox::{Command, ConnectionId};
+use crate::mailbox::{Command, ConnectionId, Direction};
 use crate::rtsp::{Request, RequestErrorKind, Response, StatusCode, find_cseq};
 use bytes::Bytes;
 use std::{fmt, mem};
@@ -17,7 +17,15 @@ impl Control {
     /// next one stays in the socket.
     #[must_use]
     pub fn wants_read(&self, id: ConnectionId) -> bool {
-        self.connections.get(&id).is_some_and(Connection::wants_read)
+        let Some(connection) = self.connections.get(&id) else { return false };
+        match connection.role {
+            Role::Fresh(_) | Role::Rtsp => connection.wants_requests(),
+            Role::Output { .. } => false,
+            Role::Input { .. } => {
+                let output = self.tunnels.output_of(id).and_then(|id| self.connections.get(&id));
+                connection.wants_requests() && output.is_some_and(Connection::wants_requests)
+            }
+        }
     }
 
     /// Bytes arrived on a connection.
@@ -28,6 +36,16 @@ impl Control {
         bytes: &[u8],
         effects: &mut Vec<Effect>,
     ) {
+        let Some(connection) = self.connections.get(&id) else { return };
+        let id = match connection.role {
+            Role::Fresh(_) | Role::Rtsp => id,
+            // Behind a tunnel's GET there is nothing to say.
+            Role::Output { .. } => return,
+            Role::Input { .. } => match self.tunnels.output_of(id) {
+                Some(output) => output,
+                None => return,
+            },
+        };
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.framer.push(bytes);
             self.proceed(now, id, effects);
@@ -46,10 +64,7 @@ impl Control {
             AfterReply::Start(start) => self.start(start, effects),
             AfterReply::Adopt(shard) => {
                 if !connection.carries.is_empty() {
-                    let framer = mem::take(&mut connection.framer);
-                    connection.home = Home::Shard(shard);
-                    let (peer, unparsed) = (connection.peer, framer.into_unparsed());
-                    effects.push(Effect::Adopt { connection: id, shard, peer, unparsed });
+                    self.adopt(id, shard, effects);
                 }
             }
             AfterReply::StartAndClose(start) => {
@@ -61,10 +76,23 @@ impl Control {
         self.proceed(now, id, effects);
     }
 
+    /// Gives a connection to a shard; of a tunnel, both halves.
+    fn adopt(&mut self, id: ConnectionId, shard: usize, effects: &mut Vec<Effect>) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let framer = mem::take(&mut connection.framer);
+        connection.home = Home::Shard(shard);
+        let direction = framer.decoder().map_or(Direction::Both, Direction::Output);
+        let (peer, unparsed) = (connection.peer, framer.into_unparsed());
+        effects.push(Effect::Adopt { connection: id, shard, peer, unparsed, direction });
+        if let Some(input) = self.tunnels.input_of(id) {
+            self.adopt_input(input, id, shard, Bytes::new(), effects);
+        }
+    }
+
     /// Handles the requests that have arrived whole, as long as each is answered at once.
-    fn proceed(&mut self, now: MonoTime, id: ConnectionId, effects: &mut Vec<Effect>) {
+    pub(super) fn proceed(&mut self, now: MonoTime, id: ConnectionId, effects: &mut Vec<Effect>) {
         while let Some(connection) = self.connections.get_mut(&id) {
-            if !connection.wants_read() {
+            if !connection.wants_requests() {
                 break;
             }
             let message = match connection.framer.next() {
@@ -87,8 +115,17 @@ impl Control {
             };
             connection.request_complete();
             self.handle(now, id, message, effects);
+            if self.connections.get(&id).is_some_and(|it| matches!(it.role, Role::Input { .. })) {
+                // What follows is not for its own framer.
+                break;
+            }
         }
         self.refresh_deadline(now, id);
+        if let Some(input) = self.tunnels.input_of(id)
+            && self.wants_read(input)
+        {
+            effects.push(Effect::Resume { connection: input });
+        }
     }
 
     /// Tells a client that what it sends cannot be cut into requests, which ends the connection.
@@ -102,6 +139,9 @@ impl Control {
     ) {
         let status = StatusCode::of_framing_error(error.kind);
         self.log_refused(now, id, None, &error);
+        if self.speaks_http(id, rejected) {
+            return self.refuse_http(now, id, status, &error.to_string(), effects);
+        }
         let response = Response::new(status, find_cseq(rejected)).header("Connection", "close");
         self.reply(now, id, Reply::of(response).then(AfterReply::Close), effects);
     }
@@ -114,9 +154,18 @@ impl Control {
         message: Bytes,
         effects: &mut Vec<Effect>,
     ) {
+        if self.speaks_http(id, &message) {
+            return self.handle_http(now, id, &message, effects);
+        }
+        if let Some(connection) = self.connections.get_mut(&id)
+            && let Role::Fresh(_) = connection.role
+        {
+            connection.role = Role::Rtsp;
+        }
         match Request::parse(&message) {
             Ok(request) => {
                 debug!(connection = id.0, method = %request.method, "request");
+                self.touch_all(now, id, effects);
                 let outcome = self.answer(now, id, &request, effects);
                 self.settle(now, id, &message, &request, outcome, effects);
             }
@@ -202,9 +251,20 @@ impl Control {
 
     /// Sends a reply, by the shard if that has the connection.
     fn reply(&mut self, now: MonoTime, id: ConnectionId, reply: Reply, effects: &mut Vec<Effect>) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
         let then = reply.then;
         let bytes = reply.into_bytes(self.wallclock.at(now));
+        self.send(id, bytes, then, effects);
+    }
+
+    /// Sends the bytes of a reply.
+    pub(super) fn send(
+        &mut self,
+        id: ConnectionId,
+        bytes: Bytes,
+        then: AfterReply,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
         let shard = match connection.home {
             Home::Control => {
                 connection.underway = Underway::Writing(then);

@@ -53,10 +53,7 @@ impl fmt::Debug for SessionId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     /// Set up, not delivering.
-    Ready {
-        /// Where PAUSE stopped it.
-        paused: Option<Npt>,
-    },
+    Ready,
     /// Delivering, or about to.
     Playing,
 }
@@ -115,8 +112,12 @@ pub(super) struct Session {
     pub(super) cues_underway: u32,
     /// In the order of their SETUP.
     pub(super) streams: Vec<Stream>,
+    /// What a fast delivery has reserved beside their own rates.
+    pub(super) extra_bits_per_second: u64,
     /// Since when it plays.
     pub(super) playing_since: Option<MonoTime>,
+    /// Since when it stands still after it played.
+    pub(super) stands_since: Option<MonoTime>,
     /// How long it played before.
     pub(super) played: Duration,
     /// When its shard last heard that its viewer lives.
@@ -128,6 +129,11 @@ pub(super) struct Session {
 impl Session {
     /// Changes the state, and counts the time that it played.
     pub(super) fn enter(&mut self, now: MonoTime, state: State) {
+        self.stands_since = match state {
+            State::Playing => None,
+            State::Ready if self.playing_since.is_some() => Some(now),
+            State::Ready => self.stands_since,
+        };
         self.played += self.playing_since.take().map_or(Duration::ZERO, |since| now - since);
         self.playing_since = (state == State::Playing).then_some(now);
         self.state = state;
@@ -238,10 +244,11 @@ impl Control {
     /// Gives back what a session took.
     fn forget_session(&mut self, now: MonoTime, key: SessionKey) -> Option<Ending> {
         let mut session = self.sessions.remove(key)?;
-        session.enter(now, State::Ready { paused: None });
+        session.enter(now, State::Ready);
         for stream in &session.streams {
             self.admission.release(session.shard, stream.bits_per_second, &stream.memory);
         }
+        self.admission.release_bits(session.shard, session.extra_bits_per_second);
         self.admission.release_session(session.peer, session.title.source, session.shard);
         for id in session.streams.iter().filter_map(Stream::interleaved_in) {
             if let Some(connection) = self.connections.get_mut(&id) {
@@ -263,7 +270,7 @@ impl Control {
     pub(super) fn detach(&mut self, now: MonoTime, key: SessionKey, id: ConnectionId) {
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.sessions.remove(&key);
-            if connection.wants_read() {
+            if connection.wants_requests() {
                 self.refresh_deadline(now, id);
             }
         }

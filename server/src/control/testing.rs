@@ -1,12 +1,13 @@
 //! What the tests of control share: a configuration, a title, and a bench that plays shell, shards
 //! and catalog worker.
 
-use super::{Control, Effect, OpenError, OpenRequest};
+use super::{Control, Effect, OpenError, OpenRequest, Port};
 use crate::clock::{MonoTime, Wallclock};
 use crate::config::{Config, MediaRoot};
 use crate::mailbox::{
-    Command, ConnectionId, Cued, EndReason, Inspection, Reception, Report, Sent, SessionKey,
-    SetUpRefused, StreamInfo, StreamInspection, StreamSetUp, StreamTransport,
+    Command, ConnectionId, Cued, Direction, EndReason, Inspection, NotMoved, Paused, Play,
+    Reception, Report, Sent, SessionKey, SetUpRefused, StreamInfo, StreamInspection, StreamSetUp,
+    StreamTransport,
 };
 use crate::title::{ByteSourceId, Generation, SharedTitle, Title};
 use packetizer::codec::CodecConfig;
@@ -29,6 +30,7 @@ pub(super) fn config() -> Config {
         moved: Vec::new(),
         clock_origins: Vec::new(),
         listen: Vec::new(),
+        http_listen: Vec::new(),
         shard_cpus: vec![None],
         control_cpu: None,
         rtp_ports: 6970..=7033,
@@ -91,6 +93,8 @@ pub(super) fn title(name: &str, source: u64, video_only: bool) -> SharedTitle {
     })
 }
 
+/// Length of the title "movie.mp4".
+const MOVIE_END: Npt = Npt::from_nanos(10_000_000_000);
 /// The bench begins a second later: Tue, 14 Nov 2023 22:13:20 GMT.
 const WALLCLOCK: Wallclock = Wallclock::new(1_699_999_999_000_000_000);
 
@@ -111,7 +115,7 @@ fn torn_down(session: SessionKey) -> Report {
 /// How a stream is numbered after a cue.
 fn info_of(track: TrackId) -> StreamInfo {
     let number = u16::from(track.0);
-    StreamInfo { track, sequence: 100 + number, rtptime: 9000 + u32::from(number) }
+    StreamInfo { track, sequence: Some(100 + number), rtptime: 9000 + u32::from(number) }
 }
 
 /// What the bench's shards say of a stream. The viewer has reported the first track only.
@@ -137,7 +141,10 @@ pub(super) struct Bench {
     pub(super) closed: BTreeSet<ConnectionId>,
     /// What clients were asked, by whom it was written.
     pub(super) asked: Vec<(ConnectionId, bytes::Bytes)>,
+    pub(super) resumed: BTreeSet<ConnectionId>,
     pub(super) adopted: BTreeMap<ConnectionId, Vec<u8>>,
+    /// The same, in order, with what each carries.
+    pub(super) adoptions: Vec<(ConnectionId, Direction, Vec<u8>)>,
     /// Commands and what else happened, in order.
     pub(super) events: Vec<Event>,
     pub(super) titles: BTreeMap<String, Result<SharedTitle, OpenError>>,
@@ -210,7 +217,9 @@ impl Bench {
             replies: BTreeMap::new(),
             closed: BTreeSet::new(),
             asked: Vec::new(),
+            resumed: BTreeSet::new(),
             adopted: BTreeMap::new(),
+            adoptions: Vec::new(),
             events: Vec::new(),
             titles: titles.into_iter().map(|(name, title)| (name.to_owned(), title)).collect(),
             opens: Vec::new(),
@@ -232,7 +241,7 @@ impl Bench {
     pub(super) fn connect(&mut self, id: ConnectionId, peer: &str) -> bool {
         let peer: SocketAddr = peer.parse().unwrap();
         let local = "192.0.2.100:8554".parse().unwrap();
-        let connected = self.control.connected(self.now, id, peer, local);
+        let connected = self.control.connected(self.now, id, peer, local, Port::Rtsp);
         connected
             .inspect_err(|told| assert!(told.starts_with(b"RTSP/1.0 503 Service Unavailable\r\n")))
             .is_ok()
@@ -264,12 +273,16 @@ impl Bench {
                 assert!(!self.adopted.contains_key(&connection));
                 self.asked.push((connection, bytes));
             }
+            Effect::Resume { connection } => {
+                self.resumed.insert(connection);
+            }
             Effect::Close { connection } => {
                 self.closed.insert(connection);
                 self.control.closed(self.now, connection, more);
             }
-            Effect::Adopt { connection, unparsed, .. } => {
+            Effect::Adopt { connection, unparsed, direction, .. } => {
                 assert!(!self.control.wants_read(connection));
+                self.adoptions.push((connection, direction, unparsed.to_vec()));
                 self.adopted.insert(connection, unparsed.to_vec());
             }
             Effect::Command { shard, command } => {
@@ -318,6 +331,26 @@ impl Bench {
         self.drive(|_, _, effects| effects.append(&mut more));
     }
 
+    /// Where a session comes by a PLAY.
+    fn cue(&self, session: SessionKey, play: &Play) -> Result<Cued, NotMoved> {
+        let start = play.start.unwrap_or(PAUSED_AT);
+        let end = play.end.unwrap_or(MOVIE_END).min(MOVIE_END);
+        let is_in_order =
+            play.end.is_none_or(|end| (start < end) == (play.pace.scale.factor() > 0));
+        if start >= MOVIE_END || !is_in_order {
+            return Err(NotMoved::OutOfRange);
+        }
+        let streams = self.streams.get(&session).ok_or(NotMoved::Gone)?;
+        Ok(Cued {
+            // A sync sample every second.
+            start: Npt::from_nanos(start.nanos() / 1_000_000_000 * 1_000_000_000),
+            end,
+            pace: play.pace,
+            style: play.style,
+            streams: streams.iter().map(|(track, _)| info_of(*track)).collect(),
+        })
+    }
+
     /// What a shard would do.
     fn obey(&mut self, command: &Command) -> Option<Report> {
         match command {
@@ -337,17 +370,14 @@ impl Bench {
                 };
                 Some(Report::SetUp { token: *token, result })
             }
-            Command::Cue { token, session, cue } => {
-                let cued = self.streams.get(session).map(|streams| Cued {
-                    start: cue.as_ref().map_or(PAUSED_AT, |cue| cue.start),
-                    end: cue.as_ref().map_or(Npt::from_nanos(10_000_000_000), |cue| cue.end),
-                    streams: streams.iter().map(|(track, _)| info_of(*track)).collect(),
-                });
-                Some(Report::Cued { token: *token, cued })
+            Command::Play { token, session, play } => {
+                Some(Report::Cued { token: *token, result: self.cue(*session, play) })
             }
-            Command::Pause { token, session } => {
-                let position = self.streams.contains_key(session).then_some(PAUSED_AT);
-                Some(Report::Paused { token: *token, position })
+            Command::Pause { token, session, at } => {
+                let is_known = self.streams.contains_key(session);
+                let paused = at.map_or(Paused::At(PAUSED_AT), |_| Paused::Later);
+                let result = is_known.then_some(paused).ok_or(NotMoved::Gone);
+                Some(Report::Paused { token: *token, result })
             }
             Command::Inspect { token, session } => {
                 let streams = self.streams.get(session);
@@ -381,9 +411,11 @@ impl Bench {
                 None
             }
             Command::Drain => Some(Report::Drained),
-            Command::Start(_) | Command::Touch { .. } | Command::Adopt(_) | Command::Snapshot => {
-                None
-            }
+            Command::Start(_)
+            | Command::Touch { .. }
+            | Command::Adopt(_)
+            | Command::Close { .. }
+            | Command::Snapshot => None,
         }
     }
 

@@ -18,12 +18,14 @@
 //! | Bandwidth | [`headers::Bandwidth::parse`]`(value)` |
 //! | Connection | [`headers::asks_to_close`] |
 //! | Blocksize | [`headers::Blocksize::parse`]`(value)` |
+//! | HTTP around a tunnel | [`http::TunnelRequest::parse`]`(head)`; [`http::tunnel_opened`], [`http::refusal`] |
 //! | Require, Accept | [`headers::required_options`], [`headers::accepts`] |
 //!
 //! Whatever is echoed from a request (CSeq, URLs) has no control characters: a head that has is
 //! refused.
 
 pub mod headers;
+pub mod http;
 mod message;
 mod request;
 mod response;

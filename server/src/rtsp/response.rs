@@ -75,7 +75,7 @@ pub(super) fn push_header(head: &mut String, name: &str, value: &dyn fmt::Displa
 }
 
 /// What the server calls itself (RFC 2326 §12.36).
-const SERVER: &str = concat!("reelring/", env!("CARGO_PKG_VERSION"));
+pub(super) const SERVER: &str = concat!("reelring/", env!("CARGO_PKG_VERSION"));
 
 struct WithoutControls<'a>(&'a mut String);
 

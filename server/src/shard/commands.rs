@@ -3,16 +3,18 @@
 use super::Shard;
 use super::counters::Sent;
 use super::operation::{Operation, SourceSlot};
-use super::session::{Session, State};
+use super::peer::Peer;
+use super::session::Session;
 use super::stream::{Cursor, Delivery, Extract, Stream, Transport};
+use super::timeline::Timeline;
 use crate::clock::MonoTime;
 use crate::mailbox::{
-    Command, ConnectionId, EndReason, Report, SessionKey, SetUpRefused, Start, StreamSetUp,
-    StreamTransport, Token,
+    Command, ConnectionId, EndReason, Report, SessionKey, SetUpRefused, StreamSetUp,
+    StreamTransport,
 };
 use crate::title::SharedTitle;
 use packetizer::image::PayloadClass;
-use packetizer::index::{Cue, TrackId};
+use packetizer::index::TrackId;
 use packetizer::rtp::Ssrc;
 use std::collections::VecDeque;
 use std::mem;
@@ -37,15 +39,15 @@ impl Shard {
                 let result = self.set_up(now, &asked, &title, operations);
                 self.reports.push_back(Report::SetUp { token, result });
             }
-            Command::Cue { token, session, cue } => {
-                self.note_move(token, session, cue.as_ref());
-                let cued = self.cue(now, session, cue, operations);
-                self.reports.push_back(Report::Cued { token, cued });
+            Command::Play { token, session, play } => {
+                self.find_ports(now, session);
+                let result = self.play(now, token, session, &play, operations);
+                self.reports.push_back(Report::Cued { token, result });
             }
-            Command::Start(start) => self.start_cue(now, start),
-            Command::Pause { token, session } => {
-                let position = self.pause(now, session);
-                self.reports.push_back(Report::Paused { token, position });
+            Command::Start(start) => self.start(now, start),
+            Command::Pause { token, session, at } => {
+                let result = self.pause(now, session, at);
+                self.reports.push_back(Report::Paused { token, result });
             }
             Command::Inspect { token, session } => {
                 let inspection = self.inspect(now, session);
@@ -58,6 +60,7 @@ impl Shard {
                 self.reply(now, connection, &bytes, start, close, operations);
             }
             Command::Ask { connection, bytes } => self.ask(now, connection, &bytes, operations),
+            Command::Close { connection } => self.close_by_id(now, connection, operations),
             Command::Drain => self.drain(now),
             Command::Snapshot => {
                 self.reports.push_back(Report::Counters(Box::new(self.counters())));
@@ -127,17 +130,7 @@ impl Shard {
         }
         let source = self.open_source(now, title, operations).ok_or(SetUpRefused::NoSlotLeft)?;
         self.sources.acquire(source);
-        let session = self.sessions.insert(Session {
-            key: asked.session,
-            source,
-            streams: Vec::new(),
-            state: State::Init,
-            moved_by: None,
-            timeline: None,
-            heard: now,
-            report_at: None,
-            sent: Sent::default(),
-        });
+        let session = self.sessions.insert(Session::new(asked.session, source, now));
         self.session_slots.insert(asked.session, session);
         Ok(session)
     }
@@ -170,6 +163,7 @@ impl Shard {
             StreamTransport::Udp { rtp, rtcp, local } => {
                 let number = u32::try_from(slot).expect("below streams_max");
                 let pair = self.pairs.take(rtp.ip(), number).ok_or(SetUpRefused::NoPairLeft)?;
+                let (rtp, rtcp) = (Peer::named(rtp), Peer::named(rtcp));
                 (Transport::Udp { pair, rtp, rtcp, local }, Some(self.pairs.port(pair)))
             }
             StreamTransport::Interleaved { connection, rtp_channel, rtcp_channel } => {
@@ -190,7 +184,9 @@ impl Shard {
             rtp_rate: title.index.tracks[usize::from(asked.track.0)].codec.rtp_rate(),
             ssrc,
             timestamp_base,
-            timestamp_zero: 0,
+            range: 0,
+            timeline: Timeline::UNUSED,
+            timestamp_offset: 0,
             extract: Extract::default(),
             cursor: Cursor { image: 0, train: 0, packet: 0, sequence },
             held: VecDeque::new(),
@@ -229,24 +225,6 @@ impl Shard {
                 Transport::Udp { .. } => false,
             }
         })
-    }
-
-    /// Notes which cue moves the session. One that only asks where it stands moves nothing: the
-    /// reply to the cue before it may start the session as well.
-    fn note_move(&mut self, token: Token, key: SessionKey, cue: Option<&Cue>) {
-        let Some(&session) = self.session_slots.get(&key) else { return };
-        let session = &mut self.sessions[session];
-        if cue.is_some() || !matches!(session.state, State::Cued | State::Playing) {
-            session.moved_by = Some(token);
-        }
-    }
-
-    /// Lets the packets of a cue go, unless another one has moved the session since.
-    pub(super) fn start_cue(&mut self, now: MonoTime, start: Start) {
-        let Some(&session) = self.session_slots.get(&start.session) else { return };
-        if self.sessions[session].moved_by <= Some(start.cue) {
-            self.start(now, start.session);
-        }
     }
 
     fn touch(&mut self, now: MonoTime, key: SessionKey) {

@@ -56,6 +56,9 @@ pub struct Counters {
     pub receiver_reports: u64,
     /// RTCP that could not be parsed.
     pub rtcp_invalid: u64,
+    /// Times that a viewer's datagrams showed another port than the one in use: behind a NAT at
+    /// least once a stream.
+    pub ports_moved: u64,
     /// Sending after the due time, in microseconds, one value a train.
     pub lateness_micros: Histogram<u64>,
     /// Reads from operation to completion, in microseconds.
@@ -91,6 +94,7 @@ impl Default for Counters {
             rebases: 0,
             receiver_reports: 0,
             rtcp_invalid: 0,
+            ports_moved: 0,
             lateness_micros: micros.clone(),
             read_micros: micros,
             train_packets: packets,

@@ -21,13 +21,15 @@ impl Shard {
         Some(Inspection { position: self.position(now, slot), streams: streams.collect() })
     }
 
-    fn position(&self, now: MonoTime, slot: usize) -> Npt {
+    /// Where a session stands; when it plays, until where everything has left.
+    pub(super) fn position(&self, now: MonoTime, slot: usize) -> Npt {
+        let timeline = || self.sessions[slot].current_range(now).map(|range| range.timeline);
         match self.sessions[slot].state {
             State::Init => Npt::ZERO,
-            State::Cued => self.sessions[slot].timeline().start,
+            State::Cued => timeline().map_or(Npt::ZERO, |timeline| timeline.start),
             State::Playing => self.sent_until(now, slot),
             State::Paused(position) => position,
-            State::Finished => self.sessions[slot].timeline().end,
+            State::Finished => timeline().map_or(Npt::ZERO, |timeline| timeline.end),
         }
     }
 }

@@ -169,8 +169,8 @@ impl Shard {
         let overhead = u32::try_from(HEADER_BYTES + prefix).expect("a constant");
         stream.sent.packets += u64::from(packets);
         stream.sent.octets += u64::from(bytes - packets * overhead);
-        let high = stream.timestamp_high.get_or_insert(shipment.train.timestamp);
-        *high = (*high).max(shipment.train.timestamp);
+        let timestamp = shipment.train.timestamp + stream.timestamp_offset;
+        stream.timestamp_high = stream.timestamp_high.max(Some(timestamp));
         stream.due_sent = Some(shipment.train.due);
         let late = now.nanos_since(shipment.leaves_at).max(0).cast_unsigned() / 1000;
         self.counters.trains += 1;

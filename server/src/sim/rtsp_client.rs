@@ -265,8 +265,11 @@ impl RtspClient {
             }
             Span::Until(end) => Some(format!("npt=-{}", seconds(end))),
         };
-        let headers: Vec<(&str, &str)> =
-            range.iter().map(|range| ("Range", range.as_str())).collect();
+        // With a style, a range takes the place of the one that plays and never waits behind it.
+        let headers: Vec<(&str, &str)> = range
+            .iter()
+            .flat_map(|range| [("Range", range.as_str()), ("Seek-Style", "RAP")])
+            .collect();
         if range.is_none() && random.u8(..6) == 0 {
             let track = random.u8(..2);
             let url = url(title, Some(track));

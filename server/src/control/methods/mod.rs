@@ -3,6 +3,7 @@
 mod describe;
 mod elsewhere;
 mod parameters;
+mod pause;
 mod play;
 mod setup;
 mod teardown;
@@ -14,7 +15,7 @@ use super::refusals::excerpt;
 use super::session::Session;
 use super::{Control, Effect};
 use crate::clock::MonoTime;
-use crate::mailbox::{Command, ConnectionId, SessionKey};
+use crate::mailbox::{ConnectionId, SessionKey};
 use crate::rtsp::headers::{asks_to_close, required_options};
 use crate::rtsp::{ControlUrl, Method, Request, RequestUri, Response, StatusCode};
 use crate::title::SharedTitle;
@@ -22,8 +23,9 @@ use bytes::Bytes;
 pub(super) use describe::without_credentials;
 pub(super) use elsewhere::below;
 use httpdate::fmt_http_date;
+use play::Moving;
 use setup::SettingUp;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 use tracing::{info, warn};
 
 /// The methods that are accepted (RFC 2326 §10.1). GET_PARAMETER in it makes players keep their
@@ -37,9 +39,6 @@ const ALLOWED_OF_STREAM: &str =
 const ALLOWED_OF_SESSION: &str = "OPTIONS, PLAY, PAUSE, TEARDOWN, GET_PARAMETER, SET_PARAMETER";
 /// Of `*` without a session.
 const ALLOWED_OF_SERVER: &str = "OPTIONS, GET_PARAMETER, SET_PARAMETER";
-
-/// How often a shard hears that a session's viewer lives, however often it says so.
-const TOUCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What becomes of a request.
 pub(super) type Answer = Result<Outcome, Rejection>;
@@ -178,10 +177,7 @@ impl From<StatusCode> for Rejection {
 pub(super) enum Pending {
     SetUp(Box<SettingUp>),
     /// PLAY or PAUSE.
-    Move {
-        connection: ConnectionId,
-        session: SessionKey,
-    },
+    Move(Moving),
     /// GET_PARAMETER.
     Inspect {
         connection: ConnectionId,
@@ -305,15 +301,11 @@ impl Control {
         let peer = self.connections.get(&id).map(|connection| connection.peer.ip());
         let session = peer.and_then(|peer| self.sessions.find(header, peer));
         let key = session.ok_or(StatusCode::SESSION_NOT_FOUND)?.key;
-        if let Some(session) = self.sessions.get_mut(key) {
-            let (shard, last) = (session.shard, session.connection);
-            if now - session.touched >= TOUCH_INTERVAL {
-                session.touched = now;
-                effects.push(Effect::Command { shard, command: Command::Touch { session: key } });
-            }
-            if last != id {
-                self.attach(now, key, id, last);
-            }
+        self.touch(now, key, effects);
+        if let Some(last) = self.sessions.get(key).map(|session| session.connection)
+            && last != id
+        {
+            self.attach(now, key, id, last);
         }
         Ok(Some(key))
     }

@@ -7,13 +7,12 @@ use crate::clock::MonoTime;
 use crate::control::admission::{Refusal, reservation};
 use crate::control::connection::{AfterReply, Connection, Home};
 use crate::control::memory::MemoryNeed;
+use crate::control::payload_size::PayloadSizes;
 use crate::control::profiles::Deviations;
 use crate::control::refusals::excerpt;
 use crate::control::session::{Session, SessionId, State, Stream};
 use crate::control::{Control, Effect};
-use crate::limits::{
-    PACKET_BYTES_CLASSES, PACKET_BYTES_MAX_IPV6, PACKET_BYTES_MIN, SESSION_STREAMS_MAX,
-};
+use crate::limits::SESSION_STREAMS_MAX;
 use crate::mailbox::{
     Command, ConnectionId, SessionKey, SetUpRefused, StreamSetUp, StreamTransport, Token,
 };
@@ -23,9 +22,8 @@ use crate::rtsp::headers::{
 use crate::rtsp::{ControlUrl, Request, StatusCode};
 use crate::title::SharedTitle;
 use httpdate::fmt_http_date;
-use packetizer::image::{Framing, PayloadClass};
+use packetizer::image::Framing;
 use packetizer::index::{MediaIndex, TrackId};
-use packetizer::rtp;
 use packetizer::sdp;
 use std::collections::VecDeque;
 use std::mem;
@@ -48,7 +46,7 @@ pub(in crate::control) struct SettingUp {
     url: String,
     bits_per_second: u64,
     memory: MemoryNeed,
-    payload_class: PayloadClass,
+    payload_sizes: PayloadSizes,
     /// What the shard has been asked for.
     transport: StreamTransport,
     /// What the client takes if the shard refuses that, most wanted first.
@@ -108,12 +106,18 @@ impl Control {
         check_wishes(request, title, track, session)?;
         let offers = parse_offers(request.headers("Transport")).map_err(|error| error.status())?;
         let peer = self.connection(id)?.peer.ip();
-        let class = payload_class(self.config.payload_class, peer, request);
+        let sizes = PayloadSizes::choose(
+            self.config.payload_class,
+            peer,
+            self.connection(id)?.path_mtu,
+            request.header("Blocksize").and_then(Blocksize::parse),
+        );
         let shard = match session {
             Some(session) => session.shard,
             None => {
-                let need = MemoryNeed::of(title, track, class, offered_framing(&offers));
-                let bound = self.connection(id)?.shard;
+                let framing = offered_framing(&offers);
+                let need = MemoryNeed::of(title, track, sizes.of(framing), framing);
+                let bound = self.connection(id)?.shard_for(&offers);
                 bound.unwrap_or_else(|| self.admission.choose_shard(title.source, &need))
             }
         };
@@ -154,8 +158,8 @@ impl Control {
                 Purpose::Replace => 0,
                 Purpose::NewSession | Purpose::NewStream => reservation(track_bits_per_second),
             },
-            memory: MemoryNeed::of(title, track, class, transport.framing()),
-            payload_class: class,
+            memory: memory_need(title, track, sizes, &transport),
+            payload_sizes: sizes,
             transport,
             alternatives: transports,
             purpose,
@@ -175,12 +179,8 @@ impl Control {
         let peer = self.connection(id)?.peer.ip();
         let session = self.sessions.find(header, peer).ok_or(StatusCode::SESSION_NOT_FOUND)?;
         match session.state {
-            State::Ready { .. } if !session.setting_up && session.cues_underway == 0 => {
-                Ok(Some(session))
-            }
-            State::Ready { .. } | State::Playing => {
-                Err(StatusCode::METHOD_NOT_VALID_IN_THIS_STATE.into())
-            }
+            State::Ready if !session.setting_up && session.cues_underway == 0 => Ok(Some(session)),
+            State::Ready | State::Playing => Err(StatusCode::METHOD_NOT_VALID_IN_THIS_STATE.into()),
         }
     }
 
@@ -205,14 +205,26 @@ impl Control {
     fn reserve(&mut self, setting_up: &SettingUp) -> Result<(), Refusal> {
         let SettingUp { peer, shard, bits_per_second, ref memory, purpose, .. } = *setting_up;
         let source = setting_up.title.source;
-        if purpose == Purpose::NewSession {
-            self.admission.admit_session(peer, source, shard)?;
+        match purpose {
+            Purpose::NewSession => self.admission.admit_session(peer, source, shard)?,
+            Purpose::Replace => {
+                let old = self.replaced_memory(setting_up);
+                return self.admission.reserve_instead(shard, memory, old.as_ref());
+            }
+            Purpose::NewStream => {}
         }
         self.admission.reserve(shard, bits_per_second, memory).inspect_err(|_| {
             if purpose == Purpose::NewSession {
                 self.admission.release_session(peer, source, shard);
             }
         })
+    }
+
+    /// What the stream has reserved that is to be replaced, as long as it is there.
+    fn replaced_memory(&self, setting_up: &SettingUp) -> Option<MemoryNeed> {
+        let is_replacing = setting_up.purpose == Purpose::Replace;
+        let session = self.sessions.get(setting_up.session).filter(|_| is_replacing)?;
+        session.stream(setting_up.track).map(|stream| stream.memory)
     }
 
     /// Gives back what [`Self::admit_stream`] took.
@@ -235,7 +247,7 @@ impl Control {
             track: setting_up.track,
             transport: setting_up.transport,
             is_adopted: home == Some(Home::Shard(setting_up.shard)),
-            payload_class: setting_up.payload_class,
+            payload_class: setting_up.payload_sizes.of(setting_up.transport.framing()),
         };
         effects.push(Effect::Command { shard: setting_up.shard, command });
         self.pending.insert(token, Pending::SetUp(Box::new(setting_up)));
@@ -285,15 +297,13 @@ impl Control {
     /// Moves on to the next transport that the client takes and that there is memory for.
     fn take_alternative(&mut self, setting_up: &mut SettingUp) -> bool {
         while let Some(transport) = setting_up.alternatives.pop_front() {
-            let SettingUp { shard, track, payload_class: class, .. } = *setting_up;
-            let memory = MemoryNeed::of(&setting_up.title, track, class, transport.framing());
-            self.admission.release(shard, 0, &setting_up.memory);
-            if self.admission.reserve(shard, 0, &memory).is_ok() {
+            let SettingUp { shard, track, payload_sizes, .. } = *setting_up;
+            let memory = memory_need(&setting_up.title, track, payload_sizes, &transport);
+            let old = self.replaced_memory(setting_up);
+            if self.admission.exchange(shard, &setting_up.memory, &memory, old.as_ref()) {
                 (setting_up.transport, setting_up.memory) = (transport, memory);
                 return true;
             }
-            let restored = self.admission.reserve(shard, 0, &setting_up.memory);
-            restored.expect("it was reserved before");
         }
         false
     }
@@ -347,9 +357,6 @@ impl Control {
             }
             if is_interleaved {
                 connection.carries.insert(key);
-                connection.shard = Some(shard);
-            } else {
-                connection.shard.get_or_insert(shard);
             }
         }
     }
@@ -366,11 +373,13 @@ impl Control {
             deviations,
             title,
             clock_origin,
-            state: State::Ready { paused: None },
+            state: State::Ready,
             setting_up: false,
             cues_underway: 0,
             streams: vec![stream],
+            extra_bits_per_second: 0,
             playing_since: None,
+            stands_since: None,
             played: Duration::ZERO,
             touched: now,
             connection,
@@ -492,24 +501,26 @@ fn log_opened(peer: SocketAddr, session: &Session, stream: &Stream, request: &Re
     );
 }
 
-/// How big packets may be: as configured, but not more than an Ethernet frame carries to the peer,
-/// or by the class below what Blocksize asks for. One that asks for less than the least gets that
-/// (RFC 2326 §12.7: the server may override it).
-fn payload_class(configured: PayloadClass, peer: IpAddr, request: &Request<'_>) -> PayloadClass {
-    let configured = match peer {
-        IpAddr::V6(_) => PayloadClass {
-            packet_bytes_max: configured.packet_bytes_max.min(PACKET_BYTES_MAX_IPV6),
-        },
-        IpAddr::V4(_) => configured,
-    };
-    let Some(Blocksize(payload)) = request.header("Blocksize").and_then(Blocksize::parse) else {
-        return configured;
-    };
-    let payload = usize::try_from(payload).unwrap_or(usize::MAX);
-    let fits = |bytes: &u16| payload.saturating_add(rtp::HEADER_BYTES) >= usize::from(*bytes);
-    let mut classes = std::iter::once(configured.packet_bytes_max).chain(PACKET_BYTES_CLASSES);
-    let packet_bytes_max = classes.find(fits).unwrap_or(PACKET_BYTES_MIN);
-    PayloadClass { packet_bytes_max: packet_bytes_max.min(configured.packet_bytes_max) }
+fn memory_need(
+    title: &SharedTitle,
+    track: TrackId,
+    sizes: PayloadSizes,
+    transport: &StreamTransport,
+) -> MemoryNeed {
+    let framing = transport.framing();
+    MemoryNeed::of(title, track, sizes.of(framing), framing)
+}
+
+impl Connection {
+    /// The shard of a new session that takes one of the offers, if that is settled: an adopted
+    /// connection carries sessions of its shard alone.
+    fn shard_for(&self, offers: &[TransportOffer<'_>]) -> Option<usize> {
+        let Home::Shard(shard) = self.home else { return None };
+        let is_interleaved = |offer: &TransportOffer<'_>| {
+            offer.mode == Mode::Play && offer.protocol == Protocol::RtpAvpTcp
+        };
+        offers.iter().any(is_interleaved).then_some(shard)
+    }
 }
 
 /// How packets will probably travel: as the client's first offer says.

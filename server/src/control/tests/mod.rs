@@ -4,6 +4,7 @@ mod absolute_time;
 mod connections;
 mod elsewhere;
 mod interop;
+mod life;
 mod logs;
 mod model;
 mod parameters;
@@ -12,5 +13,6 @@ mod sessions;
 mod statuses;
 mod transcripts;
 mod transport;
+mod tunnels;
 
 use super::testing::CLIENT;

@@ -203,16 +203,6 @@ fn malformed_requests_are_refused_and_the_connection_goes_on() {
 }
 
 #[test]
-fn http_at_the_rtsp_port_is_refused_and_closed() {
-    for request in ["GET /movie.mp4 HTTP/1.1\r\nHost: h\r\n\r\n", "POST / HTTP/1.0\r\n\r\nxxxx"] {
-        let mut bench = Bench::new();
-        bench.send(super::CLIENT, request.as_bytes());
-        assert_eq!(bench.take_response(super::CLIENT).unwrap().status, 405);
-        assert!(bench.closed.contains(&super::CLIENT), "{request}");
-    }
-}
-
-#[test]
 fn an_empty_require_asks_for_nothing() {
     assert_eq!(Bench::new().ask("DESCRIBE", MOVIE, &["Require: "]).status, 200);
 }
@@ -393,6 +383,7 @@ fn every_status_is_reached() {
         if !bench.closed.contains(&super::CLIENT) {
             assert_eq!(bench.control.fingerprint(), before, "{status}");
         }
-        assert!(bench.take_commands().is_empty(), "{status}");
+        // Whether a range can be played, only the shard knows.
+        assert_eq!(bench.take_commands().len(), usize::from(status == 457), "{status}");
     }
 }

@@ -46,7 +46,7 @@ fn a_session_tells_how_it_does() {
     assert_eq!((inspection.streams[0].sent, inspection.streams[0].reception), (sent, None));
 
     rig.report_reception(1, sequence(&packets[89]), 3);
-    rig.command(Command::Pause { token: Token(5), session: SessionKey(1) });
+    rig.command(Command::Pause { token: Token(5), session: SessionKey(1), at: None });
     rig.run_until(6000);
     let paused = rig.inspect(1).unwrap();
     assert!((3900..=4000).contains(&(paused.position.nanos() / MILLI)), "{paused:?}");
@@ -71,11 +71,11 @@ fn a_stream_that_was_closed_counts_when_its_session_ends() {
     rig.play_udp(1, 0);
     rig.run_until(2000);
     let first = rig.inspect(1).unwrap().streams[0].sent;
-    rig.command(Command::Pause { token: Token(5), session: SessionKey(1) });
+    rig.command(Command::Pause { token: Token(5), session: SessionKey(1), at: None });
     rig.set_up_as(1, 0, TrackId(0), udp(2), (false, false));
     let ssrc = rig.ssrcs()[0];
     rig.command(Command::TearDown { session: SessionKey(1), stream: Some(ssrc) });
-    rig.cue(1, None);
+    rig.play(1, Play::RESUME);
     rig.start(1, 1);
     rig.run_until(10_000);
     let second = rig.inspect(1).unwrap().streams[0].sent;

@@ -20,6 +20,7 @@ pub(super) fn config() -> Config {
     Config {
         media: vec![MediaRoot { name: None, directory: PathBuf::from("/media") }],
         listen: Vec::new(),
+        http_listen: Vec::new(),
         shard_cpus: vec![None; SHARD_COUNT],
         control_cpu: None,
         rtp_ports: 6970..=7033,
