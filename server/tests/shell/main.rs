@@ -287,6 +287,7 @@ fn an_interleaved_session_plays_behind_its_replies() {
     rig.send(Command::Reply { connection, bytes, start: None, close: true });
     let mut stream = Vec::new();
     client.read_to_end(&mut stream).unwrap();
+    assert!(matches!(rig.report(), Report::Ended { session: SESSION, .. }));
     assert!(matches!(rig.report(), Report::ConnectionClosed { .. }));
     let frames = stream.strip_prefix(&reply[..]).expect("the reply comes first");
     let mut frames = frames.strip_suffix(b"bye").expect("and the last reply last");
