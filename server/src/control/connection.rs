@@ -25,6 +25,8 @@ pub(super) struct Connection {
     pub(super) home: Home,
     pub(super) role: Role,
     pub(super) underway: Underway,
+    /// Requests of the server that wait for a reply to be written.
+    pub(super) to_ask: Vec<Bytes>,
     /// Empty once the connection is adopted.
     pub(super) framer: Framer,
     /// When the first byte of the request that is arriving came.
@@ -93,6 +95,8 @@ pub(super) enum AfterReply {
     Start(Start),
     /// The shard takes the connection over, for the interleaved session just set up.
     Adopt(usize),
+    /// The same, and the connection is closed.
+    StartAndClose(Start),
     /// The connection is closed.
     Close,
 }
@@ -106,6 +110,7 @@ impl Connection {
             home: Home::Control,
             role: Role::Fresh(port),
             underway: Underway::Reading,
+            to_ask: Vec::new(),
             framer: Framer::new(),
             request_began: None,
             sessions: BTreeSet::new(),

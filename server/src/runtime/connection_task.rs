@@ -45,6 +45,17 @@ impl ConnectionSlot {
         self.wake.notify_one();
     }
 
+    /// Writes this at once, beside a read that may be in flight: nothing is being written. Where
+    /// there is no room for it, it is not written.
+    pub(super) fn ask(&self, bytes: &[u8]) {
+        let sent = SockRef::from(&socket_of(&self.stream))
+            .send_with_flags(bytes, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL);
+        if sent.is_ok_and(|count| count < bytes.len()) {
+            // The rest cannot follow, so what does would not be RTSP.
+            self.close();
+        }
+    }
+
     /// Has the task look again at what is wanted of it.
     pub(super) fn resume(&self) {
         self.wake.notify_one();

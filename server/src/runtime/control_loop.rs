@@ -163,6 +163,11 @@ impl Shell {
                     slot.write(bytes);
                 }
             }
+            Effect::Ask { connection, bytes } => {
+                if let Some(slot) = self.connection(connection) {
+                    slot.ask(&bytes);
+                }
+            }
             Effect::Resume { connection } => {
                 if let Some(slot) = self.connection(connection) {
                     slot.resume();
@@ -271,7 +276,7 @@ impl Shell {
         if self.stage.get() == Stage::Serving {
             self.stage.set(Stage::Retiring);
             self.ending_began.notify_one();
-            self.drive(|control, _, _| control.retire());
+            self.drive(|control, _, effects| control.retire(effects));
         }
     }
 

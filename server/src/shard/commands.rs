@@ -59,6 +59,7 @@ impl Shard {
             Command::Reply { connection, bytes, start, close } => {
                 self.reply(now, connection, &bytes, start, close, operations);
             }
+            Command::Ask { connection, bytes } => self.ask(now, connection, &bytes, operations),
             Command::Close { connection } => self.close_by_id(now, connection, operations),
             Command::Drain => self.drain(now),
             Command::Snapshot => {

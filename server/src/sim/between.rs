@@ -35,6 +35,7 @@ impl Whole {
             | Command::Touch { .. }
             | Command::Adopt(_)
             | Command::Reply { .. }
+            | Command::Ask { .. }
             | Command::Close { .. }
             | Command::Drain
             | Command::Snapshot => {}

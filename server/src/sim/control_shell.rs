@@ -111,6 +111,14 @@ impl ControlShell {
                 socket.doing = Doing::Writing { bytes, written: 0 };
                 agenda.push(around.soon(200_000), Event::Write(connection));
             }
+            Effect::Ask { connection, bytes } => {
+                let Some(socket) = self.sockets.get(&connection) else { return };
+                assert!(!matches!(socket.doing, Doing::Writing { .. }), "nothing is being written");
+                let pipe = pipe(around, connection);
+                if pipe.has_room(bytes.len()) {
+                    pipe.write(&bytes);
+                }
+            }
             // Every connection goes on after every input, if it can.
             Effect::Resume { .. } => {}
             Effect::Close { connection } => {

@@ -52,6 +52,8 @@ pub(super) struct RtspClient {
     /// Who else controls them.
     pub(super) remote: Option<Remote>,
     pub(super) is_rude: bool,
+    /// Its server may ask it to go elsewhere.
+    pub(super) is_obedient: bool,
     pub(super) is_reading: bool,
     pub(super) is_reporting: bool,
     pub(super) is_gone: bool,
@@ -94,6 +96,7 @@ impl RtspClient {
             sessions: Vec::new(),
             remote,
             is_rude,
+            is_obedient: index.is_multiple_of(2),
             is_reading: true,
             is_reporting: true,
             is_gone: false,
@@ -232,7 +235,9 @@ impl RtspClient {
         };
         let url = url(title, Some(track));
         let aim = Aim::SetUp { track, offer };
-        self.request("SETUP", &url, at, aim, title, &[("Transport", &transport)])
+        let agent = if self.is_obedient { "GStreamer/1.22.0" } else { "Lavf59.27.100" };
+        let headers = [("Transport", transport.as_str()), ("User-Agent", agent)];
+        self.request("SETUP", &url, at, aim, title, &headers)
     }
 
     fn play(&mut self, random: &mut fastrand::Rng, at: usize) -> Vec<u8> {

@@ -146,6 +146,10 @@ impl Asked {
         circumstances: &Circumstances,
     ) -> Vec<u16> {
         let mut statuses = match self.aim {
+            // Titles that there may be are elsewhere while the server retires.
+            Aim::Always(status @ (404 | 415 | 500)) if circumstances.is_draining => {
+                return vec![status, 302];
+            }
             Aim::Always(status) => return vec![status],
             Aim::Describe => vec![200],
             Aim::SetUp { offer, .. } => {
@@ -189,7 +193,7 @@ impl Asked {
             }
         }
         if circumstances.is_draining {
-            statuses.extend([454, 503]);
+            statuses.extend([302, 454, 503]);
         }
         statuses
     }
@@ -203,6 +207,7 @@ impl Asked {
         let full = circumstances.are_pairs_taken;
         let mut statuses = match (offer, circumstances.channels) {
             (Offer::Malformed(_), _) => vec![400],
+            (Offer::Unusable(text), _) if text.contains("destination") => vec![462],
             (Offer::Unusable(_), _) => vec![461],
             (Offer::Udp { .. } | Offer::MulticastOrUdp { .. }, _) if full => vec![200, 461],
             (Offer::Interleaved { .. }, _) if circumstances.is_elsewhere => vec![461],

@@ -99,7 +99,7 @@ impl Whole {
     }
 
     /// Cuts the client's bytes anywhere and sends them, each piece with a delay of its own.
-    fn send(&mut self, index: usize, bytes: &[u8]) {
+    pub(super) fn send(&mut self, index: usize, bytes: &[u8]) {
         let Some(line) = &self.clients[index].line else { return };
         self.around.note(&format!("client {index} says {}", first_lines(bytes)));
         let mut rest = bytes;

@@ -353,7 +353,7 @@ impl Whole {
             Event::Retire => {
                 around.note("retire");
                 self.is_draining = true;
-                control.drive(around, agenda, |control, _, _| control.retire());
+                control.drive(around, agenda, |control, _, effects| control.retire(effects));
             }
             Event::Drain => {
                 around.note("drain");
@@ -395,7 +395,7 @@ fn config(is_tight: bool) -> Config {
         session_timeout: TIMEOUT,
         moved: Vec::new(),
         clock_origins: Vec::new(),
-        redirect_to: None,
+        redirect_to: Some("rtsp://10.9.9.10/else/".parse().expect("a URL")),
         profiles_off: Vec::new(),
         drain_deadline: Duration::from_secs(5),
         coalescing: Duration::from_millis(4),

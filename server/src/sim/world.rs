@@ -52,6 +52,8 @@ pub struct Outcome {
     pub ended: u64,
     /// RTSP replies that were right.
     pub replies: u64,
+    /// Clients that were asked to go elsewhere.
+    pub redirected: u64,
     /// Whether the server drained.
     pub is_drained: bool,
 }

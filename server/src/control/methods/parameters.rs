@@ -67,6 +67,10 @@ impl Control {
         if !request.body.is_empty() && !media_type.eq_ignore_ascii_case(CONTENT_TYPE) {
             return Err(StatusCode::UNSUPPORTED_MEDIA_TYPE.into());
         }
+        let encoding = request.header("Content-Encoding").unwrap_or("identity");
+        if !request.body.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
+            return Err(StatusCode::UNSUPPORTED_MEDIA_TYPE.into());
+        }
         let names = names(request.body);
         check_names(request.method, &names)?;
         if names.is_empty() {
@@ -94,9 +98,15 @@ impl Control {
         inspection: Option<Inspection>,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(Pending::Inspect { connection, session: key }) = self.pending.remove(&token)
-        else {
-            return;
+        let (connection, key) = match self.pending.remove(&token) {
+            Some(Pending::Inspect { connection, session }) => (connection, session),
+            Some(Pending::Redirect { session }) => {
+                if let Some(inspection) = inspection {
+                    self.redirect(session, inspection.position, effects);
+                }
+                return;
+            }
+            Some(Pending::SetUp(_) | Pending::Move { .. }) | None => return,
         };
         self.resume(now, connection, effects, |control, request, _| {
             let inspection = inspection.ok_or(StatusCode::SESSION_NOT_FOUND)?;

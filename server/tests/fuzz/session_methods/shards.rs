@@ -77,7 +77,10 @@ impl Shards {
             }
             Command::Snapshot => Report::Counters(Box::default()),
             Command::Start(_) | Command::Touch { .. } => return,
-            Command::Adopt(_) | Command::Reply { .. } | Command::Close { .. } => {
+            Command::Adopt(_)
+            | Command::Reply { .. }
+            | Command::Ask { .. }
+            | Command::Close { .. } => {
                 unreachable!("the world's")
             }
         };
