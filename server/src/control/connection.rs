@@ -55,8 +55,8 @@ pub(super) enum Role {
     /// What the server sends to the client of an HTTP tunnel, which must open its first input by
     /// that time.
     Output { input_by: Option<MonoTime> },
-    /// What the client of an HTTP tunnel sends. Without an output, or with a successor, it may stay
-    /// until that time.
+    /// What the client of an HTTP tunnel sends. While it waits for its turn, or has a successor, it
+    /// may stay until that time.
     Input { until: Option<MonoTime> },
 }
 

@@ -189,6 +189,7 @@ impl Control {
     pub fn snapshot(&self, effects: &mut Vec<Effect>) {
         info!(
             connections = self.connections.len(),
+            tunnels = self.tunnels.len(),
             sessions = self.sessions.len(),
             reserved_bits_per_second = self.admission.reserved_bits_per_second(),
             titles = self.catalog.len(),

@@ -100,8 +100,7 @@ impl Control {
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
         let before = self.tunnels.open_input(id, connection.peer.ip(), cookie)?;
         debug!(connection = id.0, "tunnel's input opened");
-        let is_first = before.is_none();
-        connection.role = Role::Input { until: is_first.then_some(now + TUNNEL_DEADLINE) };
+        connection.role = Role::Input { until: Some(now + TUNNEL_DEADLINE) };
         if let Some(output) = self.tunnels.output_of(id) {
             self.feed(now, id, output, effects);
         } else if let Some(read) = before.filter(|before| self.tunnels.output_of(*before).is_some())

@@ -61,7 +61,7 @@ impl Tunnels {
     ) -> Result<Option<ConnectionId>, HttpRefusal> {
         let tunnel = self.tunnel(peer, cookie)?;
         if tunnel.inputs.len() >= TUNNEL_INPUTS_MAX {
-            return Err(HttpRefusal::InUse);
+            return Err(HttpRefusal::TooManyInputs);
         }
         let before = tunnel.inputs.back().copied();
         tunnel.inputs.push_back(id);
@@ -109,7 +109,7 @@ impl Tunnels {
         left
     }
 
-    /// Tunnels and halves of tunnels there are.
+    /// Tunnels there are, whole or half.
     pub(super) fn len(&self) -> usize {
         self.by_cookie.len()
     }
@@ -201,7 +201,7 @@ mod tests {
         for input in 0..TUNNEL_INPUTS_MAX as u64 {
             tunnels.open_input(ConnectionId(10 + input), PEER, "a").unwrap();
         }
-        assert_eq!(tunnels.open_input(late, PEER, "a"), Err(HttpRefusal::InUse));
+        assert_eq!(tunnels.open_input(late, PEER, "a"), Err(HttpRefusal::TooManyInputs));
         assert_eq!(tunnels.closed(late), Left::Nothing);
         assert_eq!(tunnels.input_of(GET), Some(ConnectionId(10)));
     }

@@ -244,6 +244,21 @@ fn one_half_without_the_other_is_closed_in_time() {
 }
 
 #[test]
+fn no_post_waits_for_long_whoever_else_does() {
+    let mut bench = Bench::new();
+    for post in [POST, NEXT_POST] {
+        assert!(bench.connect(post, PEER));
+        bench.send(post, POST_HEAD.as_bytes());
+        bench.pass(TUNNEL_DEADLINE / 2);
+    }
+    assert_eq!(bench.closed.iter().collect::<Vec<_>>(), [&POST]);
+    bench.pass(TUNNEL_DEADLINE / 2);
+    assert!(bench.closed.contains(&NEXT_POST));
+    bench.pass(IDLE_CONNECTION_DEADLINE);
+    assert!(bench.control.is_idle());
+}
+
+#[test]
 fn a_tunnel_has_the_deadlines_of_a_connection() {
     let mut bench = with_tunnel();
     bench.pass(IDLE_CONNECTION_DEADLINE - MOMENT);
@@ -340,7 +355,7 @@ fn a_tunnel_belongs_to_one_address_and_has_one_get_and_few_posts() {
     }
     assert!(bench.connect(late, PEER));
     bench.send(late, POST_HEAD.as_bytes());
-    assert_eq!(status_line(&mut bench, late), "HTTP/1.0 400 Bad Request");
+    assert_eq!(status_line(&mut bench, late), "HTTP/1.0 503 Service Unavailable");
     assert_eq!(ask(&mut bench, POST, &request(1, "OPTIONS", "*", &[])), 200, "all is well");
 }
 
