@@ -15,6 +15,7 @@ pub(crate) mod frames;
 pub(crate) mod held;
 pub(crate) mod players;
 pub(crate) mod titles;
+pub(crate) mod tunnel;
 
 use std::fs::{self, File, TryLockError};
 use std::net::{TcpListener, UdpSocket};
