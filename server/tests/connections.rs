@@ -116,12 +116,6 @@ fn misbehave(number: usize, url: &str, server: SocketAddr, address: IpAddr) -> T
             let play = format!("PLAY {url} RTSP/1.0\r\nCSeq: 2\r\nSession: {session}\r\n\r\n");
             connection.write_all(play.as_bytes()).unwrap();
         }
-        // Opens the output of a tunnel, and perhaps says by it what it should not.
-        10 => send(&format!("GET / HTTP/1.0\r\nx-sessioncookie: {number}\r\n\r\n")),
-        11 => {
-            send(&format!("GET / HTTP/1.0\r\nx-sessioncookie: {number}\r\n\r\n"));
-            send(&"DESCRIBE ".repeat(5000));
-        }
         // Hangs.
         _ => {}
     }

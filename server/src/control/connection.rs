@@ -214,6 +214,9 @@ impl Control {
     /// Closes connections that have not moved on in time.
     pub fn advance(&mut self, now: MonoTime, effects: &mut Vec<Effect>) {
         while let Some(id) = self.deadlines.pop_due(now) {
+            if self.prolong(now, id) {
+                continue;
+            }
             debug!(connection = id.0, "connection exceeded its deadline");
             self.close(id, effects);
         }

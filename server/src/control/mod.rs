@@ -24,6 +24,7 @@ mod tunnels;
 pub use catalog::{Candidate, OPENING_MAX, OpenError, OpenRequest};
 pub use connection::Port;
 pub use effect::{Effect, OpenToken};
+pub use tunnel::Unread;
 
 use crate::clock::{MonoTime, Wallclock};
 use crate::config::Config;

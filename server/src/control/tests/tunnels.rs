@@ -1,8 +1,8 @@
 //! HTTP tunnels: their halves, what goes through them, what ends them, what is refused.
 
 use crate::config::Config;
-use crate::control::Port;
 use crate::control::testing::{Bench, TCP, config, udp};
+use crate::control::{Port, Unread};
 use crate::framing::{Framer, Message};
 use crate::limits::{
     IDLE_CONNECTION_DEADLINE, REQUEST_DEADLINE, TUNNEL_DEADLINE, TUNNEL_INPUTS_MAX,
@@ -85,7 +85,8 @@ fn a_get_is_answered_as_quicktime_wants_it() {
         assert!(reply.contains(part), "{part:?} in {reply}");
     }
     assert!(reply.ends_with("\r\n\r\n"));
-    assert!(!bench.control.wants_read(GET) && bench.control.wants_end(GET));
+    assert!(!bench.control.wants_read(GET));
+    assert_eq!(bench.control.wants_end(GET), Some(Unread::Drop));
 }
 
 #[test]
@@ -170,6 +171,40 @@ fn the_next_post_waits_for_the_end_of_the_one_before() {
     }
 }
 
+/// As when their heads overtake each other.
+#[test]
+fn a_post_that_ends_while_it_waits_for_its_turn_takes_over_nothing() {
+    let mut bench = with_tunnel();
+    assert!(bench.connect(NEXT_POST, PEER));
+    bench.send(NEXT_POST, POST_HEAD.as_bytes());
+    assert_eq!(bench.control.wants_end(NEXT_POST), Some(Unread::Keep));
+    assert_eq!(bench.control.wants_end(POST), None, "it is read");
+    close(&mut bench, NEXT_POST);
+    bench.pass(TUNNEL_TAKEOVER_DEADLINE * 2);
+    assert!(bench.closed.is_empty());
+    // One that has said something has not ended before that is read.
+    assert!(bench.connect(NEXT_POST, PEER));
+    bench.send(NEXT_POST, format!("{POST_HEAD}T1BU").as_bytes());
+    assert_eq!(bench.control.wants_end(NEXT_POST), None);
+}
+
+#[test]
+fn a_post_has_not_ended_while_its_tunnel_is_busy() {
+    let mut bench = with_tunnel();
+    bench.hold_opens = true;
+    bench.send(POST, encoded(&request(1, "DESCRIBE", MOVIE, &[])).as_bytes());
+    assert!(bench.connect(NEXT_POST, PEER));
+    bench.send(NEXT_POST, POST_HEAD.as_bytes());
+    for _ in 0..3 {
+        bench.pass(TUNNEL_TAKEOVER_DEADLINE);
+    }
+    assert!(bench.closed.is_empty());
+    bench.release();
+    assert_eq!(bench.take_response(GET).map(|it| it.status), Some(200));
+    bench.pass(TUNNEL_TAKEOVER_DEADLINE);
+    assert!(bench.closed.contains(&POST));
+}
+
 #[test]
 fn interleaved_media_takes_both_halves_to_the_shard() {
     let mut bench = with_tunnel();
@@ -178,7 +213,7 @@ fn interleaved_media_takes_both_halves_to_the_shard() {
     bench.send(POST, format!("{set_up}{}", &begun[..5]).as_bytes());
     let response = bench.take_response(GET).unwrap();
     assert_eq!(response.status, 200);
-    assert!(!bench.control.wants_read(POST) && !bench.control.wants_end(GET));
+    assert!(!bench.control.wants_read(POST) && bench.control.wants_end(GET).is_none());
     let [(output, get_direction, unparsed), (input, post_direction, nothing)] =
         &bench.adoptions[..]
     else {
