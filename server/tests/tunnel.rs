@@ -3,6 +3,7 @@
 
 mod support;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
@@ -81,6 +82,40 @@ fn a_session_goes_on_through_many_posts() {
     assert_eq!(ask(&mut tunnel, &mut random, "TEARDOWN", &[&session]).status, 200);
     drop(tunnel);
     nothing_held(&server, NOTICED);
+}
+
+/// What it said is read once the GET is there, and nobody spins meanwhile.
+#[test]
+fn a_post_may_come_and_go_before_the_get() {
+    let (server, _, address) = serve(&[]);
+    for pauses in [true, false] {
+        let mut post = TcpStream::connect(address).unwrap();
+        post.write_all(b"POST / HTTP/1.0\r\nx-sessioncookie: early\r\n\r\n").unwrap();
+        if pauses {
+            pause(Duration::from_millis(100));
+        }
+        let options = BASE64_STANDARD.encode("OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n");
+        post.write_all(options.as_bytes()).unwrap();
+        drop(post);
+        // Others are served as before.
+        let mut other = Tunnel::open(address, "other");
+        other.open_post();
+        assert_eq!(other.ask("OPTIONS", "*", &[]).status, 200);
+        let busy = cpu_ticks(&server);
+        pause(Duration::from_millis(500));
+        assert!(cpu_ticks(&server) - busy < 20, "of the 50 there were");
+        let mut tunnel = Tunnel::open(address, "early");
+        assert_eq!(tunnel.encode("OPTIONS", "*", &[]), options);
+        assert_eq!(tunnel.reply().status, 200);
+    }
+    nothing_held(&server, NOTICED);
+}
+
+/// Processor time that the server has taken, in hundredths of a second.
+fn cpu_ticks(server: &Server) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", server.pid())).unwrap();
+    let fields = stat.rsplit(") ").next().unwrap().split(' ').skip(11).take(2);
+    fields.map(|ticks| ticks.parse::<u64>().unwrap()).sum()
 }
 
 #[test]
