@@ -40,9 +40,9 @@ pub const SDP_BYTES_MAX: usize = 20_000;
 /// The `x-sessioncookie` that names an HTTP tunnel; players send 16 to 32.
 pub const TUNNEL_COOKIE_BYTES_MAX: usize = 128;
 /// POSTs of one tunnel: the one that is read, and those that wait for its end.
-pub const TUNNEL_INPUTS_MAX: usize = 4;
+pub const TUNNEL_INPUTS_MAX: usize = 8;
 
-/// How long one half of an HTTP tunnel may wait for the other.
+/// How long one half of an HTTP tunnel may wait for the other, and a POST for its turn.
 pub const TUNNEL_DEADLINE: Duration = Duration::from_secs(10);
 /// How long the POST of a tunnel may stay open once the next one has come.
 pub const TUNNEL_TAKEOVER_DEADLINE: Duration = Duration::from_secs(2);

@@ -56,8 +56,8 @@ pub(super) enum Role {
     /// What the server sends to the client of an HTTP tunnel, which must open its first input by
     /// that time.
     Output { input_by: Option<MonoTime> },
-    /// What the client of an HTTP tunnel sends. Without an output, or with a successor, it may stay
-    /// until that time.
+    /// What the client of an HTTP tunnel sends. While it waits for its turn, or has a successor, it
+    /// may stay until that time.
     Input { until: Option<MonoTime> },
 }
 
@@ -227,6 +227,9 @@ impl Control {
     pub fn advance(&mut self, now: MonoTime, effects: &mut Vec<Effect>) {
         self.keep_standing(now, effects);
         while let Some(id) = self.deadlines.pop_due(now) {
+            if self.prolong(now, id) {
+                continue;
+            }
             debug!(connection = id.0, "connection exceeded its deadline");
             self.close(id, effects);
         }

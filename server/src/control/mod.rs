@@ -28,6 +28,7 @@ mod tunnels;
 pub use catalog::{Candidate, OPENING_MAX, OpenError, OpenRequest};
 pub use connection::Port;
 pub use effect::{Effect, OpenToken};
+pub use tunnel::Unread;
 
 use crate::clock::{MonoTime, Wallclock};
 use crate::config::Config;
@@ -206,6 +207,7 @@ impl Control {
     pub fn snapshot(&self, effects: &mut Vec<Effect>) {
         info!(
             connections = self.connections.len(),
+            tunnels = self.tunnels.len(),
             sessions = self.sessions.len(),
             reserved_bits_per_second = self.admission.reserved_bits_per_second(),
             titles = self.catalog.len(),

@@ -4,6 +4,7 @@
 //! nothing races with it, and what must end it shuts the socket down, which completes it.
 
 use super::control_loop::Shell;
+use crate::control::Unread;
 use crate::mailbox::ConnectionId;
 use crate::uring::{readiness_of, socket_of};
 use bytes::Bytes;
@@ -78,9 +79,9 @@ impl ConnectionSlot {
         Ok(socket)
     }
 
-    /// Waits until there is something to do, and reads nothing that a shard might have to read.
-    /// False once the client has closed the connection.
-    async fn watch(&self) -> bool {
+    /// Waits until there is something to do, and reads nothing that is read later. False once the
+    /// client has closed the connection.
+    async fn watch(&self, unread: Unread) -> bool {
         // This is no operation of the ring: waiting for it may be dropped.
         let Ok(readiness) = readiness_of(&self.stream) else {
             // The end shows when something is written.
@@ -98,11 +99,14 @@ impl ConnectionSlot {
             if self.end.get().is_some() {
                 return true;
             }
-            let mut unwanted = [MaybeUninit::uninit(); UNWANTED_BYTES];
-            match SockRef::from(readiness.get_ref())
-                .recv_with_flags(&mut unwanted, libc::MSG_DONTWAIT)
-            {
+            match self.look(unread) {
                 Ok(0) => return false,
+                Ok(_) if unread == Unread::Keep && ready.ready().is_read_closed() => {
+                    // All is there, and stays so until somebody reads it.
+                    self.wake.notified().await;
+                    return true;
+                }
+                Ok(_) if unread == Unread::Keep => ready.clear_ready(),
                 // Whoever sends much gets no more than his turn.
                 Ok(_) => tokio::task::yield_now().await,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
@@ -110,6 +114,16 @@ impl ConnectionSlot {
                 Err(_) => return false,
             }
         }
+    }
+
+    /// How much there is to read, up to a number; none at the end.
+    fn look(&self, unread: Unread) -> io::Result<usize> {
+        let flags = match unread {
+            Unread::Drop => libc::MSG_DONTWAIT,
+            Unread::Keep => libc::MSG_DONTWAIT | libc::MSG_PEEK,
+        };
+        let mut bytes = [MaybeUninit::uninit(); UNREAD_BYTES];
+        SockRef::from(&socket_of(&self.stream)).recv_with_flags(&mut bytes, flags)
     }
 }
 
@@ -133,8 +147,9 @@ pub(super) async fn serve(shell: Rc<Shell>, id: ConnectionId, slot: Rc<Connectio
                     control.received(now, id, &buffer[..count], effects);
                 }),
             }
-        } else if shell.wants_end(id) {
-            if !slot.watch().await {
+        } else if let Some(unread) = shell.wants_end(id) {
+            // Apart: the tasks of other connections have no room for it.
+            if !Box::pin(slot.watch(unread)).await {
                 break;
             }
         } else {
@@ -150,5 +165,5 @@ pub(super) async fn serve(shell: Rc<Shell>, id: ConnectionId, slot: Rc<Connectio
 
 /// Read at once; most requests are smaller, and an idle connection holds this much.
 const READ_BYTES: usize = 2048;
-/// Read at once of what nobody wants.
-const UNWANTED_BYTES: usize = 2048;
+/// Read at once of what is dropped.
+const UNREAD_BYTES: usize = 2048;

@@ -8,7 +8,7 @@ use super::surroundings::{Surroundings, WALLCLOCK};
 use super::whole::{Agenda, Event};
 use crate::clock::MonoTime;
 use crate::config::Config;
-use crate::control::{Control, Effect, Port};
+use crate::control::{Control, Effect, Port, Unread};
 use crate::mailbox::{AdoptedConnection, Command, ConnectionId};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -173,6 +173,17 @@ impl ControlShell {
             socket.doing = Doing::Reading;
         }
         let pipe = pipe(around, id);
+        if matches!(socket.doing, Doing::Nothing)
+            && let Some(unread) = self.control.wants_end(id)
+        {
+            if unread == Unread::Drop {
+                pipe.input.clear();
+            }
+            if pipe.input.is_empty() && pipe.is_broken {
+                self.closed(around, agenda, id);
+            }
+            return;
+        }
         if !matches!(socket.doing, Doing::Reading) {
             return;
         }

@@ -19,6 +19,8 @@ pub(super) const PORTS_A_CLIENT: u16 = 1000;
 #[derive(Debug)]
 pub(super) struct Line {
     pub(super) id: ConnectionId,
+    /// Of a tunnel, by which connection the client speaks; it hears by `id`.
+    pub(super) post: Option<ConnectionId>,
     pub(super) asked: VecDeque<Asked>,
     /// Since when its first request waits for a reply.
     pub(super) waits_since: MonoTime,
@@ -77,6 +79,7 @@ impl Line {
     pub(super) fn new(id: ConnectionId, stalled_at: Option<MonoTime>) -> Self {
         Self {
             id,
+            post: None,
             asked: VecDeque::new(),
             waits_since: MonoTime::default(),
             stalled_at,

@@ -58,6 +58,9 @@ impl Whole {
     }
 
     fn connect(&mut self, index: usize) {
+        if self.around.random.u8(..4) == 0 {
+            return self.connect_through_tunnel(index);
+        }
         let id = ConnectionId(self.connections_made);
         self.connections_made += 1;
         let room = self.around.random.usize(8 << 10..64 << 10);
@@ -101,18 +104,21 @@ impl Whole {
     /// Cuts the client's bytes anywhere and sends them, each piece with a delay of its own.
     pub(super) fn send(&mut self, index: usize, bytes: &[u8]) {
         let Some(line) = &self.clients[index].line else { return };
+        let (id, from) = (line.id, line.sent_until);
         self.around.note(&format!("client {index} says {}", first_lines(bytes)));
-        let mut rest = bytes;
-        let mut at = self.around.now.max(line.sent_until);
+        let tunnelled = self.enter_tunnel(index, bytes);
+        let (id, bytes, from) = tunnelled.unwrap_or_else(|| (id, bytes.to_vec(), from));
+        let mut rest = &bytes[..];
+        let mut at = self.around.now.max(from);
         while !rest.is_empty() {
             let count = self.around.random.usize(1..=rest.len().min(CHUNK_BYTES_MAX));
             let (piece, after) = rest.split_at(count);
             at = MonoTime(at.0 + self.around.random.u64(..3_000_000));
-            self.agenda.push(at, Event::Arrive(line.id, piece.to_vec()));
+            self.agenda.push(at, Event::Arrive(id, piece.to_vec()));
             rest = after;
         }
         if let Some(line) = &mut self.clients[index].line {
-            line.sent_until = at;
+            line.sent_until = line.sent_until.max(at);
             line.waits_since = line.waits_since.max(at);
         }
     }
@@ -124,6 +130,10 @@ impl Whole {
         let at = self.around.now.max(line.sent_until);
         let at = MonoTime(at.0 + self.around.random.u64(..8_000_000));
         self.agenda.push(at, Event::HungUp(line.id));
+        if let Some(post) = line.post {
+            let at = MonoTime(at.0 + self.around.random.u64(..8_000_000));
+            self.agenda.push(at, Event::HungUp(post));
+        }
         self.line_lost(index, line.id, line.asked);
     }
 

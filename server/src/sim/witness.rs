@@ -38,6 +38,7 @@ impl Whole {
         let ids: Vec<ConnectionId> = self.around.net.unseen().collect();
         for id in ids {
             let bytes = self.around.net.pipes.get_mut(&id).expect("opened").look();
+            let bytes = self.leave_tunnel(id, bytes);
             let framer = self.framers.entry(id).or_default();
             framer.push(&bytes);
             let mut seen = Vec::new();

@@ -16,6 +16,7 @@ pub(crate) mod held;
 pub(crate) mod namespaces;
 pub(crate) mod players;
 pub(crate) mod titles;
+pub(crate) mod tunnel;
 
 use std::fs::{self, File, TryLockError};
 use std::net::{TcpListener, UdpSocket};
