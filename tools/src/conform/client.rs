@@ -3,7 +3,7 @@
 
 use super::check::{Stop, fail, not_supported};
 use super::lab::Lab;
-use super::link::{Link, connect};
+use super::link::Link;
 use super::media::{Kind, Packet};
 use super::message::{Cutter, Incoming, Reply};
 use super::transcript::Transcript;
@@ -65,7 +65,7 @@ impl Client {
         server: SocketAddr,
         source: Option<IpAddr>,
     ) -> Result<Self, Stop> {
-        let stream = connect(server, source, lab.patience())?;
+        let stream = lab.connect(server, source)?;
         Ok(Self::new(lab, Link::Plain(stream)))
     }
 

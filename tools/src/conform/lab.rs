@@ -3,6 +3,7 @@
 use super::Options;
 use super::check::Stop;
 use super::client::Client;
+use super::link::connect;
 use super::media::Kind;
 use super::player::Player;
 use super::target::Target;
@@ -10,8 +11,12 @@ use super::transcript::Transcript;
 use crate::clock::{Clock, KernelClock, MonoTime};
 use crate::presentation::Media;
 use std::cell::RefCell;
-use std::net::{IpAddr, SocketAddr};
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
+
+/// How long a server that has ended may take to be there again.
+const RESTART: Duration = Duration::from_secs(2);
 
 /// The surroundings of one check.
 #[derive(Debug)]
@@ -71,6 +76,26 @@ impl<'a> Lab<'a> {
 
     pub(super) fn random(&self) -> u32 {
         self.random.borrow_mut().u32(..)
+    }
+
+    /// Opens a connection. Somebody else's check may have brought the server down: one that is
+    /// started again is waited for, so that each is judged by what it does itself.
+    pub(super) fn connect(
+        &self,
+        server: SocketAddr,
+        source: Option<IpAddr>,
+    ) -> io::Result<TcpStream> {
+        let end = self.now() + RESTART;
+        loop {
+            match connect(server, source, self.patience()) {
+                Err(error)
+                    if error.kind() == io::ErrorKind::ConnectionRefused && self.now() < end =>
+                {
+                    self.pause(RESTART / 20);
+                }
+                other => return other,
+            }
+        }
     }
 
     /// A connection.

@@ -3,7 +3,7 @@
 use super::check::{Stop, fail, not_supported, skip};
 use super::client::Client;
 use super::lab::Lab;
-use super::link::{Link, connect};
+use super::link::Link;
 use std::io::Write as _;
 use std::net::{IpAddr, TcpStream};
 
@@ -36,7 +36,7 @@ pub(super) fn open_half(
     if !lab.options.kinds.contains(&super::Kind::Http) {
         return skip("not over HTTP");
     }
-    let get = connect(lab.server(), source, lab.patience())?;
+    let get = lab.connect(lab.server(), source)?;
     let mut client = Client::new(lab, Link::Tunnel { get, post: None });
     let request = get_request(lab, cookie, version);
     lab.transcript.sent(lab.now(), request.as_bytes());
@@ -78,7 +78,7 @@ pub(super) fn post(
     cookie: &str,
     length: u32,
 ) -> Result<TcpStream, Stop> {
-    let mut stream = connect(lab.server(), source, lab.patience())?;
+    let mut stream = lab.connect(lab.server(), source)?;
     let request = format!(
         "POST {} HTTP/1.0\r\nHost: {}\r\nUser-Agent: reelring-conform\r\n\
          x-sessioncookie: {cookie}\r\nContent-Type: application/x-rtsp-tunnelled\r\n\

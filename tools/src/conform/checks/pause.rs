@@ -49,7 +49,7 @@ fn stops(lab: &Lab<'_>, kind: Kind) -> Verdict {
 }
 
 fn resumes(lab: &Lab<'_>, kind: Kind) -> Verdict {
-    let (mut player, played) = begun(lab, kind, 30)?;
+    let (mut player, played) = begun_at(lab, kind, Some("npt=4-"), 30)?;
     player.pause()?;
     player.listen(Duration::from_millis(500))?;
     let stood = player.positions(0, &played).into_iter().fold(0.0, f64::max);

@@ -3,7 +3,7 @@
 use super::super::check::{Check, Stop, Verdict, ensure, fail, not_supported, skip};
 use super::super::client::Client;
 use super::super::lab::Lab;
-use super::super::link::{Link, connect};
+use super::super::link::Link;
 use super::super::media::Kind;
 use super::super::tunnel::{get_request, new_cookie, open, open_half, post};
 use base64::Engine as _;
@@ -172,7 +172,7 @@ fn post_before_get(lab: &Lab<'_>) -> Verdict {
     open_half(lab, lab.source, &new_cookie(lab), "HTTP/1.0")?;
     let cookie = new_cookie(lab);
     let mut half = post(lab, lab.source, &cookie, 32767)?;
-    let mut get = connect(lab.server(), lab.source, lab.patience())?;
+    let mut get = lab.connect(lab.server(), lab.source)?;
     get.write_all(get_request(lab, &cookie, "HTTP/1.0").as_bytes())?;
     let mut client = Client::new(lab, Link::Tunnel { get, post: None });
     let request = client.write("OPTIONS", lab.url(), &[], b"");
