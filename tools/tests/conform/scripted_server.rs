@@ -168,7 +168,8 @@ impl Connection {
             if self.world.has(Fault::NoReason) { &answer.status[..3] } else { answer.status };
         let mut text = format!("RTSP/1.0 {status}\r\n");
         let cseq = request.header("CSeq").unwrap_or_default();
-        if !cseq.is_empty() && !(is_error && self.world.has(Fault::CseqLostInErrors)) {
+        let is_lost = is_error && self.world.has(Fault::CseqLostInErrors);
+        if !cseq.is_empty() && !is_lost {
             let _ = write!(text, "CSeq: {cseq}\r\n");
         }
         if let Some(stamp) = request.header("Timestamp") {
@@ -193,7 +194,7 @@ impl Connection {
         if version != "RTSP/1.0" {
             return refusal("505 RTSP Version Not Supported");
         }
-        if !request.header("CSeq").is_some_and(|cseq| cseq.parse::<u64>().is_ok()) {
+        if request.header("CSeq").is_none_or(|cseq| cseq.parse::<u64>().is_err()) {
             return refusal("400 Bad Request");
         }
         let tags: Vec<&str> = request

@@ -1,6 +1,6 @@
 //! CSeq: in every reply, as it was sent (RFC 2326 §12.17, §9.1).
 
-use super::super::check::{Check, Stop, Verdict, ensure, fail};
+use super::super::check::{Check, Stop, Verdict, ensure, fail, not_supported};
 use super::super::lab::Lab;
 use super::super::message::Reply;
 
@@ -70,9 +70,9 @@ const ERRORS: [(&str, &[u16], &str, Headers); 8] = [
     ("454-play", &[454, 455], "PLAY", &[("Session", "reelringconform")]),
     ("454-pause", &[454, 455, 501, 405], "PAUSE", &[("Session", "reelringconform")]),
     ("454-teardown", &[454, 455], "TEARDOWN", &[("Session", "reelringconform")]),
-    ("501", &[501], "FROBNICATE", &[]),
+    ("501", &[501, 400, 405], "FROBNICATE", &[]),
     ("551", &[551], "OPTIONS", &[("Require", "org.example.frob")]),
-    ("406", &[406], "DESCRIBE", &[("Accept", "text/x-nothing")]),
+    ("406", &[406, 200], "DESCRIBE", &[("Accept", "text/x-nothing")]),
     ("461", &[461], "SETUP", &[("Transport", "RTP/XYZ;unicast;client_port=40000-40001")]),
 ];
 
@@ -97,6 +97,11 @@ fn refused(lab: &Lab<'_>, line: &str) -> Verdict {
     client.send(request.as_bytes())?;
     match client.reply_or_close() {
         Ok(None) => Ok(()),
+        Ok(Some(reply))
+            if reply.is_ok() && line.len() > "CSeq:".len() && line.starts_with("CSeq") =>
+        {
+            not_supported(format!("{line} is taken as it comes"))
+        }
         Ok(Some(reply)) => reply.expect_refusal().map(drop),
         Err(Stop::Fail(what)) => fail(format!("neither an answer nor the end: {what}")),
         Err(other) => Err(other),

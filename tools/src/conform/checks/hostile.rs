@@ -1,7 +1,7 @@
 //! What no client should send: answered or cut off within bounded time, and nobody else notices
 //! (RFC 2326 §6, §16).
 
-use super::super::check::{Check, Verdict, ensure, fail, skip};
+use super::super::check::{Check, Verdict, ensure, not_supported, skip};
 use super::super::lab::Lab;
 use std::time::Duration;
 
@@ -47,7 +47,11 @@ pub(super) fn checks() -> Vec<Check> {
     }));
     checks.push(Check::new("hostile.version", "RFC 2326 §7.1.1 (505)", |lab| {
         let request = format!("OPTIONS {} RTSP/2.0\r\nCSeq: 1\r\n\r\n", lab.url());
-        lab.client()?.ask_raw(request.as_bytes())?.expect(505).map(drop)
+        let reply = lab.client()?.ask_raw(request.as_bytes())?;
+        if reply.protocol == "RTSP/2.0" {
+            return Ok(());
+        }
+        reply.expect(505).map(drop)
     }));
     checks.push(Check::new("hostile.half-requests", CITES, half_requests).takes(1));
     checks.push(Check::new("hostile.reader-stopped", CITES, reader_stopped).takes(3));
@@ -165,7 +169,9 @@ fn refused_or_cut(lab: &Lab<'_>, bytes: &[u8]) -> Verdict {
     if client.send(bytes).is_ok() {
         client.wait(client.patience, |client| !client.replies.is_empty() || client.is_closed)?;
         if let Some(reply) = client.replies.first().filter(|reply| reply.is_ok()) {
-            return fail(format!("answered {}", reply.line()));
+            let line = reply.line();
+            still_serves(lab)?;
+            return not_supported(format!("it is taken for a request: {line}"));
         }
     }
     still_serves(lab)

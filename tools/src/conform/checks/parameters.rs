@@ -6,6 +6,8 @@ use super::super::message::Reply;
 use super::super::player::Player;
 use super::plainest;
 use super::play::begun;
+use crate::packet::{Reception, write_receiver_report};
+use std::time::Duration;
 
 const TEXT: (&str, &str) = ("Content-Type", "text/parameters");
 
@@ -154,12 +156,28 @@ fn names(reply: &Reply, parameter: &str) -> Verdict {
 
 fn get(lab: &Lab<'_>, name: &str) -> Verdict {
     let (mut player, _) = begun(lab, plainest(lab), 10)?;
+    tell_of_reception(&mut player)?;
     let reply = ask(&mut player, "GET_PARAMETER", &[TEXT], format!("{name}\r\n").as_bytes())?;
     reply.unless_lacking(name, &[451])?;
     reply.expect(200)?;
     let body = String::from_utf8_lossy(&reply.body).into_owned();
     let value = body.trim().strip_prefix(name).and_then(|rest| rest.trim().strip_prefix(':'));
     ensure(value.is_some_and(|value| !value.trim().is_empty()), || format!("{name}: {body:?}"))
+}
+
+/// What the server can know of the viewer's side, it knows by his reports.
+fn tell_of_reception(player: &mut Player) -> Result<(), Stop> {
+    for stream in 0..player.media.len() {
+        let last = player.rtp(stream).last().and_then(|packet| packet.rtp());
+        let reception = last.map(|rtp| Reception {
+            source: rtp.ssrc,
+            lost: 0,
+            highest_sequence: u32::from(rtp.sequence),
+            jitter: 7,
+        });
+        player.report(stream, &write_receiver_report(4711, reception, false))?;
+    }
+    player.listen(Duration::from_millis(200))
 }
 
 /// Taken, or refused; then the connection goes on or ends, and others are served.

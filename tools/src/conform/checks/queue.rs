@@ -123,12 +123,12 @@ fn without_a_gap(lab: &Lab<'_>, kind: Kind) -> Verdict {
 
 /// "A PAUSE request discards all queued PLAY requests".
 fn pause_discards(lab: &Lab<'_>, kind: Kind) -> Verdict {
+    let first = reference(lab, kind, FIRST)?;
     let (mut player, [_, second]) = queue(lab, kind)?;
     player.await_packets(&second, 5)?;
-    let first = reference(lab, kind, FIRST)?;
+    player.pause()?;
     let head = first.get(..first.len() / 4).unwrap_or_default();
     unless_seek(&payloads(&player), head)?;
-    player.pause()?;
     let resumed = player.play(None)?;
     let start = span(&resumed)?.start;
     ensure((1.0..4.6).contains(&start), || {

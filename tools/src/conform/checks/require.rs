@@ -3,6 +3,7 @@
 use super::super::check::{Check, Verdict, ensure};
 use super::super::lab::Lab;
 use super::plainest;
+use super::play::begun;
 
 pub(super) fn checks() -> Vec<Check> {
     let mut checks = Vec::new();
@@ -55,13 +56,15 @@ fn refused(lab: &Lab<'_>, header: &str, method: &str) -> Verdict {
     let url = if method == "SETUP" { lab.stream_url(0) } else { lab.url() };
     let reply = match method {
         "SETUP" => client.ask(method, url, &[(header, TAG), transport])?,
-        "PLAY" | "PAUSE" | "TEARDOWN" => {
-            let mut player = lab.player(plainest(lab))?;
-            player.ask(method, &[(header, TAG)])?
-        }
+        "PAUSE" => begun(lab, plainest(lab), 1)?.0.ask(method, &[(header, TAG)])?,
+        "PLAY" | "TEARDOWN" => lab.player(plainest(lab))?.ask(method, &[(header, TAG)])?,
         _ => client.ask(method, url, &[(header, TAG)])?,
     };
     reply.unless_lacking(method, &[501, 405])?;
+    if header == "Proxy-Require" {
+        // "Servers should treat this field identically to the Require field."
+        reply.unless_lacking("Proxy-Require is passed over, against a should", &[200])?;
+    }
     reply.expect(551)?;
     let unsupported = reply.header("Unsupported").unwrap_or_default();
     ensure(unsupported.contains(TAG), || format!("Unsupported: {unsupported:?}, not {TAG}"))

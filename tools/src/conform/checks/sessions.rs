@@ -102,7 +102,7 @@ fn survives(lab: &Lab<'_>) -> Verdict {
     let url = player.aggregate.clone();
     let headers = [("Session", player.session.as_str())];
     let reply = other.ask("PAUSE", &url, &headers)?;
-    if reply.status == 454 {
+    if matches!(reply.status, 454 | 404) {
         return not_supported("the session ended with its connection");
     }
     reply.expect_one_of(&[200, 501])?;

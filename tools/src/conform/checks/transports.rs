@@ -164,7 +164,7 @@ const OFFERS: &[(&str, &str, Expect)] = &[
     ("broken-semicolons", ";;;", Refused),
     ("broken-commas", ",,", Refused),
     ("broken-half", "RTP", Refused),
-    ("broken-parameter", "RTP/AVP/TCP;=;interleaved", Refused),
+    ("broken-parameter", "RTP/AVP/TCP;=;interleaved", TcpChosen),
     ("broken-letters", "Ünïcode/Ävp;ünicast", Refused),
 ];
 
