@@ -136,7 +136,9 @@ impl Asked {
         }
         let knew = |before: &Facts| before.is_finish_known && before.cues == session.cues;
         let was_known = self.facts.as_ref().is_some_and(knew);
-        if was_known { State::Ready(Stopped::AtStart) } else { State::Unsure }
+        // A range that its client ended leaves the session paused at that end, if it came so far.
+        let is_whole = facts.play.is_none_or(|play| play.end.is_none());
+        if was_known && is_whole { State::Ready(Stopped::AtStart) } else { State::Unsure }
     }
 
     /// The statuses that are right.
