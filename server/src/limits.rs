@@ -5,6 +5,8 @@ use std::time::Duration;
 
 /// Streams of one session: tracks that one viewer plays together.
 pub const SESSION_STREAMS_MAX: usize = 8;
+/// Ranges that a session plays and that wait to be played (RFC 2326 §10.5).
+pub const RANGES_MAX: usize = 16;
 /// RTP/RTCP socket pairs of one shard; also the most UDP streams that one address may have there.
 pub const SHARD_PAIRS_MAX: usize = 16;
 /// Shards of one server.
@@ -54,6 +56,14 @@ pub const REPLY_DEADLINE: Duration = Duration::from_secs(10);
 pub const SESSION_TIMEOUT: Duration = Duration::from_secs(60);
 /// What the server adds to the announced time before it ends a session.
 pub const SESSION_TIMEOUT_MARGIN: Duration = Duration::from_secs(5);
+
+/// How long a session may stand still, paused or at its end, because its connection is open; what
+/// it has reserved, nobody else has.
+pub const STANDING_MAX: Duration = Duration::from_secs(3600);
+/// How long a connection may be silent before its client's kernel is asked whether it is there, how
+/// often it is asked again, and how many times.
+pub const CONNECTION_PROBES: (Duration, Duration, u32) =
+    (Duration::from_secs(20), Duration::from_secs(10), 3);
 
 /// Bytes of RTSP replies and RTCP that may wait on one interleaved connection.
 pub const CONNECTION_PENDING_BYTES_MAX: usize = 128 * 1024;

@@ -4,7 +4,7 @@ use super::budget::SHARD_MEMORY_BYTES_MIN;
 use super::host::Host;
 use super::raw::RawConfig;
 use super::units::{BitRate, Bytes, CpuList, PortRange, Span};
-use super::{Config, LogConfig, MediaRoot};
+use super::{Config, LogConfig, MediaRoot, RtspUrl};
 use crate::limits::{PACKET_BYTES_MAX, PACKET_BYTES_MIN, SESSION_TIMEOUT, SHARDS_MAX};
 use packetizer::image::PayloadClass;
 use std::fmt;
@@ -124,6 +124,8 @@ impl RawConfig {
         let connections_max = count("max-connections", self.max_connections, 11_000)?;
         Ok(Config {
             media: self.check_media()?,
+            moved: self.moved.clone().unwrap_or_default(),
+            clock_origins: self.clock_origin.clone().unwrap_or_default(),
             listen: self.check_listen(host)?,
             http_listen: self.http_listen.clone().unwrap_or_default(),
             control_cpu: check_control_cpu(self.control_cpu, host)?,
@@ -146,6 +148,8 @@ impl RawConfig {
             payload_class: self.check_packet_bytes()?,
             session_timeout: self.check_session_timeout()?,
             drain_deadline: self.check_drain_deadline()?,
+            redirect_to: self.check_redirect_to()?,
+            profiles_off: self.no_profile.clone().unwrap_or_default(),
             coalescing: self.check_coalescing()?,
         })
     }
@@ -299,6 +303,17 @@ impl RawConfig {
         at_most("drain-deadline", self.drain_deadline, DRAIN_DEADLINE_DEFAULT, DRAIN_DEADLINE_MAX)
     }
 
+    fn check_redirect_to(&self) -> Result<Option<RtspUrl>, ConfigError> {
+        match &self.redirect_to {
+            Some(url) if !url.as_str().ends_with('/') => Err(ConfigError::OutOfBounds {
+                key: "redirect-to",
+                value: url.to_string(),
+                bounds: "a URL that ends with a slash, to put the title's path behind".to_owned(),
+            }),
+            url => Ok(url.clone()),
+        }
+    }
+
     fn check_coalescing(&self) -> Result<Duration, ConfigError> {
         at_most("coalesce", self.coalesce, COALESCING_DEFAULT, COALESCING_MAX)
     }
@@ -332,6 +347,8 @@ impl RawConfig {
         let shards = u32::try_from(config.shard_cpus.len()).ok();
         Self {
             media: Some(config.media.clone()),
+            moved: some_if_any(&config.moved),
+            clock_origin: some_if_any(&config.clock_origins),
             listen: Some(config.listen.clone()),
             http_listen: Some(config.http_listen.clone()),
             rtp_ports: Some(PortRange(config.rtp_ports.clone())),
@@ -347,11 +364,17 @@ impl RawConfig {
             egress_limit: config.egress_bits_per_second.map(BitRate),
             session_timeout: Some(Span(config.session_timeout)),
             drain_deadline: Some(Span(config.drain_deadline)),
+            redirect_to: config.redirect_to.clone(),
+            no_profile: some_if_any(&config.profiles_off),
             coalesce: Some(Span(config.coalescing)),
             log_level: Some(logs.filter.clone()),
             log_format: Some(logs.format),
         }
     }
+}
+
+fn some_if_any<T: Clone>(list: &[T]) -> Option<Vec<T>> {
+    (!list.is_empty()).then(|| list.to_vec())
 }
 
 fn at_most(
@@ -438,6 +461,8 @@ mod tests {
             ("", 4),
             ("shards = 3", 2),
             ("shard-cpus = \"2-3,1\"\ncontrol-cpu = 0\negress-limit = \"2.5Gbit/s\"", 4),
+            ("moved = [\"a=rtsp://h/b\"]\nredirect-to = \"rtsp://h/\"", 1),
+            ("clock-origin = [\"a=creation-time\"]\nno-profile = [\"gstreamer\"]", 1),
             ("http-listen = [\"[::1]:80\", \"0.0.0.0:80\"]", 1),
             ("listen = [\"[::1]:0\"]\nsession-timeout = \"90s\"\nmemory = \"100MB\"", 2),
         ] {
@@ -475,6 +500,7 @@ mod tests {
             ("session-timeout = \"2s\"", "5s to 1h"),
             ("drain-deadline = \"1h\"", "10min at most"),
             ("coalesce = \"30ms\"", "20ms at most"),
+            ("redirect-to = \"rtsp://h/x\"", "ends with a slash"),
             ("listen = []", "give an ADDR:PORT"),
             ("listen = [\"0.0.0.0:1\", \"0.0.0.0:1\"]", "named twice"),
             ("http-listen = [\"0.0.0.0:8554\"]", "listen: 0.0.0.0:8554 is named twice"),

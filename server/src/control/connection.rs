@@ -20,6 +20,8 @@ pub(super) struct Connection {
     pub(super) peer: SocketAddr,
     /// The address that the client reached.
     pub(super) local: SocketAddr,
+    /// The largest IP packet that is known to reach the client whole, headers included.
+    pub(super) path_mtu: Option<u32>,
     pub(super) home: Home,
     pub(super) role: Role,
     pub(super) underway: Underway,
@@ -29,11 +31,8 @@ pub(super) struct Connection {
     request_began: Option<MonoTime>,
     /// Sessions whose last request came from here; while there are any, it may be idle.
     pub(super) sessions: BTreeSet<SessionKey>,
-    /// Sessions with streams interleaved in it.
+    /// Sessions with streams interleaved in it. While there are any, it is its shard's.
     pub(super) carries: BTreeSet<SessionKey>,
-    /// The shard of the first session that was set up here, and so of all of them: interleaved
-    /// sessions of a connection must share one.
-    pub(super) shard: Option<usize>,
 }
 
 /// Who reads and writes a connection.
@@ -103,6 +102,7 @@ impl Connection {
         Self {
             peer,
             local,
+            path_mtu: None,
             home: Home::Control,
             role: Role::Fresh(port),
             underway: Underway::Reading,
@@ -110,7 +110,6 @@ impl Connection {
             request_began: None,
             sessions: BTreeSet::new(),
             carries: BTreeSet::new(),
-            shard: None,
         }
     }
 
@@ -202,6 +201,14 @@ impl Control {
         Ok(())
     }
 
+    /// The largest IP packet, headers included, that reaches the connection's client whole, as far
+    /// as its socket knows: datagrams to him are no bigger.
+    pub fn path_measured(&mut self, id: ConnectionId, mtu_bytes: u32) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.path_mtu = Some(mtu_bytes);
+        }
+    }
+
     /// A connection is gone: the client closed it, it failed, or [`Effect::Close`] was performed.
     pub fn closed(&mut self, now: MonoTime, id: ConnectionId, effects: &mut Vec<Effect>) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
@@ -211,8 +218,9 @@ impl Control {
         self.forget_connection(now, id, effects);
     }
 
-    /// Closes connections that have not moved on in time.
+    /// Closes connections that have not moved on in time, and keeps sessions that stand still.
     pub fn advance(&mut self, now: MonoTime, effects: &mut Vec<Effect>) {
+        self.keep_standing(now, effects);
         while let Some(id) = self.deadlines.pop_due(now) {
             if self.prolong(now, id) {
                 continue;

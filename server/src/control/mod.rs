@@ -9,8 +9,10 @@ mod connection;
 mod deadlines;
 mod drain;
 mod effect;
+mod life;
 mod memory;
 mod methods;
+mod payload_size;
 mod refusals;
 mod requests;
 mod session;
@@ -28,7 +30,7 @@ pub use tunnel::Unread;
 
 use crate::clock::{MonoTime, Wallclock};
 use crate::config::Config;
-use crate::mailbox::{CloseReason, Command, ConnectionId, Report, Start, Token};
+use crate::mailbox::{CloseReason, Command, ConnectionId, Report, SessionKey, Start, Token};
 use crate::title::SharedTitle;
 use admission::Admission;
 use catalog::Catalog;
@@ -36,7 +38,7 @@ use connection::Connection;
 use deadlines::Deadlines;
 use methods::Pending;
 use refusals::{LogLimit, RefusedTitles};
-use session::{Sessions, State, describe_end};
+use session::{Ending, Sessions, State};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -49,7 +51,11 @@ pub struct Control {
     random: Box<dyn FnMut() -> u128>,
     connections: BTreeMap<ConnectionId, Connection>,
     deadlines: Deadlines,
+    /// When sessions that stand still are next looked at.
+    keep_at: MonoTime,
     sessions: Sessions,
+    /// Sessions that were torn down and whose shards have not said what they sent.
+    endings: BTreeMap<SessionKey, Ending>,
     tunnels: Tunnels,
     /// Requests that wait for a shard's report.
     pending: BTreeMap<Token, Pending>,
@@ -93,7 +99,9 @@ impl Control {
             random,
             connections: BTreeMap::new(),
             deadlines: Deadlines::default(),
+            keep_at: MonoTime::default(),
             sessions: Sessions::default(),
+            endings: BTreeMap::new(),
             tunnels: Tunnels::default(),
             pending: BTreeMap::new(),
             shard_count,
@@ -125,9 +133,12 @@ impl Control {
     ) {
         match report {
             Report::SetUp { token, result } => self.setup_answered(now, token, result, effects),
-            Report::Cued { token, cued } => self.play_answered(now, token, cued, effects),
-            Report::Paused { token, position } => {
-                self.pause_answered(now, token, position, effects);
+            Report::Cued { token, result } => self.play_answered(now, token, result, effects),
+            Report::Paused { token, result } => {
+                self.pause_answered(now, token, result, effects);
+            }
+            Report::Inspected { token, inspection } => {
+                self.inspected(now, token, inspection, effects);
             }
             Report::Request { connection, bytes } => {
                 if self.connections.contains_key(&connection) {
@@ -142,15 +153,14 @@ impl Control {
                 log_adopted_closed(connection, reason);
                 self.forget_connection(now, connection, effects);
             }
-            Report::Finished { session } => {
+            Report::Finished { session, paused } => {
                 if let Some(session) = self.sessions.get_mut(session) {
-                    info!(session = ?session.id, "played to the end of the range");
-                    session.enter(now, State::Ready { paused: None });
+                    let at_point = paused.is_some();
+                    info!(session = ?session.id, at_point, "played to the end of the range");
+                    session.enter(now, State::Ready);
                 }
             }
-            Report::Ended { session, reason } => {
-                self.end_session(now, session, &describe_end(reason));
-            }
+            Report::Ended { session, reason, sent } => self.ended(now, session, reason, sent),
             Report::Drained => self.drained(shard, effects),
             Report::Counters(counters) => effects.push(Effect::ShowCounters { shard, counters }),
         }
@@ -176,7 +186,7 @@ impl Control {
     /// When [`Control::advance`] is due.
     #[must_use]
     pub fn deadline(&self) -> Option<MonoTime> {
-        self.deadlines.next()
+        [self.deadlines.next(), self.keep_deadline()].into_iter().flatten().min()
     }
 
     /// Sessions there are.
@@ -211,6 +221,7 @@ impl Control {
         let counts = [
             ("connections", self.connections.len()),
             ("sessions", self.sessions.len()),
+            ("sessions that end", self.endings.len()),
             ("tunnels", self.tunnels.len()),
             ("requests under way", self.pending.len()),
             ("titles being opened", self.catalog.opening_count()),

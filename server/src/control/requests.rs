@@ -133,7 +133,7 @@ impl Control {
             return self.refuse_http(now, id, status, &error.to_string(), effects);
         }
         let response = Response::new(status, find_cseq(rejected));
-        self.reply(id, Reply::of(response).then(AfterReply::Close), effects);
+        self.reply(now, id, Reply::of(response).then(AfterReply::Close), effects);
     }
 
     /// Handles one request; the connection is reading, here or in its shard.
@@ -155,8 +155,9 @@ impl Control {
         match Request::parse(&message) {
             Ok(request) => {
                 debug!(connection = id.0, method = %request.method, "request");
+                self.touch_all(now, id, effects);
                 let outcome = self.answer(now, id, &request, effects);
-                self.settle(id, &message, request.cseq, outcome, effects);
+                self.settle(now, id, &message, request.cseq, outcome, effects);
             }
             Err(error) => {
                 debug!(connection = id.0, %error, "request refused");
@@ -170,7 +171,7 @@ impl Control {
                     | RequestErrorKind::Url(_)
                     | RequestErrorKind::CSeq => reply,
                 };
-                self.reply(id, reply, effects);
+                self.reply(now, id, reply, effects);
             }
         }
     }
@@ -187,7 +188,7 @@ impl Control {
         let Some(message) = waiting else { return };
         if let Ok(request) = Request::parse(&message) {
             let outcome = go_on(self, &request, effects);
-            self.settle(id, &message, request.cseq, outcome, effects);
+            self.settle(now, id, &message, request.cseq, outcome, effects);
         }
         self.proceed(now, id, effects);
     }
@@ -195,6 +196,7 @@ impl Control {
     /// Replies, or has the connection wait.
     fn settle(
         &mut self,
+        now: MonoTime,
         id: ConnectionId,
         message: &Bytes,
         cseq: &str,
@@ -202,8 +204,8 @@ impl Control {
         effects: &mut Vec<Effect>,
     ) {
         let underway = match outcome {
-            Ok(Outcome::Reply(reply)) => return self.reply(id, reply, effects),
-            Err(rejection) => return self.reply(id, rejection.into_reply(cseq), effects),
+            Ok(Outcome::Reply(reply)) => return self.reply(now, id, reply, effects),
+            Err(rejection) => return self.reply(now, id, rejection.into_reply(cseq), effects),
             Ok(Outcome::AwaitTitle) => Underway::Title(message.clone()),
             Ok(Outcome::AwaitShard) => Underway::Shard(message.clone()),
         };
@@ -213,9 +215,21 @@ impl Control {
     }
 
     /// Sends a reply, by the shard if that has the connection.
-    pub(super) fn reply(&mut self, id: ConnectionId, reply: Reply, effects: &mut Vec<Effect>) {
+    fn reply(&mut self, now: MonoTime, id: ConnectionId, reply: Reply, effects: &mut Vec<Effect>) {
+        let then = reply.then;
+        let bytes = reply.into_bytes(self.wallclock.at(now));
+        self.send(id, bytes, then, effects);
+    }
+
+    /// Sends the bytes of a reply.
+    pub(super) fn send(
+        &mut self,
+        id: ConnectionId,
+        bytes: Bytes,
+        then: AfterReply,
+        effects: &mut Vec<Effect>,
+    ) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        let Reply { bytes, then } = reply;
         let shard = match connection.home {
             Home::Control => {
                 connection.underway = Underway::Writing(then);

@@ -4,7 +4,6 @@
 //! bytes to the framer of the GET, while that wants requests.
 
 use super::connection::{AfterReply, Home, Port, Role};
-use super::methods::Reply;
 use super::tunnels::Left;
 use super::{Control, Effect};
 use crate::clock::MonoTime;
@@ -81,7 +80,7 @@ impl Control {
         effects: &mut Vec<Effect>,
     ) {
         let bytes = self.http_refusal(now, status, hint);
-        self.reply(id, Reply { bytes, then: AfterReply::Close }, effects);
+        self.send(id, bytes, AfterReply::Close, effects);
     }
 
     /// A GET opens the output of a tunnel, and takes what POSTs that came before it have.
@@ -98,7 +97,7 @@ impl Control {
         debug!(connection = id.0, "tunnel opened");
         connection.role = Role::Output { input_by: Some(now + TUNNEL_DEADLINE) };
         connection.framer = Framer::new().decoding(Base64Decoder::new());
-        self.reply(id, Reply { bytes, then: AfterReply::NextRequest }, effects);
+        self.send(id, bytes, AfterReply::NextRequest, effects);
         for input in self.tunnels.inputs_of(id) {
             self.await_turn(input, None);
         }

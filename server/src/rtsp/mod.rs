@@ -33,4 +33,4 @@ pub use message::{Headers, find_cseq};
 pub use request::{Method, Request, RequestError, RequestErrorKind, RequestUri};
 pub use response::{NotAResponse, ReceivedResponse, Response};
 pub use status::StatusCode;
-pub use url::{Authority, CONTROL_NAME_PREFIX, ControlUrl, Scheme, Url, UrlError};
+pub use url::{Authority, CONTROL_NAME_PREFIX, ControlUrl, Scheme, Url, UrlError, escape_path};

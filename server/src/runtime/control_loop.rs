@@ -8,9 +8,10 @@ use super::tide::Tide;
 use crate::clock::{Clock, MonoTime};
 use crate::config::Config;
 use crate::control::{Control, Effect, Port, Unread};
+use crate::limits::CONNECTION_PROBES;
 use crate::mailbox::{AdoptedConnection, Command, ConnectionId};
-use crate::uring::{Waker, socket_of};
-use socket2::{Domain, SockRef, Socket, Type};
+use crate::uring::{Waker, path_mtu, socket_of};
+use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
@@ -223,12 +224,18 @@ impl Shell {
         let Some(local) = local.ok().and_then(|local| local.as_socket()) else { return };
         // A reply is one write; waiting to fill a packet would only delay it.
         let _ = stream.set_nodelay(true);
+        let (time, interval, retries) = CONNECTION_PROBES;
+        let probes = TcpKeepalive::new().with_time(time).with_interval(interval);
+        let _ = SockRef::from(&socket_of(&stream)).set_tcp_keepalive(&probes.with_retries(retries));
         let id = ConnectionId(self.connections_made.get());
         self.connections_made.set(id.0 + 1);
         let now = self.clock.now();
         let connected = self.control.borrow_mut().connected(now, id, peer, local, port);
         match connected {
             Ok(()) => {
+                if let Ok(bytes) = path_mtu(socket_of(&stream), peer.is_ipv6()) {
+                    self.control.borrow_mut().path_measured(id, bytes);
+                }
                 let slot = Rc::new(ConnectionSlot::new(stream));
                 self.connections.borrow_mut().insert(id, Rc::clone(&slot));
                 tokio_uring::spawn(serve(Rc::clone(self), id, slot));

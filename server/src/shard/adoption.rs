@@ -259,7 +259,7 @@ impl Shard {
     /// A reply to PLAY is written: the session's packets may go.
     fn reply_written(&mut self, now: MonoTime, start: Start) {
         if self.session_slots.contains_key(&start.session) {
-            self.start_cue(now, start);
+            self.start(now, start);
         } else {
             self.reports.push_back(Report::ReplyWritten(start));
         }

@@ -4,7 +4,7 @@
 use super::catalog;
 use super::mail::Lanes;
 use super::net::Pipe;
-use super::surroundings::Surroundings;
+use super::surroundings::{Surroundings, WALLCLOCK};
 use super::whole::{Agenda, Event};
 use crate::clock::MonoTime;
 use crate::config::Config;
@@ -49,7 +49,7 @@ impl ControlShell {
         let mut random = fastrand::Rng::with_seed(seed);
         let random = Box::new(move || random.u128(..));
         Self {
-            control: Control::new(Arc::new(config), shard_count, random),
+            control: Control::new(Arc::new(config), shard_count, random).with_wallclock(WALLCLOCK),
             sockets: BTreeMap::new(),
             commands: Lanes::new(shard_count),
             is_drained: false,

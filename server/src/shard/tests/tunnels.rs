@@ -40,7 +40,7 @@ impl Rig {
         );
         self.adopt_as(GET, Direction::Output(Base64Decoder::new()), b"");
         self.adopt_as(POST, Direction::Input { of: GET }, b"");
-        self.cue(1, None);
+        self.play(1, Play::RESUME);
         self.reply(1);
     }
 

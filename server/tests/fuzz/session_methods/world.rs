@@ -196,7 +196,7 @@ impl World {
 
     pub(super) fn finish_session(&mut self, nth: u8) {
         if let Some((shard, session)) = self.shards.nth_session(nth) {
-            self.shards.reports[shard].push_back(Report::Finished { session });
+            self.shards.reports[shard].push_back(Report::Finished { session, paused: None });
         }
     }
 
@@ -230,7 +230,13 @@ impl World {
         let [connections, sessions, pending] = self.counts();
         assert!(connections <= CONNECTIONS_MAX as usize && sessions <= SESSIONS_MAX as usize);
         let answers = self.shards.reports.iter().flatten().filter(|report| {
-            matches!(report, Report::SetUp { .. } | Report::Cued { .. } | Report::Paused { .. })
+            matches!(
+                report,
+                Report::SetUp { .. }
+                    | Report::Cued { .. }
+                    | Report::Paused { .. }
+                    | Report::Inspected { .. }
+            )
         });
         assert_eq!(pending, answers.count(), "a request waits for nothing, or two for one");
         if self.held == 0 {
@@ -359,9 +365,10 @@ impl World {
                 self.shards.obey(shard, command);
             }
             Command::SetUp { .. }
-            | Command::Cue { .. }
+            | Command::Play { .. }
             | Command::Start(_)
             | Command::Pause { .. }
+            | Command::Inspect { .. }
             | Command::TearDown { .. }
             | Command::Touch { .. }
             | Command::Adopt(_)
