@@ -192,6 +192,7 @@ impl Shard {
             cursor: Cursor { image: 0, train: 0, packet: 0, sequence },
             held: VecDeque::new(),
             next_segment: None,
+            unread: None,
             awaited: None,
             delivery: Delivery::Idle,
             timestamp_high: None,
