@@ -5,7 +5,7 @@ use super::{Control, Effect};
 use crate::clock::MonoTime;
 use crate::framing::Framer;
 use crate::limits::{IDLE_CONNECTION_DEADLINE, REPLY_DEADLINE, REQUEST_DEADLINE};
-use crate::mailbox::{ConnectionId, SessionKey, Start};
+use crate::mailbox::{Command, ConnectionId, SessionKey, Start};
 use crate::rtsp::{Response, StatusCode};
 use bytes::Bytes;
 use std::collections::BTreeSet;
@@ -23,6 +23,7 @@ pub(super) struct Connection {
     /// The largest IP packet that is known to reach the client whole, headers included.
     pub(super) path_mtu: Option<u32>,
     pub(super) home: Home,
+    pub(super) role: Role,
     pub(super) underway: Underway,
     /// Empty once the connection is adopted.
     pub(super) framer: Framer,
@@ -41,6 +42,30 @@ pub(super) enum Home {
     Control,
     /// The shard that adopted it.
     Shard(usize),
+}
+
+/// What a connection carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// It has said nothing yet.
+    Fresh(Port),
+    /// Requests and replies.
+    Rtsp,
+    /// What the server sends to the client of an HTTP tunnel, which must open its first input by
+    /// that time.
+    Output { input_by: Option<MonoTime> },
+    /// What the client of an HTTP tunnel sends. Without an output, or with a successor, it may stay
+    /// until that time.
+    Input { until: Option<MonoTime> },
+}
+
+/// What clients are expected to say where they have connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    /// RTSP, or the HTTP of a tunnel.
+    Rtsp,
+    /// The HTTP of a tunnel.
+    Http,
 }
 
 /// What a connection is waiting for.
@@ -73,12 +98,13 @@ pub(super) enum AfterReply {
 }
 
 impl Connection {
-    pub(super) fn new(peer: SocketAddr, local: SocketAddr) -> Self {
+    pub(super) fn new(peer: SocketAddr, local: SocketAddr, port: Port) -> Self {
         Self {
             peer,
             local,
             path_mtu: None,
             home: Home::Control,
+            role: Role::Fresh(port),
             underway: Underway::Reading,
             framer: Framer::new(),
             request_began: None,
@@ -87,8 +113,8 @@ impl Connection {
         }
     }
 
-    /// Whether its bytes are wanted.
-    pub(super) const fn wants_read(&self) -> bool {
+    /// Whether requests are wanted, by whichever connection they come.
+    pub(super) const fn wants_requests(&self) -> bool {
         matches!((self.home, &self.underway), (Home::Control, Underway::Reading))
     }
 
@@ -123,7 +149,11 @@ impl Connection {
             return None; // its shard's business
         }
         match (&self.underway, self.request_began) {
+            (Underway::Reading, _) if let Role::Input { until } = self.role => until,
             (Underway::Reading, Some(began)) => Some(began + REQUEST_DEADLINE),
+            (Underway::Reading, None) if let Role::Output { input_by: Some(time) } = self.role => {
+                Some(time)
+            }
             (Underway::Reading, None) if self.sessions.is_empty() => {
                 Some(now + IDLE_CONNECTION_DEADLINE)
             }
@@ -137,7 +167,7 @@ impl Connection {
 }
 
 impl Control {
-    /// A client has connected from `peer` and reached `local`.
+    /// A client has connected from `peer` and reached `local`, where `port` is spoken.
     ///
     /// # Errors
     /// If it may not stay: what the shell sends before it closes the connection, of which nothing
@@ -148,6 +178,7 @@ impl Control {
         id: ConnectionId,
         peer: SocketAddr,
         local: SocketAddr,
+        port: Port,
     ) -> Result<(), Bytes> {
         // Of an IPv6 address the scope stays: a link-local one is reached by it alone.
         let canonical = |mut address: SocketAddr| {
@@ -156,16 +187,16 @@ impl Control {
         };
         let (peer, local) = (canonical(peer), canonical(local));
         if self.retiring {
-            return Err(turn_away());
+            return Err(self.turn_away(now, port));
         }
         if let Err(refusal) = self.admission.admit_connection(peer.ip()) {
             if let Some(not_logged) = self.refused_connections.permit(now) {
                 warn!(%peer, ?refusal, not_logged, "connection refused");
             }
-            return Err(turn_away());
+            return Err(self.turn_away(now, port));
         }
         debug!(connection = id.0, %peer, %local, "connection opened");
-        self.connections.insert(id, Connection::new(peer, local));
+        self.connections.insert(id, Connection::new(peer, local, port));
         self.refresh_deadline(now, id);
         Ok(())
     }
@@ -184,7 +215,7 @@ impl Control {
         for session in mem::take(&mut connection.carries) {
             self.tear_down_session(now, session, "connection closed", effects);
         }
-        self.forget_connection(id);
+        self.forget_connection(now, id, effects);
     }
 
     /// Closes connections that have not moved on in time, and keeps sessions that stand still.
@@ -197,18 +228,34 @@ impl Control {
     }
 
     pub(super) fn close(&mut self, id: ConnectionId, effects: &mut Vec<Effect>) {
-        if let Some(connection) = self.connections.get_mut(&id) {
-            connection.underway = Underway::Closing;
-            self.deadlines.set(id, None);
-            effects.push(Effect::Close { connection: id });
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        self.deadlines.set(id, None);
+        match connection.home {
+            Home::Control if matches!(connection.underway, Underway::Closing) => {}
+            Home::Control => {
+                connection.underway = Underway::Closing;
+                effects.push(Effect::Close { connection: id });
+            }
+            Home::Shard(shard) => {
+                let command = Command::Close { connection: id };
+                effects.push(Effect::Command { shard, command });
+            }
         }
     }
 
-    pub(super) fn forget_connection(&mut self, id: ConnectionId) {
+    pub(super) fn forget_connection(
+        &mut self,
+        now: MonoTime,
+        id: ConnectionId,
+        effects: &mut Vec<Effect>,
+    ) {
         if let Some(connection) = self.connections.remove(&id) {
             debug!(connection = id.0, "connection closed");
             self.deadlines.set(id, None);
             self.admission.release_connection(connection.peer.ip());
+            if matches!(connection.role, Role::Output { .. } | Role::Input { .. }) {
+                self.half_closed(now, id, effects);
+            }
         }
     }
 
@@ -216,9 +263,12 @@ impl Control {
         let deadline = self.connections.get(&id).and_then(|connection| connection.deadline(now));
         self.deadlines.set(id, deadline);
     }
-}
 
-/// What a client is told that is too many. It has asked nothing yet, so there is no CSeq.
-fn turn_away() -> Bytes {
-    Response::new(StatusCode::SERVICE_UNAVAILABLE, None).into_bytes()
+    /// What a client is told that is too many. It has asked nothing yet, so there is no CSeq.
+    fn turn_away(&self, now: MonoTime, port: Port) -> Bytes {
+        match port {
+            Port::Rtsp => Response::new(StatusCode::SERVICE_UNAVAILABLE, None).into_bytes(),
+            Port::Http => self.http_refusal(now, StatusCode::SERVICE_UNAVAILABLE, "full"),
+        }
+    }
 }

@@ -7,6 +7,7 @@ use super::operation::{Datagram, PairSocket};
 use super::peer::Claim;
 use super::session::State;
 use super::stream::Transport;
+use super::timeline::{rtp_ticks, wrap};
 use crate::clock::MonoTime;
 use crate::limits::CONNECTION_PENDING_BYTES_MAX;
 use crate::mailbox::{EndReason, SessionKey};
@@ -74,8 +75,9 @@ impl Shard {
             match packet {
                 Ok(Packet::ReceiverReport(_, blocks) | Packet::SenderReport(_, blocks)) => {
                     self.counters.receiver_reports += 1;
-                    if let Some(own) = blocks.iter().find(|block| block.ssrc == ssrc) {
-                        self.streams[stream].reception = Some(own);
+                    if let Some(block) = blocks.iter().find(|block| block.ssrc == ssrc) {
+                        let stream = &mut self.streams[stream];
+                        stream.reception = Some(stream.reception_of(&block));
                         claim = Claim::Proven;
                     } else if blocks.iter().next().is_some() && claim == Claim::None {
                         claim = Claim::Foreign;
@@ -110,7 +112,7 @@ impl Shard {
 
     /// Sends a last sender report and BYE, if the stream ever sent anything (RFC 3550 §6.3.7).
     pub(super) fn say_bye(&mut self, now: MonoTime, stream: usize) {
-        if self.streams[stream].packets_sent == 0 {
+        if self.streams[stream].sent.packets == 0 {
             return;
         }
         let report = self.sender_report(now, stream);
@@ -124,17 +126,19 @@ impl Shard {
     fn sender_report(&self, now: MonoTime, stream: usize) -> SenderReport {
         let stream = &self.streams[stream];
         let session = &self.sessions[stream.session];
+        let range = session.current_range(now).expect("it has sent something");
         let at = match session.state {
             // A session that does not play stands still; its media clock is where it stopped.
             State::Playing | State::Finished => now,
-            State::Init | State::Cued | State::Paused(_) => session.timeline().started,
+            State::Init | State::Cued | State::Paused(_) => range.timeline.started,
         };
+        let ticks = rtp_ticks(stream.rtp_rate, range.timeline.media_now(at));
         SenderReport {
             ssrc: stream.ssrc,
             ntp: self.wallclock.ntp(at),
-            rtp_timestamp: session.timeline().rtp_now(at, stream.rtp_rate, stream.timestamp_zero),
-            packet_count: stream.packets_sent,
-            payload_bytes: stream.octets_sent,
+            rtp_timestamp: stream.timestamp_base.wrapping_add(wrap(ticks)),
+            packet_count: low_bits(stream.sent.packets),
+            payload_bytes: low_bits(stream.sent.octets),
         }
     }
 
@@ -172,4 +176,10 @@ impl Shard {
             Transport::Interleaved { slot: None, .. } => {}
         }
     }
+}
+
+/// What of a count fits a report; it wraps (RFC 3550 §6.4.1).
+#[allow(clippy::cast_possible_truncation, reason = "wraps by definition")]
+const fn low_bits(count: u64) -> u32 {
+    count as u32
 }

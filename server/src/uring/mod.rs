@@ -24,7 +24,7 @@ mod waker;
 
 pub use driver::{Driver, DriverLimits, Event};
 pub use file::{direct_alignment, open_media};
-pub use handover::socket_of;
+pub use handover::{readiness_of, socket_of};
 pub use memory::give_back;
 pub use path::path_mtu;
 pub use pool::ReadPool;

@@ -1,6 +1,6 @@
 //! SETUP (RFC 2326 §10.4): chooses a transport, and with the first one of a session the shard.
 
-use super::describe::without_credentials;
+use super::describe::{modified, refuse_unmodified, without_credentials};
 use super::{Answer, Outcome, Pending, Rejection, Reply, control_url, ok};
 use crate::clock::MonoTime;
 use crate::control::admission::{Refusal, reservation};
@@ -19,6 +19,7 @@ use crate::rtsp::headers::{
 };
 use crate::rtsp::{ControlUrl, Request, StatusCode};
 use crate::title::SharedTitle;
+use httpdate::fmt_http_date;
 use packetizer::image::Framing;
 use packetizer::index::{MediaIndex, TrackId};
 use packetizer::sdp;
@@ -77,7 +78,10 @@ impl Control {
                 return Err(StatusCode::AGGREGATE_OPERATION_NOT_ALLOWED.into());
             }
             Some(key) => Some(Arc::clone(&self.session(key)?.title)),
-            None => self.find_title(now, id, &url.title, effects)?,
+            None => {
+                self.send_elsewhere(request, &url)?;
+                self.find_title(now, id, &url.title, effects)?
+            }
         };
         match title {
             Some(title) => self.set_up_title(now, id, request, &url, &title, effects),
@@ -95,6 +99,7 @@ impl Control {
         effects: &mut Vec<Effect>,
     ) -> Answer {
         let track = track_to_set_up(&title.index, url)?;
+        refuse_unmodified(request, title)?;
         let session = self.session_to_extend(id, request)?;
         let offers = parse_offers(request.headers("Transport")).map_err(|error| error.status())?;
         let peer = self.connection(id)?.peer.ip();
@@ -167,12 +172,8 @@ impl Control {
         let peer = self.connection(id)?.peer.ip();
         let session = self.sessions.find(header, peer).ok_or(StatusCode::SESSION_NOT_FOUND)?;
         match session.state {
-            State::Ready { .. } if !session.setting_up && session.cues_underway == 0 => {
-                Ok(Some(session))
-            }
-            State::Ready { .. } | State::Playing => {
-                Err(StatusCode::METHOD_NOT_VALID_IN_THIS_STATE.into())
-            }
+            State::Ready if !session.setting_up && session.cues_underway == 0 => Ok(Some(session)),
+            State::Ready | State::Playing => Err(StatusCode::METHOD_NOT_VALID_IN_THIS_STATE.into()),
         }
     }
 
@@ -356,16 +357,19 @@ impl Control {
     fn open_session(&mut self, now: MonoTime, setting_up: SettingUp, stream: Stream) {
         let SettingUp { session: key, peer, shard, title, connection, .. } = setting_up;
         let id = SessionId((self.random)());
+        let clock_origin = self.clock_origin(&title);
         self.sessions.insert(Session {
             id,
             key,
             peer,
             shard,
             title,
-            state: State::Ready { paused: None },
+            clock_origin,
+            state: State::Ready,
             setting_up: false,
             cues_underway: 0,
             streams: vec![stream],
+            extra_bits_per_second: 0,
             playing_since: None,
             stands_since: None,
             played: Duration::ZERO,
@@ -398,6 +402,9 @@ impl Control {
         let session_id = session.id.to_string();
         let timeout_seconds = u32::try_from(self.config.session_timeout.as_secs()).ok();
         let response = ok(request)
+            .header("Last-Modified", fmt_http_date(modified(&session.title.generation)))
+            // The file may be replaced at any time (RFC 2326 §12.8).
+            .header("Cache-Control", "must-revalidate")
             .header("Transport", transport)
             .header("Session", SessionHeader { id: &session_id, timeout_seconds });
         let then = match stream.interleaved_in() {

@@ -2,7 +2,7 @@
 
 use super::super::testing::{Bench, CLIENT, CLIENT_ADDRESS, Event, TCP, config};
 use crate::limits::STANDING_MAX;
-use crate::mailbox::{Command, ConnectionId, EndReason, Report, SessionKey};
+use crate::mailbox::{Command, ConnectionId, EndReason, Report, Sent, SessionKey};
 use std::time::Duration;
 
 const MOVIE: &str = "rtsp://h/movie.mp4";
@@ -77,7 +77,7 @@ fn a_session_that_stands_still_lives_as_long_as_its_connection() {
             if is_paused {
                 assert_eq!(bench.ask("PAUSE", MOVIE, &[&session]).status, 200);
             } else {
-                let finished = Report::Finished { session: SessionKey(1) };
+                let finished = Report::Finished { session: SessionKey(1), paused: None };
                 bench.drive(|control, now, effects| control.report(now, 0, finished, effects));
             }
             for _ in 0..10 {
@@ -105,7 +105,11 @@ fn a_session_that_stands_still_does_not_outlive_its_connection_or_the_limit() {
     assert!(bench.touches_in(60) >= 2);
     bench.pass(STANDING_MAX);
     assert_eq!(bench.touches_in(60), 0);
-    let ended = Report::Ended { session: SessionKey(1), reason: EndReason::TimedOut };
+    let ended = Report::Ended {
+        session: SessionKey(1),
+        reason: EndReason::TimedOut,
+        sent: Sent::default(),
+    };
     bench.drive(|control, now, effects| control.report(now, 0, ended, effects));
     bench.drive(|control, now, effects| control.closed(now, again, effects));
     bench.control.check_empty().unwrap();

@@ -40,10 +40,9 @@ fn who_turns_away_in_time_never_notices() {
     for seconds in [5, 20] {
         let mut rig = rig();
         rig.run_until(9900);
-        let tracks = TrackSet::EMPTY.with(TrackId(0));
-        let start = Npt::from_nanos(seconds * SECOND);
-        let cue = rig.films[0].title.index.cue(tracks, start, Some(Npt::from_nanos(25 * SECOND)));
-        rig.command(Command::Cue { token: Token(2), session: SessionKey(1), cue });
+        let (start, end) = (seconds * SECOND, 25 * SECOND);
+        let play = Play::seek(Npt::from_nanos(start), Some(Npt::from_nanos(end)));
+        rig.command(Command::Play { token: Token(2), session: SessionKey(1), play });
         rig.start(1, 2);
         rig.run_until(9900 + 4000);
         assert_eq!(rig.ends(), [], "{seconds}");
@@ -86,7 +85,7 @@ fn what_is_read_along_may_be_bad() {
     rig.bad = unit.offset..unit.offset + 1;
     rig.set_up_track(1, 0, TrackId(0), udp(1));
     rig.set_up_track(1, 0, TrackId(1), udp(2));
-    rig.cue(1, None);
+    rig.play(1, Play::RESUME);
     rig.start(1, 1);
     rig.run_until(due - 10);
     assert_eq!(rig.ends(), []);

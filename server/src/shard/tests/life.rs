@@ -49,12 +49,12 @@ fn a_session_lives_for_its_timeout_whatever_was_heard() {
         let mut rig = Rig::new(vec![film(1, 5000, 1000, 0)], 64);
         rig.set_up(1, 0, udp(1));
         if state > 0 {
-            rig.cue(1, None);
+            rig.play(1, Play::RESUME);
             rig.start(1, 1);
         }
         rig.run_until(100);
         if state > 1 {
-            rig.command(Command::Pause { token: Token(2), session: SessionKey(1) });
+            rig.command(Command::Pause { token: Token(2), session: SessionKey(1), at: None });
         }
         rig.run_until(15_000);
         rig.command(Command::Touch { session: SessionKey(1) });

@@ -31,17 +31,15 @@ impl Rig {
     fn info(&mut self) -> (u16, u32) {
         self.reports.extend(std::iter::from_fn(|| self.shard.take_report()));
         let cued = |report: &Report| {
-            let Report::Cued { cued: Some(cued), .. } = report else { return None };
-            cued.streams.first().map(|info| (info.sequence, info.rtptime))
+            let Report::Cued { result: Ok(cued), .. } = report else { return None };
+            cued.streams.first().and_then(|info| Some((info.sequence?, info.rtptime)))
         };
         self.reports.iter().rev().find_map(cued).unwrap()
     }
 
     fn seek(&mut self, token: u64, seconds: u64) {
-        let tracks = TrackSet::EMPTY.with(TrackId(0));
-        let start = Npt::from_nanos(seconds * SECOND);
-        let cue = self.films[0].title.index.cue(tracks, start, None);
-        self.command(Command::Cue { token: Token(token), session: SessionKey(1), cue });
+        let play = Play::seek(Npt::from_nanos(seconds * SECOND), None);
+        self.command(Command::Play { token: Token(token), session: SessionKey(1), play });
         self.start(1, token);
     }
 }

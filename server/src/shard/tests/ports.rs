@@ -62,7 +62,7 @@ fn datagrams_go_where_those_of_the_viewer_come_from() {
     // Opened before PLAY, as players do.
     rig.arrive(pair, PairSocket::Rtp, from(1, 40_000), &PUNCH);
     rig.arrive(pair, PairSocket::Rtcp, from(1, 40_007), &EMPTY_REPORT);
-    rig.cue(1, None);
+    rig.play(1, Play::RESUME);
     rig.start(1, 1);
     rig.run_until(100);
     assert_eq!(rig.ports(1), [40_000, 40_007]);
@@ -96,16 +96,16 @@ fn a_play_after_a_long_pause_finds_the_ports_again() {
     let pair = rig.pairs()[0];
     rig.arrive(pair, PairSocket::Rtp, from(1, 40_000), &PUNCH);
     rig.arrive(pair, PairSocket::Rtcp, from(1, 40_007), &EMPTY_REPORT);
-    rig.cue(1, None);
+    rig.play(1, Play::RESUME);
     rig.start(1, 1);
     rig.run_until(100);
-    rig.command(Command::Pause { token: Token(2), session: SessionKey(1) });
+    rig.command(Command::Pause { token: Token(2), session: SessionKey(1), at: None });
     rig.run_until(15_000);
     rig.ports(1);
     rig.arrive(pair, PairSocket::Rtp, from(1, 41_000), &PUNCH);
     rig.arrive(pair, PairSocket::Rtcp, from(1, 41_001), &EMPTY_REPORT);
     rig.run_until(15_500);
-    rig.command(Command::Cue { token: Token(3), session: SessionKey(1), cue: None });
+    rig.command(Command::Play { token: Token(3), session: SessionKey(1), play: Play::RESUME });
     rig.start(1, 3);
     rig.run_until(15_600);
     assert_eq!(rig.ports(1), [41_000, 41_001]);
@@ -124,7 +124,7 @@ fn two_viewers_behind_one_nat_are_told_apart_by_their_pairs() {
         let pair = pairs[session as usize - 1];
         rig.arrive(pair, PairSocket::Rtp, from(1, port), &PUNCH);
         rig.arrive(pair, PairSocket::Rtcp, from(1, port + 1), &EMPTY_REPORT);
-        rig.cue(session, None);
+        rig.play(session, Play::RESUME);
         rig.start(session, session);
     }
     rig.run_until(100);
