@@ -15,6 +15,7 @@ use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_uring::net::TcpStream;
 
@@ -62,12 +63,32 @@ impl ConnectionSlot {
         self.wake.notify_one();
     }
 
-    /// Ends the task, whatever it is doing.
-    pub(super) fn close(&self) {
+    /// Ends the task, whatever it is doing, once the client has had the time to read what it was
+    /// told: a socket that is closed with input that nobody has read resets the connection.
+    pub(super) fn close(self: &Rc<Self>) {
         self.end.set(Some(End::Closed));
-        // Completes what is in flight. It fails if the client was faster.
-        let _ = self.stream.shutdown(Shutdown::Both);
+        // Completes a write in flight. It fails if the client was faster.
+        let _ = self.stream.shutdown(Shutdown::Write);
         self.wake.notify_one();
+        let slot = Rc::clone(self);
+        tokio_uring::spawn(async move {
+            tokio::time::sleep(LINGER).await;
+            // Completes a read in flight.
+            let _ = slot.stream.shutdown(Shutdown::Both);
+        });
+    }
+
+    /// Reads what the client still sends, until it closes, too, or has had its share or its time.
+    async fn drain(&self, mut buffer: Vec<u8>) {
+        let mut left = UNREAD_BYTES_MAX;
+        while left > 0 {
+            let result;
+            (result, buffer) = self.stream.read(buffer).await;
+            match result {
+                Ok(0) | Err(_) => return,
+                Ok(count) => left = left.saturating_sub(count),
+            }
+        }
     }
 
     /// Another descriptor of the socket, for the shard that adopts it; the task, which has nothing
@@ -156,6 +177,9 @@ pub(super) async fn serve(shell: Rc<Shell>, id: ConnectionId, slot: Rc<Connectio
             slot.wake.notified().await;
         }
     }
+    if slot.end.get() == Some(End::Closed) {
+        slot.drain(buffer).await;
+    }
     let is_adopted = slot.end.get() == Some(End::Adopted);
     shell.forget(id);
     if !is_adopted {
@@ -163,6 +187,10 @@ pub(super) async fn serve(shell: Rc<Shell>, id: ConnectionId, slot: Rc<Connectio
     }
 }
 
+/// How long a client may take to close a connection that the server closes.
+const LINGER: Duration = Duration::from_millis(300);
+/// What it may send meanwhile.
+const UNREAD_BYTES_MAX: usize = 256 * 1024;
 /// Read at once; most requests are smaller, and an idle connection holds this much.
 const READ_BYTES: usize = 2048;
 /// Read at once of what is dropped.

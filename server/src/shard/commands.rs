@@ -176,7 +176,8 @@ impl Shard {
         // Sequence numbers 0 and 1 in RTP-Info are taken for "unknown" by some clients.
         let random =
             FirstNumbers { sequence: self.random.u16(2..0x8000), timestamp: self.random.u32(1..) };
-        let FirstNumbers { sequence, timestamp } = self.config.first_numbers.unwrap_or(random);
+        let FirstNumbers { sequence, timestamp: timestamp_base } =
+            self.config.first_numbers.unwrap_or(random);
         let stream = Stream {
             session,
             track: asked.track,
@@ -184,7 +185,7 @@ impl Shard {
             class: asked.payload_class,
             rtp_rate: title.index.tracks[usize::from(asked.track.0)].codec.rtp_rate(),
             ssrc,
-            timestamp_base: timestamp,
+            timestamp_base,
             range: 0,
             timeline: Timeline::UNUSED,
             timestamp_offset: 0,
@@ -192,6 +193,7 @@ impl Shard {
             cursor: Cursor { image: 0, train: 0, packet: 0, sequence },
             held: VecDeque::new(),
             next_segment: None,
+            unread: None,
             awaited: None,
             delivery: Delivery::Idle,
             timestamp_high: None,

@@ -22,6 +22,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 mod connections;
+mod faults;
 mod inspection;
 mod life;
 mod memory;
@@ -33,6 +34,8 @@ mod tunnels;
 const MILLI: u64 = 1_000_000;
 const SECOND: u64 = 1000 * MILLI;
 const TIMEOUT: Duration = Duration::from_secs(20);
+/// Input/output error.
+const EIO: i32 = 5;
 
 /// A file of one video track: 25 pictures a second, a sync sample every 25.
 struct Film {
@@ -92,6 +95,8 @@ struct Rig {
     operations: Vec<Operation>,
     /// Film of each source slot.
     sources: HashMap<u32, usize>,
+    /// Bytes of the files that cannot be read.
+    bad: std::ops::Range<u64>,
     /// Bytes that each connection takes in a turn.
     appetite: usize,
     watched: Vec<ConnectionSlot>,
@@ -127,6 +132,7 @@ impl Rig {
             memory: Memory(vec![0; read_blocks as usize * BLOCK_BYTES]),
             operations: Vec::new(),
             sources: HashMap::new(),
+            bad: 0..0,
             appetite: usize::MAX,
             watched: Vec::new(),
             datagrams: HashMap::new(),
@@ -155,7 +161,12 @@ impl Rig {
                         let count = from.len().min(bytes as usize);
                         let at = blocks.first as usize * BLOCK_BYTES;
                         self.memory.0[at..at + count].copy_from_slice(&from[..count]);
-                        let result = ReadResult::Read(count as u32);
+                        let is_bad =
+                            offset < self.bad.end && self.bad.start < offset + count as u64;
+                        let result = match is_bad {
+                            true => ReadResult::Failed(EIO),
+                            false => ReadResult::Read(count as u32),
+                        };
                         let Self { shard, now, memory, operations, .. } = self;
                         shard.read_completed(*now, read, result, memory, operations);
                     }

@@ -9,7 +9,7 @@ use super::whole::{Event, Whole};
 use crate::clock::MonoTime;
 use crate::mailbox::ConnectionId;
 use crate::shard::operation::{Datagram, PairId, PairSocket};
-use packetizer::rtcp;
+use packetizer::rtcp::{self, ReportBlock};
 use packetizer::rtp::Ssrc;
 use std::net::SocketAddr;
 
@@ -164,14 +164,13 @@ impl Whole {
 
     /// Receiver reports of all streams, as signs of life.
     fn report(&mut self, index: usize) {
-        let mut bytes = Vec::new();
-        rtcp::write_receiver_report(Ssrc(7), &[], "viewer", &mut bytes);
         let now = self.around.now;
         let mut frames = Vec::new();
         let client = &mut self.clients[index];
         let line = client.line.as_ref().filter(|line| line.fault.is_none()).map(|line| line.id);
         for session in client.sessions.iter_mut().filter(|session| session.life != Life::Over) {
             for stream in &session.streams {
+                let bytes = report_on(session.viewer.ssrc(stream.track));
                 match stream.way {
                     Way::Udp { port, server_port } => {
                         let place = server_port - PORT_MIN;
@@ -234,6 +233,22 @@ impl Whole {
         let at = self.around.soon(nanos_max);
         self.agenda.push(at, Event::Client(client, step));
     }
+}
+
+/// A receiver report, on a stream that is known.
+fn report_on(ssrc: Option<Ssrc>) -> Vec<u8> {
+    let block = ssrc.map(|ssrc| ReportBlock {
+        ssrc,
+        fraction_lost: 0,
+        cumulative_lost: 0,
+        highest_sequence: 0,
+        jitter: 0,
+        last_report: 0,
+        delay_since_last_report: 0,
+    });
+    let mut bytes = Vec::new();
+    rtcp::write_receiver_report(Ssrc(7), block.as_slice(), "viewer", &mut bytes);
+    bytes
 }
 
 fn first_lines(bytes: &[u8]) -> String {
