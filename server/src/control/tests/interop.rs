@@ -413,7 +413,7 @@ fn exoplayer_and_retina_keep_a_session_alive_by_options() {
 /// It looks for framing by frames of at most 1500 bytes, and reads `interleaved=a-b`.
 #[test]
 fn go2rtc_gets_channels_and_no_frame_that_it_takes_for_garbage() {
-    assert!(PACKET_BYTES_MAX + 4 <= 1500);
+    const { assert!(PACKET_BYTES_MAX + 4 <= 1500) };
     let response =
         Bench::new().ask("SETUP", VIDEO, &["Transport: RTP/AVP/TCP;unicast;interleaved=0-1"]);
     assert!(response.header("Transport").unwrap().contains(";interleaved=0-1;"));
