@@ -7,7 +7,7 @@ use super::{Control, Effect};
 use crate::clock::MonoTime;
 use crate::framing::{FramingError, Message};
 use crate::mailbox::{Command, ConnectionId, Direction};
-use crate::rtsp::{Request, RequestErrorKind, Response, StatusCode, find_cseq};
+use crate::rtsp::{Request, RequestErrorKind, Response, StatusCode, find_cseq, unfolded};
 use bytes::Bytes;
 use std::{fmt, mem};
 use tracing::{debug, info};
@@ -162,6 +162,7 @@ impl Control {
         {
             connection.role = Role::Rtsp;
         }
+        let message = unfolded(&message).map_or(message, Bytes::from);
         match Request::parse(&message) {
             Ok(request) => {
                 debug!(connection = id.0, method = %request.method, "request");

@@ -383,6 +383,7 @@ impl Bench {
                 let streams = self.streams.get(session);
                 let inspection = streams.map(|streams| Inspection {
                     position: PAUSED_AT,
+                    scale: -2,
                     streams: streams.iter().map(|(track, _)| inspection_of(*track)).collect(),
                 });
                 Some(Report::Inspected { token: *token, inspection })

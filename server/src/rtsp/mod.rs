@@ -4,6 +4,7 @@
 //! |---|---|
 //! | cut a stream | [`crate::framing::Framer`]: `push(&[u8])`, `next() -> Result<Option<Message>, FramingError>` |
 //! | read a request | [`Request::parse`]`(&[u8]) -> Result<Request, RequestError>`; the error has `status()` and `cseq` |
+//! | headers over several lines | [`unfolded`]`(&[u8]) -> Option<Vec<u8>>`, before the message is read |
 //! | refuse what is no request | [`find_cseq`]`(lines)` finds its CSeq |
 //! | its headers | [`Request::header`]`(name) -> Option<&str>`, [`Request::headers`]`(name)` for repeated ones |
 //! | what it names | [`Url`]; [`ControlUrl::split`]`(url) -> { title, control: Option<"trackID=0"> }`; [`Url::base`] for Content-Base |
@@ -33,7 +34,7 @@ mod server_request;
 mod status;
 mod url;
 
-pub use message::{Headers, find_cseq};
+pub use message::{Headers, find_cseq, unfolded};
 pub use request::{Method, Request, RequestError, RequestErrorKind, RequestUri};
 pub use response::{NotAResponse, ReceivedResponse, Response};
 pub use server_request::ServerRequest;

@@ -49,7 +49,7 @@ impl ConnectionSlot {
 
     /// Writes this at once, beside a read that may be in flight: nothing is being written. Where
     /// there is no room for it, it is not written.
-    pub(super) fn ask(&self, bytes: &[u8]) {
+    pub(super) fn ask(self: &Rc<Self>, bytes: &[u8]) {
         let sent = SockRef::from(&socket_of(&self.stream))
             .send_with_flags(bytes, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL);
         if sent.is_ok_and(|count| count < bytes.len()) {

@@ -6,6 +6,7 @@ use crate::clock::MonoTime;
 use crate::control::session::Session;
 use crate::control::{Control, Effect};
 use crate::mailbox::{Command, ConnectionId, Inspection, Reception, StreamInspection, Token};
+use crate::rtsp::headers::Rate;
 use crate::rtsp::{Method, Request, RequestUri, StatusCode};
 use packetizer::index::TrackId;
 use std::fmt::Write as _;
@@ -19,6 +20,8 @@ pub(super) const CONTENT_TYPE: &str = "text/parameters";
 enum Parameter {
     /// Normal play time, in seconds.
     Position,
+    /// Seconds of normal play time that a second shows.
+    Scale,
     /// RTP packets since SETUP.
     PacketsSent,
     /// Bytes in them behind their RTP headers.
@@ -36,8 +39,9 @@ enum Parameter {
     SessionTimeout,
 }
 
-const PARAMETERS: [(&str, Parameter); 8] = [
+const PARAMETERS: [(&str, Parameter); 9] = [
     ("position", Parameter::Position),
+    ("scale", Parameter::Scale),
     ("packets_sent", Parameter::PacketsSent),
     ("octets_sent", Parameter::OctetsSent),
     ("packets_received", Parameter::PacketsReceived),
@@ -157,6 +161,7 @@ impl Seen<'_> {
         let of_reports = |value| of_reports(value).map(|sum| sum.to_string()).unwrap_or_default();
         match parameter {
             Parameter::Position => self.inspection.position.to_string(),
+            Parameter::Scale => Rate::of(f32::from(self.inspection.scale)).to_string(),
             Parameter::PacketsSent => {
                 streams.iter().map(|stream| stream.sent.packets).sum::<u64>().to_string()
             }

@@ -60,7 +60,9 @@ fn ask() -> impl Strategy<Value = Ask> {
         2 => always(),
         2 => Just(Ask::Finish),
         1 => Just(Ask::Expire),
-        1 => prop_oneof![20 => Just(Ask::Always("OPTIONS", "*", "X: y", 200)), 1 => Just(Ask::Retire)],
+        1 => prop::bool::weighted(0.1).prop_map(|retires| {
+            if retires { Ask::Retire } else { Ask::Always("OPTIONS", "*", "X: y", 200) }
+        }),
     ]
 }
 

@@ -387,3 +387,19 @@ fn every_status_is_reached() {
         assert_eq!(bench.take_commands().len(), usize::from(status == 457), "{status}");
     }
 }
+
+/// RFC 2326 folds Transport in its own example (§10.4).
+#[test]
+fn folded_headers_are_read_as_one_line() {
+    let mut bench = Bench::new();
+    let request = "SETUP rtsp://h/movie.mp4/trackID=0 RTSP/1.0\r\nCSeq:\r\n 302\r\n\
+        Transport: RTP/AVP;unicast;\r\n\tclient_port=4588-4589\r\n\r\n";
+    bench.send(super::CLIENT, request.as_bytes());
+    let response = bench.take_response(super::CLIENT).unwrap();
+    assert_eq!((response.status, response.header("CSeq")), (200, Some("302")));
+    assert!(response.header("Transport").unwrap().contains("client_port=4588-4589"));
+    // A folded line names no length of a body.
+    let request = "OPTIONS * RTSP/1.0\r\nCSeq: 1\r\nA: b\r\n Content-Length: 9\r\n\r\n";
+    bench.send(super::CLIENT, request.as_bytes());
+    assert_eq!(bench.take_response(super::CLIENT).unwrap().status, 200);
+}

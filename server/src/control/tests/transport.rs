@@ -131,3 +131,11 @@ fn media_goes_to_the_address_that_asked() {
     };
     assert_eq!(transport, Some(expected));
 }
+
+/// A client may offer more than a player ever does.
+#[test]
+fn the_last_of_many_offers_is_found() {
+    let many = "RTP/XYZ;unicast,".repeat(200);
+    let offers = format!("Transport: {many}RTP/AVP/TCP;unicast;interleaved=0-1");
+    assert_eq!(Bench::new().ask("SETUP", VIDEO, &[&offers]).header("Transport"), Some(TCP));
+}

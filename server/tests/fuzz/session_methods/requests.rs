@@ -61,7 +61,8 @@ const RANGES: [&str; 10] = [
     "npt=x-",
     "npt=now-0.05",
 ];
-const OTHERS: [&str; 16] = [
+const OTHERS: [&str; 17] = [
+    "X-Long: a\r\n b",
     "User-Agent: GStreamer/1.22.0",
     "Connection: close",
     "Timestamp: 1.5",

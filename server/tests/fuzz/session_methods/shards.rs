@@ -63,7 +63,7 @@ impl Shards {
             }
             Command::Inspect { token, session } => {
                 let known = self.sessions[shard].contains_key(&session);
-                let inspection = Inspection { position: Npt::ZERO, streams: Vec::new() };
+                let inspection = Inspection { position: Npt::ZERO, scale: 1, streams: Vec::new() };
                 Report::Inspected { token, inspection: known.then_some(inspection) }
             }
             Command::TearDown { session, stream } => {

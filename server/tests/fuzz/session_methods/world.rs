@@ -8,7 +8,7 @@ use server::control::{Control, Effect, OpenError, OpenRequest, Port};
 use server::framing::{Framer, Message};
 use server::mailbox::{CloseReason, Command, ConnectionId, Direction, EndReason, Report};
 use server::rtsp::http::is_http;
-use server::rtsp::{Method, ReceivedResponse, Request};
+use server::rtsp::{Method, ReceivedResponse, Request, unfolded};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -146,6 +146,8 @@ impl World {
                     if *client.is_http.get_or_insert(is_http(message)) {
                         break;
                     }
+                    let unfolded = unfolded(message);
+                    let message = unfolded.as_deref().unwrap_or(message);
                     let cseq = Request::parse(message).map_or_else(|e| e.cseq, |r| Some(r.cseq));
                     Expected::Response(cseq.map(str::to_owned))
                 }
