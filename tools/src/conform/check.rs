@@ -54,7 +54,7 @@ pub struct Check {
     pub cites: String,
     /// About how long it takes; the longest begin first.
     pub(super) seconds: u32,
-    /// Whether it would disturb others.
+    /// Whether it would disturb the others, and runs after them.
     pub(super) is_alone: bool,
     run: Run,
 }
@@ -75,7 +75,7 @@ impl Check {
         Self { seconds, ..self }
     }
 
-    /// It runs after all others, by itself.
+    /// It would disturb the others, and runs after them.
     pub(super) fn alone(self) -> Self {
         Self { is_alone: true, ..self }
     }

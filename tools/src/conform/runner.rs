@@ -26,7 +26,7 @@ pub fn run(options: &Options, progress: impl Fn(&CheckResult) + Sync) -> io::Res
     let (alone, together): (Vec<_>, Vec<_>) =
         order.into_iter().partition(|index| selected[*index].is_alone);
     let results = Mutex::new(Vec::new());
-    for (indexes, jobs) in [(together, options.jobs), (alone, 1)] {
+    for (indexes, jobs) in [(together, options.jobs), (alone, ALONE.min(options.jobs))] {
         let next = AtomicUsize::new(0);
         std::thread::scope(|scope| {
             for _ in 0..jobs.clamp(1, indexes.len().max(1)) {
@@ -48,6 +48,9 @@ pub fn run(options: &Options, progress: impl Fn(&CheckResult) + Sync) -> io::Res
     let seconds = (clock.now() - began).as_secs_f64();
     Ok(Report { url: options.url.clone(), seconds, results })
 }
+
+/// Checks at a time of those that would disturb others.
+const ALONE: usize = 4;
 
 fn is_wanted(check: &Check, options: &Options) -> bool {
     let named = |patterns: &[String]| patterns.iter().any(|pattern| check.name.contains(pattern));

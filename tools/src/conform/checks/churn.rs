@@ -1,5 +1,4 @@
-//! Sessions that come and go by the hundred (RFC 2326 §16, App. A.2). They run by themselves, after
-//! all others.
+//! Sessions that come and go by the hundred (RFC 2326 §16, App. A.2), after all other checks.
 
 use super::super::check::{Check, Verdict, ensure, fail, not_supported};
 use super::super::client::Client;
