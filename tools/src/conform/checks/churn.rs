@@ -13,7 +13,7 @@ pub(super) fn checks(kinds: &[Kind]) -> Vec<Check> {
         for (name, run) in RULES {
             let name = format!("churn.{}.{name}", kind.name());
             let check = Check::new(name, "RFC 2326 §16, App. A.2", move |lab| run(lab, kind));
-            checks.push(check.takes(3).alone());
+            checks.push(check.takes(3).later());
         }
     }
     checks.push(
@@ -23,7 +23,7 @@ pub(super) fn checks(kinds: &[Kind]) -> Vec<Check> {
             }
             lab.client()?.ask("OPTIONS", lab.url(), &[])?.expect(200).map(drop)
         })
-        .alone(),
+        .later(),
     );
     checks
 }
