@@ -40,6 +40,11 @@ fn the_server_conforms() {
         .filter(|result| result.outcome == Outcome::Fail && !KNOWN.contains(&result.name.as_str()))
         .map(|result| result.name.as_str())
         .collect();
+    let is_kept = |name: &&&str| {
+        report.results.iter().any(|one| one.name == **name && one.outcome == Outcome::Pass)
+    };
+    let kept: Vec<_> = KNOWN.iter().filter(is_kept).collect();
+    println!("kept by now, and to be struck from the list: {kept:?}");
     assert_eq!(failed, Vec::<&str>::new());
     assert!(report.count(Outcome::Pass) > 600, "{} passed", report.count(Outcome::Pass));
 }
