@@ -46,6 +46,17 @@ pub(super) fn ensure(holds: bool, what: impl FnOnce() -> String) -> Verdict {
 /// How a check is made.
 type Run = Box<dyn Fn(&Lab<'_>) -> Verdict + Send + Sync>;
 
+/// When a check is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// With others.
+    First,
+    /// After those, which it would disturb.
+    Later,
+    /// When nothing else is to be checked.
+    Last,
+}
+
 /// A rule and how to see whether a server keeps it.
 pub struct Check {
     /// Its group and name, `group.name` or `group.transport.name`.
@@ -54,8 +65,7 @@ pub struct Check {
     pub cites: String,
     /// About how long it takes; the longest begin first.
     pub(super) seconds: u32,
-    /// Whether it would disturb others.
-    pub(super) is_alone: bool,
+    pub(super) turn: Turn,
     run: Run,
 }
 
@@ -67,7 +77,7 @@ impl Check {
         run: impl Fn(&Lab<'_>) -> Verdict + Send + Sync + 'static,
     ) -> Self {
         let (name, cites) = (name.into(), cites.into());
-        Self { name, cites, seconds: 0, is_alone: false, run: Box::new(run) }
+        Self { name, cites, seconds: 0, turn: Turn::First, run: Box::new(run) }
     }
 
     /// It takes about so long.
@@ -75,9 +85,14 @@ impl Check {
         Self { seconds, ..self }
     }
 
-    /// It runs after all others, by itself.
-    pub(super) fn alone(self) -> Self {
-        Self { is_alone: true, ..self }
+    /// It would disturb the others, and runs after them.
+    pub(super) fn later(self) -> Self {
+        Self { turn: Turn::Later, ..self }
+    }
+
+    /// It ends the server.
+    pub(super) fn last(self) -> Self {
+        Self { turn: Turn::Last, ..self }
     }
 
     /// The part of the name before the first dot.

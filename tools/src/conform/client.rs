@@ -5,7 +5,7 @@ use super::check::{Stop, fail, not_supported};
 use super::lab::Lab;
 use super::link::Link;
 use super::media::{Kind, Packet};
-use super::message::{Cutter, Incoming, Reply};
+use super::message::{Cutter, Incoming, Reply, ServerRequest};
 use super::transcript::Transcript;
 use crate::clock::{KernelClock, MonoTime};
 use crate::receive::Receiver;
@@ -37,8 +37,8 @@ pub(super) struct Client {
     pub(super) patience: Duration,
     /// All replies so far.
     pub(super) replies: Vec<Reply>,
-    /// Requests of the server's own: line and CSeq.
-    pub(super) requests: Vec<(String, String)>,
+    /// Requests of the server's own.
+    pub(super) requests: Vec<ServerRequest>,
     /// All packets so far.
     pub(super) packets: Vec<Packet>,
     /// Frames on channels that no stream has.
@@ -269,9 +269,9 @@ impl Client {
                     self.transcript.received(at, described(&reply));
                     self.replies.push(reply);
                 }
-                Ok(Some(Incoming::Request { line, cseq })) => {
-                    self.transcript.received(at, line.clone());
-                    self.requests.push((line, cseq));
+                Ok(Some(Incoming::Request(request))) => {
+                    self.transcript.received(at, format!("{request:?}"));
+                    self.requests.push(request);
                 }
                 Ok(Some(Incoming::Frame { channel, payload })) => self.frame(at, channel, payload),
                 Err(error) => {

@@ -10,7 +10,7 @@ use super::target::Target;
 use super::transcript::Transcript;
 use crate::clock::{Clock, KernelClock, MonoTime};
 use crate::presentation::Media;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -27,6 +27,7 @@ pub struct Lab<'a> {
     pub(super) transcript: Transcript,
     pub(super) source: Option<IpAddr>,
     random: RefCell<fastrand::Rng>,
+    has_connected: Cell<bool>,
 }
 
 impl<'a> Lab<'a> {
@@ -38,6 +39,7 @@ impl<'a> Lab<'a> {
             transcript: Transcript::default(),
             source: target.next_source(),
             random: RefCell::new(fastrand::Rng::new()),
+            has_connected: Cell::new(false),
         }
     }
 
@@ -78,8 +80,9 @@ impl<'a> Lab<'a> {
         self.random.borrow_mut().u32(..)
     }
 
-    /// Opens a connection. Somebody else's check may have brought the server down: one that is
-    /// started again is waited for, so that each is judged by what it does itself.
+    /// Opens a connection. Another check may have brought the server down: for the first
+    /// connection it is waited until it has been started again, so that each check is judged by
+    /// what happens in it.
     pub(super) fn connect(
         &self,
         server: SocketAddr,
@@ -89,11 +92,16 @@ impl<'a> Lab<'a> {
         loop {
             match connect(server, source, self.patience()) {
                 Err(error)
-                    if error.kind() == io::ErrorKind::ConnectionRefused && self.now() < end =>
+                    if error.kind() == io::ErrorKind::ConnectionRefused
+                        && !self.has_connected.get()
+                        && self.now() < end =>
                 {
                     self.pause(RESTART / 20);
                 }
-                other => return other,
+                other => {
+                    self.has_connected.set(true);
+                    return other;
+                }
             }
         }
     }

@@ -26,8 +26,7 @@ pub(super) struct Reply {
 impl Reply {
     /// The value of the first header of this name (RFC 2326 §4.2: in any case).
     pub(super) fn header(&self, name: &str) -> Option<&str> {
-        let mut found = self.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
-        found.next().map(|(_, value)| value.as_str())
+        first_of(&self.headers, name)
     }
 
     /// How many headers of this name there are.
@@ -45,19 +44,32 @@ impl Reply {
     }
 }
 
+/// A request of the server's own.
+#[derive(Clone, Debug)]
+pub(super) struct ServerRequest {
+    /// Method, URL and version.
+    pub(super) line: String,
+    headers: Vec<(String, String)>,
+}
+
+impl ServerRequest {
+    /// The value of the first header of this name.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        first_of(&self.headers, name)
+    }
+}
+
+fn first_of<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    let mut found = headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+    found.next().map(|(_, value)| value.as_str())
+}
+
 /// What came next.
 #[derive(Debug)]
 pub(super) enum Incoming {
     Reply(Reply),
-    /// A request of the server's own: method, URL and CSeq.
-    Request {
-        line: String,
-        cseq: String,
-    },
-    Frame {
-        channel: u8,
-        payload: Vec<u8>,
-    },
+    Request(ServerRequest),
+    Frame { channel: u8, payload: Vec<u8> },
 }
 
 /// Cuts a byte stream into messages.
@@ -114,8 +126,8 @@ impl Cutter {
         reply.body = body.to_vec();
         self.bytes.drain(..head_bytes + body_bytes);
         if reply.protocol.is_empty() {
-            let cseq = reply.header("CSeq").unwrap_or_default().to_owned();
-            return Ok(Some(Incoming::Request { line, cseq }));
+            let headers = reply.headers;
+            return Ok(Some(Incoming::Request(ServerRequest { line, headers })));
         }
         Ok(Some(Incoming::Reply(reply)))
     }
@@ -201,7 +213,7 @@ mod tests {
         let [
             Incoming::Reply(reply),
             Incoming::Frame { channel: 1, payload },
-            Incoming::Request { line, cseq },
+            Incoming::Request(request),
             Incoming::Reply(http),
         ] = &seen[..]
         else {
@@ -209,7 +221,8 @@ mod tests {
         };
         assert_eq!((reply.status, &reply.body[..], reply.faults.len()), (200, &b"hi"[..], 0));
         assert_eq!(payload, b"abc");
-        assert_eq!((line.as_str(), cseq.as_str()), ("REDIRECT rtsp://h/ RTSP/1.0", "9"));
+        let said = (request.line.as_str(), request.header("cseq"));
+        assert_eq!(said, ("REDIRECT rtsp://h/ RTSP/1.0", Some("9")));
         assert_eq!(http.protocol, "HTTP/1.0");
     }
 

@@ -46,4 +46,6 @@ pub struct Options {
     pub reply_timeout: Duration,
     /// The longest session time-out that is waited for.
     pub session_timeout_max: Duration,
+    /// The process of the server, which is ended as the last thing to look at how it does that.
+    pub drain_pid: Option<u32>,
 }

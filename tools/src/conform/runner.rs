@@ -1,6 +1,6 @@
 //! Runs the checks, many at a time.
 
-use super::check::{Check, Stop};
+use super::check::{Check, Stop, Turn};
 use super::lab::Lab;
 use super::report::{Outcome, Report, Result as CheckResult};
 use super::target::Target;
@@ -23,10 +23,12 @@ pub fn run(options: &Options, progress: impl Fn(&CheckResult) + Sync) -> io::Res
         checks(&options.kinds).into_iter().filter(|check| is_wanted(check, options)).collect();
     let mut order: Vec<usize> = (0..selected.len()).collect();
     order.sort_by_key(|index| std::cmp::Reverse(selected[*index].seconds));
-    let (alone, together): (Vec<_>, Vec<_>) =
-        order.into_iter().partition(|index| selected[*index].is_alone);
     let results = Mutex::new(Vec::new());
-    for (indexes, jobs) in [(together, options.jobs), (alone, 1)] {
+    let turns = [(Turn::First, options.jobs), (Turn::Later, LATER_JOBS), (Turn::Last, 1)];
+    for (turn, jobs) in turns {
+        let is_now = |index: &&usize| selected[**index].turn == turn;
+        let indexes: Vec<usize> = order.iter().filter(is_now).copied().collect();
+        let jobs = jobs.min(options.jobs);
         let next = AtomicUsize::new(0);
         std::thread::scope(|scope| {
             for _ in 0..jobs.clamp(1, indexes.len().max(1)) {
@@ -48,6 +50,9 @@ pub fn run(options: &Options, progress: impl Fn(&CheckResult) + Sync) -> io::Res
     let seconds = (clock.now() - began).as_secs_f64();
     Ok(Report { url: options.url.clone(), seconds, results })
 }
+
+/// Checks at a time of those that would disturb others.
+const LATER_JOBS: usize = 4;
 
 fn is_wanted(check: &Check, options: &Options) -> bool {
     let named = |patterns: &[String]| patterns.iter().any(|pattern| check.name.contains(pattern));

@@ -27,6 +27,7 @@ fn options(url: &str, only: &[&str]) -> Options {
         jobs: 64,
         reply_timeout: Duration::from_secs(5),
         session_timeout_max: Duration::from_secs(1),
+        drain_pid: None,
     }
 }
 

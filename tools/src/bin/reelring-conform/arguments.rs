@@ -40,6 +40,9 @@ pub(crate) struct Arguments {
     /// skipped.
     #[arg(long, default_value_t = 10, value_name = "SECONDS")]
     session_timeout: u64,
+    /// The server's process: as the last thing it is sent SIGTERM, to look at how it ends.
+    #[arg(long, value_name = "PID")]
+    drain_pid: Option<u32>,
     /// Print the result as JSON, or write it to FILE and print the report.
     #[arg(long, num_args = 0..=1, require_equals = true, value_name = "FILE")]
     pub(crate) json: Option<Option<PathBuf>>,
@@ -81,6 +84,7 @@ impl Arguments {
             jobs: self.jobs,
             reply_timeout: Duration::from_secs(self.timeout),
             session_timeout_max: Duration::from_secs(self.session_timeout),
+            drain_pid: self.drain_pid,
         }
     }
 }

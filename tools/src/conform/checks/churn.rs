@@ -1,5 +1,4 @@
-//! Sessions that come and go by the hundred (RFC 2326 §16, App. A.2). They run by themselves, after
-//! all others.
+//! Sessions that come and go by the hundred (RFC 2326 §16, App. A.2), after all other checks.
 
 use super::super::check::{Check, Verdict, ensure, fail, not_supported};
 use super::super::client::Client;
@@ -14,7 +13,7 @@ pub(super) fn checks(kinds: &[Kind]) -> Vec<Check> {
         for (name, run) in RULES {
             let name = format!("churn.{}.{name}", kind.name());
             let check = Check::new(name, "RFC 2326 §16, App. A.2", move |lab| run(lab, kind));
-            checks.push(check.takes(3).alone());
+            checks.push(check.takes(3).later());
         }
     }
     checks.push(
@@ -24,7 +23,7 @@ pub(super) fn checks(kinds: &[Kind]) -> Vec<Check> {
             }
             lab.client()?.ask("OPTIONS", lab.url(), &[])?.expect(200).map(drop)
         })
-        .alone(),
+        .later(),
     );
     checks
 }

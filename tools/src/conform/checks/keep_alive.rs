@@ -29,6 +29,9 @@ pub(super) fn checks(kinds: &[Kind]) -> Vec<Check> {
     checks
 }
 
+/// What servers add to the time-out that they announce.
+const GRACE: Duration = Duration::from_millis(6500);
+
 /// A sign of life.
 type Sign = fn(&Lab<'_>, &mut Player) -> Result<(), Stop>;
 
@@ -62,7 +65,7 @@ fn short_timeout(lab: &Lab<'_>, player: &Player) -> Result<Duration, Stop> {
 fn stays_alive(lab: &Lab<'_>, kind: Kind, sign: Sign) -> Verdict {
     let (mut player, played) = begun(lab, kind, 2)?;
     let timeout = short_timeout(lab, &player)?;
-    let end = lab.now() + timeout * 2 + Duration::from_secs(4);
+    let end = lab.now() + timeout + GRACE;
     while lab.now() < end {
         sign(lab, &mut player)?;
         player.listen((timeout / 3).min(end - lab.now()))?;
@@ -87,10 +90,10 @@ fn expires(lab: &Lab<'_>) -> Verdict {
     let count = player.client.packets.len();
     player.listen(Duration::from_millis(500))?;
     ensure(player.client.packets.len() > count, || "it ended before its time-out".into())?;
-    lab.pause(timeout + Duration::from_secs(8));
+    lab.pause(timeout / 3 + GRACE);
     let reply = Client::connect(lab)?.ask("PAUSE", &url, &headers)?;
     if reply.is_ok() {
-        return not_supported(format!("{:?} after its last sign of life it is there", timeout * 2));
+        return not_supported(format!("{:?} after its time-out it is there", GRACE));
     }
     reply.expect(454).map(drop)
 }

@@ -4,6 +4,7 @@ mod churn;
 mod clients;
 mod cseq;
 mod describe;
+mod drain;
 mod form;
 mod framing;
 mod hostile;
@@ -67,6 +68,7 @@ pub fn all(kinds: &[Kind]) -> Vec<Check> {
         tunnel::checks(kinds),
         clients::checks(),
         churn::checks(kinds),
+        drain::checks(),
     ];
     groups.into_iter().flatten().collect()
 }

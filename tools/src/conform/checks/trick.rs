@@ -25,7 +25,7 @@ pub(super) fn checks(kinds: &[Kind]) -> Vec<Check> {
     for scale in [2.0, 4.0, -2.0] {
         let name = format!("trick.content.{scale}");
         let run = move |lab: &Lab<'_>| content(lab, scale);
-        checks.push(Check::new(name, "RFC 2326 §12.34", run).takes(14));
+        checks.push(Check::new(name, "RFC 2326 §12.34", run).takes(11));
     }
     checks.push(Check::new("trick.scale-1", "RFC 2326 §12.34", |lab| {
         let mut player = lab.player(super::plainest(lab))?;
@@ -122,14 +122,14 @@ fn and_back(lab: &Lab<'_>, kind: Kind) -> Verdict {
 /// Frames of the title by their payload, as normal play shows them, against those of trick play.
 fn content(lab: &Lab<'_>, scale: f64) -> Verdict {
     let kind = super::plainest(lab);
-    let range = if scale > 0.0 { "npt=1-" } else { "npt=11-" };
+    let range = if scale > 0.0 { "npt=1-" } else { "npt=9-" };
     let (mut fast, played, answered) = play_at(lab, kind, range, scale)?;
     let (mut normal, slow) = begun(lab, kind, 1)?;
     let Some(stream) = fast.stream_of("video") else {
         return super::super::check::skip("the title has no video");
     };
-    fast.listen(Duration::from_secs_f64((10.0 / answered.abs()).clamp(1.5, 6.0)))?;
-    normal.listen(Duration::from_secs(12))?;
+    fast.listen(Duration::from_secs_f64((8.0 / answered.abs()).clamp(1.5, 4.0)))?;
+    normal.listen(Duration::from_secs(10) - (lab.now() - slow.reply.at))?;
     let mut places = HashMap::new();
     for packet in normal.rtp_since(stream, &slow.reply) {
         let Some(rtp) = packet.rtp().filter(|rtp| rtp.payload.len() > 40) else { continue };
