@@ -27,6 +27,9 @@ pub struct Origin<'a> {
     pub address: IpAddr,
     /// The presentation's name, for people; control characters are replaced, excess is cut off.
     pub name: &'a str,
+    /// Its range in absolute time, `clock=...-...`, for clients that ask for one: FFmpeg and
+    /// ExoPlayer take no other than normal play time.
+    pub absolute_range: Option<&'a str>,
 }
 
 /// Describes a presentation: a media section a track, in the index's order.
@@ -71,7 +74,7 @@ macro_rules! line {
 }
 
 fn write_session(sdp: &mut String, index: &MediaIndex, origin: &Origin<'_>) {
-    let Origin { session_id, address, name } = origin;
+    let Origin { session_id, address, name, absolute_range } = origin;
     // The null address: the client names its own in SETUP (RFC 2326 App. C.1.7).
     let (family, null) = if address.is_ipv4() { ("IP4", "0.0.0.0") } else { ("IP6", "::") };
     line!(sdp, "v=0");
@@ -82,6 +85,9 @@ fn write_session(sdp: &mut String, index: &MediaIndex, origin: &Origin<'_>) {
     line!(sdp, "a=tool:reelring");
     line!(sdp, "a=control:*");
     line!(sdp, "a=range:npt=0-{}", index.duration);
+    if let Some(range) = absolute_range {
+        line!(sdp, "a=range:{range}");
+    }
 }
 
 /// A name on one line; a session name may not be empty (RFC 8866 §5.3).
@@ -180,6 +186,7 @@ mod tests {
         session_id: 42,
         address: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)),
         name: "a film",
+        absolute_range: None,
     };
 
     fn video(set_bytes: usize) -> CodecConfig {
@@ -211,6 +218,16 @@ mod tests {
             builder.push(track, 0, 125_000, 0, 0, 1000, true).unwrap();
         }
         builder.finish(Npt::from_nanos(12_345_999_999))
+    }
+
+    const CLOCK_RANGE: &str = "clock=20260101T000000.000Z-20260101T020000.000Z";
+
+    #[test]
+    fn a_range_in_absolute_time_comes_second() {
+        let origin = Origin { absolute_range: Some(CLOCK_RANGE), ..ORIGIN };
+        let sdp = presentation_description(&index([video(1)]), &origin);
+        let both = format!("a=range:npt=0-12.345\r\na=range:{CLOCK_RANGE}\r\nm=video");
+        assert!(sdp.contains(&both), "{sdp}");
     }
 
     #[test]
@@ -249,7 +266,8 @@ mod tests {
                     let codecs = [video(bytes), audio(bytes)].into_iter().cycle();
                     let index = index(codecs.take(track_count));
                     let address: IpAddr = address.parse().unwrap();
-                    let origin = Origin { session_id: u64::MAX, address, name };
+                    let absolute_range = Some(CLOCK_RANGE);
+                    let origin = Origin { session_id: u64::MAX, address, name, absolute_range };
                     let sdp = presentation_description(&index, &origin);
                     assert!(sdp.len() < DESCRIPTION_BYTES_MAX, "{}", sdp.len());
                     assert!(sdp.split_inclusive('\n').all(|line| line.len() < LINE_BYTES_MAX));

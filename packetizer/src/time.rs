@@ -72,6 +72,18 @@ impl ClockRate {
         rescale_floor(nanos, i64::from(self.0.get()), NANOS_PER_SECOND)
     }
 
+    /// Nanoseconds of `ticks`, rounded towards plus infinity, saturating.
+    #[must_use]
+    pub fn nanos_ceil(self, ticks: i64) -> i64 {
+        self.nanos_floor(ticks.saturating_neg()).saturating_neg()
+    }
+
+    /// Ticks of `nanos`, rounded towards plus infinity, saturating.
+    #[must_use]
+    pub fn ticks_ceil(self, nanos: i64) -> i64 {
+        self.ticks_floor(nanos.saturating_neg()).saturating_neg()
+    }
+
     /// `ticks` of this clock in ticks of `target`, rounded to nearest (ties up), saturating.
     /// Exact when both rates are equal.
     #[must_use]

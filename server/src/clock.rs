@@ -58,6 +58,13 @@ impl Wallclock {
     pub const fn ntp(self, time: MonoTime) -> NtpTime {
         NtpTime::from_unix_nanos(self.unix_nanos_at_zero.saturating_add(time.0))
     }
+
+    /// What the wallclock says at `time`.
+    #[must_use]
+    pub fn at(self, time: MonoTime) -> SystemTime {
+        let since_epoch = Duration::from_nanos(self.unix_nanos_at_zero.saturating_add(time.0));
+        UNIX_EPOCH + since_epoch
+    }
 }
 
 /// The system clocks. Copies agree with each other.

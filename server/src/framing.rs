@@ -5,8 +5,11 @@
 //! once, and holds no more than one unfinished message (at most [`INTERLEAVED_FRAME_BYTES_MAX`] and
 //! its prefix) once it has been asked until it answers `None`.
 
+mod base64_decoder;
 #[cfg(test)]
 mod tests;
+
+pub use base64_decoder::Base64Decoder;
 
 use crate::limits::{
     INTERLEAVED_FRAME_BYTES_MAX, REQUEST_BYTES_MAX, REQUEST_HEAD_BYTES_MAX, REQUEST_HEADERS_MAX,
@@ -57,6 +60,8 @@ pub enum FramingErrorKind {
     BadContentLength,
     /// Head and body together exceed [`REQUEST_BYTES_MAX`] or [`RESPONSE_BYTES_MAX`].
     BodyTooLarge,
+    /// What should be base64 is not. The position is that in the decoded stream.
+    NotBase64,
 }
 
 impl fmt::Display for FramingError {
@@ -68,6 +73,7 @@ impl fmt::Display for FramingError {
             FramingErrorKind::TooManyHeaders => "there are too many headers",
             FramingErrorKind::BadContentLength => "Content-Length cannot be read",
             FramingErrorKind::BodyTooLarge => "the message body is too large",
+            FramingErrorKind::NotBase64 => "this is not base64",
         };
         write!(f, "{what}, at byte {}", self.position)
     }
@@ -86,6 +92,8 @@ pub struct Framer {
     position: u64,
     head: HeadScan,
     failure: Option<FramingError>,
+    /// What is pushed goes through it, if there is one.
+    decoder: Option<Base64Decoder>,
 }
 
 impl Framer {
@@ -102,7 +110,20 @@ impl Framer {
         Self { buffer: unparsed.into(), ..Self::default() }
     }
 
-    /// What was pushed and not yet lent out as a message.
+    /// The same framer for what arrives in base64 from now on, behind what went through `decoder`:
+    /// what the client of an HTTP tunnel sends.
+    #[must_use]
+    pub fn decoding(self, decoder: Base64Decoder) -> Self {
+        Self { decoder: Some(decoder), ..self }
+    }
+
+    /// The decoder that what is pushed goes through.
+    #[must_use]
+    pub const fn decoder(&self) -> Option<Base64Decoder> {
+        self.decoder
+    }
+
+    /// What was pushed and not yet lent out as a message, decoded.
     #[must_use]
     pub fn into_unparsed(mut self) -> Bytes {
         self.buffer.drain(..self.start);
@@ -119,7 +140,10 @@ impl Framer {
             self.buffer.drain(..self.start);
             self.start = 0;
         }
-        self.buffer.extend_from_slice(bytes);
+        match &mut self.decoder {
+            Some(decoder) => decoder.push(bytes, &mut self.buffer),
+            None => self.buffer.extend_from_slice(bytes),
+        }
     }
 
     /// The next whole message; `None` until more bytes are pushed.
@@ -144,6 +168,10 @@ impl Framer {
                 let from = self.start;
                 self.consume(cut.bytes);
                 Ok(Some(cut.lend(&self.buffer[from..self.start])))
+            }
+            // The messages before it come first.
+            Ok(None) if self.decoder.is_some_and(|decoder| decoder.is_broken()) => {
+                Err(self.fail(FramingErrorKind::NotBase64, self.unparsed_bytes()))
             }
             Ok(None) => {
                 self.forget_if_empty();
@@ -193,7 +221,7 @@ impl Framer {
         let buffer = before[..end].to_vec();
         let error = FramingError { kind, position: self.position + offset as u64 };
         let (start, position, failure) = (buffer.len(), self.position, Some(error));
-        *self = Self { buffer, start, position, head: HeadScan::default(), failure };
+        *self = Self { buffer, start, position, failure, ..Self::default() };
         error
     }
 

@@ -8,6 +8,7 @@ pub mod control;
 pub mod framing;
 pub mod limits;
 pub mod mailbox;
+pub mod pace;
 pub mod rtsp;
 pub mod runtime;
 pub mod shard;

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 /// Streams of one session: tracks that one viewer plays together.
 pub const SESSION_STREAMS_MAX: usize = 8;
+/// Ranges that a session plays and that wait to be played (RFC 2326 §10.5).
+pub const RANGES_MAX: usize = 16;
 /// RTP/RTCP socket pairs of one shard; also the most UDP streams that one address may have there.
 pub const SHARD_PAIRS_MAX: usize = 16;
 /// Shards of one server.
@@ -35,7 +37,15 @@ pub const URL_BYTES_MAX: usize = 2 * 1024;
 pub const INTERLEAVED_FRAME_BYTES_MAX: usize = 65_535;
 /// A whole presentation description; live555 reads no more (interop: common denominator 8).
 pub const SDP_BYTES_MAX: usize = 20_000;
+/// The `x-sessioncookie` that names an HTTP tunnel; players send 16 to 32.
+pub const TUNNEL_COOKIE_BYTES_MAX: usize = 128;
+/// POSTs of one tunnel: the one that is read, and those that wait for its end.
+pub const TUNNEL_INPUTS_MAX: usize = 4;
 
+/// How long one half of an HTTP tunnel may wait for the other.
+pub const TUNNEL_DEADLINE: Duration = Duration::from_secs(10);
+/// How long the POST of a tunnel may stay open once the next one has come.
+pub const TUNNEL_TAKEOVER_DEADLINE: Duration = Duration::from_secs(2);
 /// How long a connection may take over one request, from its first byte to its last.
 pub const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a connection may stay without a session and without a request.
@@ -46,6 +56,14 @@ pub const REPLY_DEADLINE: Duration = Duration::from_secs(10);
 pub const SESSION_TIMEOUT: Duration = Duration::from_secs(60);
 /// What the server adds to the announced time before it ends a session.
 pub const SESSION_TIMEOUT_MARGIN: Duration = Duration::from_secs(5);
+
+/// How long a session may stand still, paused or at its end, because its connection is open; what
+/// it has reserved, nobody else has.
+pub const STANDING_MAX: Duration = Duration::from_secs(3600);
+/// How long a connection may be silent before its client's kernel is asked whether it is there, how
+/// often it is asked again, and how many times.
+pub const CONNECTION_PROBES: (Duration, Duration, u32) =
+    (Duration::from_secs(20), Duration::from_secs(10), 3);
 
 /// Bytes of RTSP replies and RTCP that may wait on one interleaved connection.
 pub const CONNECTION_PENDING_BYTES_MAX: usize = 128 * 1024;

@@ -4,12 +4,13 @@
 //! connection limits, and so does the room for it: a full queue of reports is a broken invariant,
 //! not a load. Commands that find no room wait with control, in their order.
 
-use crate::framing::FramingError;
-pub use crate::shard::counters::Counters;
+use crate::framing::{Base64Decoder, FramingError};
+use crate::pace::{Pace, SeekStyle};
+pub use crate::shard::counters::{Counters, Inspection, Reception, Sent, StreamInspection};
 use crate::title::SharedTitle;
 use bytes::Bytes;
 use packetizer::image::{Framing, PayloadClass};
-use packetizer::index::{Cue, TrackId};
+use packetizer::index::TrackId;
 use packetizer::rtp::Ssrc;
 use packetizer::time::Npt;
 use std::net::{IpAddr, SocketAddr};
@@ -74,6 +75,25 @@ pub struct AdoptedConnection {
     pub peer: SocketAddr,
     /// Bytes read and not yet cut into messages.
     pub unparsed: Bytes,
+    /// What it carries.
+    pub direction: Direction,
+}
+
+/// What a connection carries of the RTSP between a client and the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Direction {
+    /// All of it.
+    #[default]
+    Both,
+    /// What the server sends: the GET of an HTTP tunnel. What the client sends went through this
+    /// decoder up to now, and `unparsed` is what came out.
+    Output(Base64Decoder),
+    /// What the client sends, in base64: a POST of the tunnel whose GET the shard has been given
+    /// before. `unparsed` is not decoded. The tunnel has no other POST now.
+    Input {
+        /// The GET.
+        of: ConnectionId,
+    },
 }
 
 /// Control → shard.
@@ -98,15 +118,15 @@ pub enum Command {
         /// How big packets may be.
         payload_class: PayloadClass,
     },
-    /// Moves the session to `cue`, silent until [`Command::Start`] or the reply that carries one.
-    /// Answered by [`Report::Cued`].
-    Cue {
+    /// Moves the session, silent until [`Command::Start`] or the reply that carries one; or puts a
+    /// range behind those that it plays. Answered by [`Report::Cued`].
+    Play {
         /// Echoed in the answer.
         token: Token,
         /// The session.
         session: SessionKey,
-        /// Where to; `None` resumes where the session was paused.
-        cue: Option<Cue>,
+        /// What is asked for.
+        play: Play,
     },
     /// Lets the packets of a cue go.
     Start(Start),
@@ -116,8 +136,18 @@ pub enum Command {
         token: Token,
         /// The session.
         session: SessionKey,
+        /// Where to stop; `None` for at once.
+        at: Option<Npt>,
     },
-    /// Ends one stream, or the whole session. Not answered: the shard reports nothing more of it.
+    /// Asks how a session does. Answered by [`Report::Inspected`].
+    Inspect {
+        /// Echoed in the answer.
+        token: Token,
+        /// The session.
+        session: SessionKey,
+    },
+    /// Ends one stream, or the whole session. The end of a session that the shard had is reported
+    /// by [`Report::Ended`], the last that is said of it; that of a stream is not.
     TearDown {
         /// The session.
         session: SessionKey,
@@ -143,6 +173,11 @@ pub enum Command {
         /// Close the connection when they are.
         close: bool,
     },
+    /// Closes an adopted connection.
+    Close {
+        /// Which.
+        connection: ConnectionId,
+    },
     /// Ends every session with BYE and reports [`Report::Drained`].
     Drain,
     /// Asks for [`Report::Counters`].
@@ -155,8 +190,42 @@ pub enum Command {
 pub struct Start {
     /// The session.
     pub session: SessionKey,
-    /// The token of the [`Command::Cue`] that the reply answers.
+    /// The token of the [`Command::Play`] that the reply answers.
     pub cue: Token,
+}
+
+/// What a PLAY asks for (RFC 2326 §10.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Play {
+    /// Where from; `None` from where the session stands: where it was paused, or where it plays, or
+    /// the beginning in the direction of play.
+    pub start: Option<Npt>,
+    /// Where to; `None` to the end of the presentation in the direction of play, or of the range
+    /// that a session without a new start is in.
+    pub end: Option<Npt>,
+    /// How fast.
+    pub pace: Pace,
+    /// Which media a new start means.
+    pub style: SeekStyle,
+    /// Whether the range may wait for those before it to end. Otherwise it takes their place.
+    pub may_queue: bool,
+}
+
+impl Play {
+    /// Goes on where the session stands.
+    pub const RESUME: Self = Self {
+        start: None,
+        end: None,
+        pace: Pace::NORMAL,
+        style: SeekStyle::RandomAccess,
+        may_queue: false,
+    };
+
+    /// Goes to `start` at once.
+    #[must_use]
+    pub const fn seek(start: Npt, end: Option<Npt>) -> Self {
+        Self { start: Some(start), end, ..Self::RESUME }
+    }
 }
 
 /// First sequence number and timestamp of a stream after a cue, for RTP-Info (RFC 2326 §12.33).
@@ -164,8 +233,8 @@ pub struct Start {
 pub struct StreamInfo {
     /// The stream's track.
     pub track: TrackId,
-    /// Sequence number of the next packet.
-    pub sequence: u16,
+    /// Sequence number of the next packet; not known of a range that waits for others to end.
+    pub sequence: Option<u16>,
     /// RTP timestamp of the start of the range.
     pub rtptime: u32,
 }
@@ -180,19 +249,26 @@ pub enum Report {
         /// What the Transport header says, or why there is no stream.
         result: Result<StreamSetUp, SetUpRefused>,
     },
-    /// Answers [`Command::Cue`]; `None` if the session has ended meanwhile.
+    /// Answers [`Command::Play`].
     Cued {
         /// From the command.
         token: Token,
-        /// Streams in the order of their SETUP, and the range's start and end.
-        cued: Option<Cued>,
+        /// Where the session stands, or why nothing has changed.
+        result: Result<Cued, NotMoved>,
     },
-    /// Answers [`Command::Pause`]; `None` if the session has ended meanwhile.
+    /// Answers [`Command::Pause`].
     Paused {
         /// From the command.
         token: Token,
-        /// Where it stands.
-        position: Option<Npt>,
+        /// What came of it, or why nothing has changed.
+        result: Result<Paused, NotMoved>,
+    },
+    /// Answers [`Command::Inspect`]; `None` if the session has ended meanwhile.
+    Inspected {
+        /// From the command.
+        token: Token,
+        /// How it does.
+        inspection: Option<Inspection>,
     },
     /// A whole RTSP request arrived on an adopted connection. No further one is reported until
     /// [`Command::Reply`] answers it.
@@ -221,17 +297,21 @@ pub enum Report {
         /// Why.
         reason: CloseReason,
     },
-    /// The session played its range to the end; it stays set up.
+    /// The session played its last range to the end, or to its pause point; it stays set up.
     Finished {
         /// The session.
         session: SessionKey,
+        /// The pause point.
+        paused: Option<Npt>,
     },
-    /// The shard has ended the session by itself and freed everything.
+    /// The shard has ended the session, by itself or as told, and freed everything.
     Ended {
         /// The session.
         session: SessionKey,
         /// Why.
         reason: EndReason,
+        /// What left for its viewer.
+        sent: Sent,
     },
     /// Answers [`Command::Drain`].
     Drained,
@@ -266,15 +346,41 @@ pub enum SetUpRefused {
 pub struct Cued {
     /// Start of the range.
     pub start: Npt,
-    /// End of the range.
+    /// End of the range; before the start when play goes backwards.
     pub end: Npt,
-    /// Its streams.
+    /// What it is played by.
+    pub pace: Pace,
+    /// What its start means.
+    pub style: SeekStyle,
+    /// Its streams, in the order of their SETUP.
     pub streams: Vec<StreamInfo>,
+}
+
+/// What a PAUSE did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paused {
+    /// The session stands there.
+    At(Npt),
+    /// It plays on to its pause point.
+    Later,
+}
+
+/// Why a session was not moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotMoved {
+    /// The session has ended meanwhile: 454.
+    Gone,
+    /// There is nothing to play in the range, or the pause point lies in none: 457.
+    OutOfRange,
+    /// Too many ranges wait already: 453.
+    QueueFull,
 }
 
 /// Why a shard ended a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndReason {
+    /// Control said so.
+    TornDown,
     /// Nothing was heard from the viewer for the session's timeout.
     TimedOut,
     /// Its interleaved connection closed.

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use server::clock::Clock;
-use server::mailbox::{AdoptedConnection, Command, ConnectionId, Report};
+use server::mailbox::{AdoptedConnection, Command, ConnectionId, Direction, Report};
 use server::runtime::mailbox_queue::mailbox;
 use server::runtime::shard_loop;
 use server::shard::{Shard, ShardConfig};
@@ -53,7 +53,13 @@ fn connections_that_half_send_and_die_leave_nothing() {
             let unparsed = Bytes::from_static(if id.0.is_multiple_of(2) { b"" } else { b"SETUP" });
             let socket = Some(socket.into());
             control
-                .try_send(Command::Adopt(AdoptedConnection { id, socket, peer, unparsed }))
+                .try_send(Command::Adopt(AdoptedConnection {
+                    id,
+                    socket,
+                    peer,
+                    unparsed,
+                    direction: Direction::Both,
+                }))
                 .unwrap();
             client.write_all(if id.0.is_multiple_of(3) { b" rtsp://x RTSP" } else { b"" }).unwrap();
             clients.push(client);

@@ -32,7 +32,7 @@ const SHARED: [&str; 10] = [
     "shaka-player/small.mp4",
 ];
 
-/// Every title over both transports, with its reference.
+/// Every title over UDP, TCP and HTTP, with its reference.
 fn checks(
     directory: &Path,
     names: &[&'static str],
@@ -40,7 +40,7 @@ fn checks(
     let mut checks = Vec::new();
     for name in names {
         let reference = Frames::of_file(&directory.join(name));
-        for transport in ["udp", "tcp"] {
+        for transport in ["udp", "tcp", "http"] {
             checks
                 .push((format!("{name} over {transport}"), (*name, transport, reference.clone())));
         }
@@ -109,7 +109,12 @@ fn play_by_gstreamer(transport: &str, url: &str, reference: &Frames) -> Frames {
     let directory = TempDir::new().unwrap();
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     let (video, audio) = (path("video.h264"), path("audio.aac"));
-    let mut pipeline = format!("rtspsrc location={url} protocols={transport} latency=500 name=s");
+    let (url, protocol) = match transport {
+        // The scheme chooses the tunnel; what goes through it is TCP's.
+        "http" => (url.replacen("rtsp://", "rtsph://", 1), "tcp"),
+        transport => (url.to_owned(), transport),
+    };
+    let mut pipeline = format!("rtspsrc location={url} protocols={protocol} latency=500 name=s");
     if !reference.video.is_empty() {
         pipeline += &format!(
             " s. ! application/x-rtp,media=video ! rtph264depay ! identity single-segment=true \

@@ -138,7 +138,7 @@ pub fn inspect(path: &Path, units_max: u32) -> Result<Report, InspectError> {
     let index = container::open(metadata.len(), read).map_err(InspectError::Open)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let origin = Origin { session_id: 0, address, name: &name };
+    let origin = Origin { session_id: 0, address, name: &name, absolute_range: None };
     let mut tracks = Vec::new();
     for (track, id) in index.tracks.iter().zip(0..) {
         tracks.push(inspect_track(&file, &index, track, TrackId(id), units_max)?);

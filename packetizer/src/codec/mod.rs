@@ -18,6 +18,15 @@ pub enum CodecConfig {
 }
 
 impl CodecConfig {
+    /// Whether it is pictures.
+    #[must_use]
+    pub const fn is_video(&self) -> bool {
+        match self {
+            Self::H264(_) => true,
+            Self::Aac(_) => false,
+        }
+    }
+
     /// The RTP clock: 90 kHz for video (RFC 6184 §8.2.1), the sampling rate for AAC (RFC 3640
     /// §4.1).
     #[must_use]

@@ -142,6 +142,7 @@ impl IndexBuilder {
         MediaIndex {
             tracks,
             duration,
+            created: None,
             skipped: Vec::new(),
             units: all_units,
             segments,

@@ -1,14 +1,25 @@
 //! Seeks: from normal play time to positions in the tracks.
 
 use super::units::Units;
-use super::{Cue, MediaIndex, TrackCue, TrackId, TrackSet};
-use crate::codec::CodecConfig;
+use super::{AccessUnitEntry, Cue, MediaIndex, TrackCue, TrackId, TrackSet};
 use crate::time::{ClockRate, NANOS_PER_SECOND, Npt};
 
 /// What lies at most this long before normal play time 0 is a decoder's priming and sent; what
 /// lies at most this long after the duration is padding and sent. What lies beyond was cut off by
 /// an edit list.
 const PRIMING_NANOS_MAX: i64 = NANOS_PER_SECOND;
+
+/// Which unit a seek starts with: the policies of RFC 7826 §18.47.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SeekPoint {
+    /// `RAP`: the last sync sample composed at or before the time.
+    #[default]
+    RandomAccess,
+    /// `First-Prior`: the unit shown at the time, which a decoder may not be able to show alone.
+    FirstPrior,
+    /// `Next`: the first unit shown from the time on.
+    Next,
+}
 
 impl MediaIndex {
     /// Where to start and end in each track to play from `start` to `end` (the end of the
@@ -22,6 +33,18 @@ impl MediaIndex {
     /// ends with the last unit in decode order that is composed before the end.
     #[must_use]
     pub fn cue(&self, tracks: TrackSet, start: Npt, end: Option<Npt>) -> Option<Cue> {
+        self.cue_at(tracks, start, end, SeekPoint::RandomAccess)
+    }
+
+    /// As [`Self::cue`], but the track that leads starts where `point` says.
+    #[must_use]
+    pub fn cue_at(
+        &self,
+        tracks: TrackSet,
+        start: Npt,
+        end: Option<Npt>,
+        point: SeekPoint,
+    ) -> Option<Cue> {
         if start >= self.duration {
             return None;
         }
@@ -29,21 +52,20 @@ impl MediaIndex {
         let lead = self.lead(tracks, start_nanos)?;
         let end = end.unwrap_or(self.duration).min(self.duration);
         let (units, rate) = self.track(lead)?;
-        let composed = units.syncs_composed_until(rate.ticks_floor(start_nanos));
-        let lead_unit = units.syncs().nth(composed.saturating_sub(1)).unwrap_or(0);
-        let lead_time = units.get(lead_unit)?.composition;
+        let found = units.seek(rate, start_nanos, point);
+        let AccessUnitEntry { index: lead_unit, composition: lead_time, .. } = found
+            .or_else(|| units.get(0))
+            .filter(|_| point != SeekPoint::Next || found.is_some())?;
         // Rounded up, a cue at the start of a cue is the same cue; rounded down, a unit of another
         // track at exactly that time is not missed.
-        let (cue_start, join_nanos) = if composed == 0 {
-            (start_nanos, start_nanos)
-        } else {
-            (nanos_ceil(rate, lead_time).max(0), rate.nanos_floor(lead_time).max(0))
+        let (cue_start, join_nanos) = match found {
+            Some(_) => (rate.nanos_ceil(lead_time).max(0), rate.nanos_floor(lead_time).max(0)),
+            None => (start_nanos, start_nanos),
         };
         let position = |track: TrackId| {
             let (units, rate) = self.track(track)?;
             let first = if track == lead { lead_unit } else { join(units, rate, join_nanos) };
-            let is_video =
-                matches!(self.tracks.get(usize::from(track.0))?.codec, CodecConfig::H264(_));
+            let is_video = self.tracks.get(usize::from(track.0))?.codec.is_video();
             let primed = cue_start == 0 && !is_video && is_priming(units, rate);
             let first_unit = if primed { 0 } else { first };
             let end_unit = self.end_unit(units, rate, end).max(first_unit);
@@ -60,7 +82,7 @@ impl MediaIndex {
         })
     }
 
-    fn track(&self, track: TrackId) -> Option<(&Units, ClockRate)> {
+    pub(super) fn track(&self, track: TrackId) -> Option<(&Units, ClockRate)> {
         let index = usize::from(track.0);
         let units = self.units.get(index).filter(|units| units.count() > 0)?;
         Some((units, self.tracks.get(index)?.media_rate))
@@ -85,13 +107,45 @@ impl MediaIndex {
         if end >= self.duration && excess <= PRIMING_NANOS_MAX {
             return units.count();
         }
-        units.end_composed_before(ticks_ceil(rate, end_nanos))
+        units.end_composed_before(rate.ticks_ceil(end_nanos))
     }
 }
 
+impl Units {
+    /// The unit that a seek to `nanos` starts with; `None` if the track has none there.
+    fn seek(&self, rate: ClockRate, nanos: i64, point: SeekPoint) -> Option<AccessUnitEntry> {
+        let ticks = rate.ticks_floor(nanos);
+        match point {
+            SeekPoint::RandomAccess => {
+                let ordinal = self.syncs_composed_until(ticks).checked_sub(1)?;
+                self.get(self.syncs().nth(ordinal)?)
+            }
+            SeekPoint::FirstPrior => {
+                let near = self.decoded_near(self.end_composed_before(ticks.saturating_add(1)));
+                near.filter(|unit| unit.composition <= ticks).max_by_key(|unit| unit.composition)
+            }
+            SeekPoint::Next => {
+                let ticks = rate.ticks_ceil(nanos);
+                let near = self.decoded_near(self.end_composed_before(ticks));
+                near.filter(|unit| unit.composition >= ticks).min_by_key(|unit| unit.composition)
+            }
+        }
+    }
+
+    /// The units among which one must be that is composed next to the `index`th in decode order.
+    fn decoded_near(&self, index: u32) -> impl Iterator<Item = AccessUnitEntry> {
+        let first = index.saturating_sub(REORDERED_UNITS_MAX);
+        self.range(first, index.saturating_add(REORDERED_UNITS_MAX))
+    }
+}
+
+/// Pictures are decoded at most so many before or behind their place in composition order: twice
+/// what H.264 and H.265 allow.
+const REORDERED_UNITS_MAX: u32 = 32;
+
 /// The first sync sample composed at or after `nanos`; the number of units if there is none.
 fn join(units: &Units, rate: ClockRate, nanos: i64) -> u32 {
-    let composed_before = units.syncs_composed_until(ticks_ceil(rate, nanos).saturating_sub(1));
+    let composed_before = units.syncs_composed_until(rate.ticks_ceil(nanos).saturating_sub(1));
     units.syncs().nth(composed_before).unwrap_or(u32::MAX).min(units.count())
 }
 
@@ -99,14 +153,6 @@ fn join(units: &Units, rate: ClockRate, nanos: i64) -> u32 {
 fn is_priming(units: &Units, rate: ClockRate) -> bool {
     let first = units.get(0).map_or(0, |unit| rate.nanos_floor(unit.composition));
     (-PRIMING_NANOS_MAX..0).contains(&first)
-}
-
-fn nanos_ceil(rate: ClockRate, ticks: i64) -> i64 {
-    rate.nanos_floor(ticks.saturating_neg()).saturating_neg()
-}
-
-fn ticks_ceil(rate: ClockRate, nanos: i64) -> i64 {
-    rate.ticks_floor(nanos.saturating_neg()).saturating_neg()
 }
 
 #[cfg(test)]
@@ -187,6 +233,31 @@ mod tests {
             assert_eq!(cue.tracks[0].first_unit, unit, "{start}");
             assert!(cue.start <= seconds(start), "{start}");
         }
+    }
+
+    #[test]
+    fn seek_points() {
+        let index = title(20, 8000);
+        for (start, first_prior, next) in
+            [(0.0, 0.0, 0.0), (2.0, 2.0, 2.0), (2.01, 2.0, 2.04), (3.839, 3.8, 3.84)]
+        {
+            for (point, expected) in [(SeekPoint::FirstPrior, first_prior), (SeekPoint::Next, next)]
+            {
+                let cue = index.cue_at(both(), seconds(start), None, point).unwrap();
+                assert_eq!(cue.start, seconds(expected), "{start} {point:?}");
+                let [video, audio] = &cue.tracks[..] else { panic!("two tracks") };
+                let lead = index.unit(VIDEO, video.first_unit).unwrap();
+                assert_eq!(lead.composition, video.composition_min);
+                let joins = index.unit(AUDIO, audio.first_unit).unwrap();
+                let joins = f64::from(i32::try_from(joins.composition).unwrap()) / 48_000.0;
+                assert!(joins >= expected - 0.0214 && joins < expected + 0.0214, "{start} {joins}");
+            }
+        }
+        let last = seconds(19.99);
+        assert_eq!(index.cue_at(both(), last, None, SeekPoint::Next), None, "no picture is left");
+        let audio = TrackSet::EMPTY.with(AUDIO);
+        let cue = index.cue_at(audio, seconds(1.0), None, SeekPoint::Next).unwrap();
+        assert_eq!(cue.tracks[0].first_unit, 48);
     }
 
     #[test]

@@ -8,13 +8,16 @@ mod cue;
 #[cfg(test)]
 mod fixture;
 mod segments;
+mod skim;
 mod units;
 
 use std::fmt;
 
 pub use builder::{BuildError, IndexBuilder, TrackDescription};
+pub use cue::SeekPoint;
 pub use segments::{EXTENT_BYTES_MAX, EXTENT_GAP_BYTES_MAX};
 pub use segments::{SEGMENT_BYTES_MAX, SEGMENT_NANOS_MAX};
+pub use skim::Direction;
 
 use crate::codec::CodecConfig;
 use crate::time::{ClockRate, Npt};
@@ -150,6 +153,8 @@ pub struct MediaIndex {
     pub tracks: Vec<Track>,
     /// Length of the presentation.
     pub duration: Npt,
+    /// When the container says that it was made: seconds from 1970.
+    pub created: Option<u64>,
     /// What the container holds besides, and why it is left out.
     pub skipped: Vec<SkippedTrack>,
     units: Vec<Units>,

@@ -165,6 +165,12 @@ fn split_ssrc(bytes: &[u8]) -> Result<(Ssrc, &[u8]), RtcpError> {
     Ok((Ssrc(u32::from_be_bytes(*ssrc)), rest))
 }
 
+/// Whether a datagram is RTCP rather than RTP, where both may come to one port (RFC 5761 §4).
+#[must_use]
+pub fn is_rtcp(datagram: &[u8]) -> bool {
+    matches!(datagram, [flags, 192..=223, ..] if flags & 0xc0 == VERSION)
+}
+
 /// Why bytes are no RTCP packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RtcpError {
@@ -226,6 +232,27 @@ mod tests {
 
     fn own(bytes: &[u8]) -> Vec<Packet<'_>> {
         packets(bytes).map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn rtcp_is_told_from_rtp_and_from_what_opens_a_nat() {
+        let mut report = vec![];
+        write_receiver_report(Ssrc(1), &[BLOCK], "viewer", &mut report);
+        for (datagram, expected) in [
+            (&report[..], true),
+            (&[0x80, 203, 0, 1][..], true),
+            (&[0x81, 205, 0, 2][..], true),
+            // RTP, the dummy RTP packet of FFmpeg, and those of live555 and GStreamer.
+            (&[0x80, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1][..], false),
+            (&[0x80, 0xe0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1][..], false),
+            (&[0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], false),
+            (&[0xfe, 0xed, 0xfa, 0xce][..], false),
+            (&[0, 0, 0][..], false),
+            (&[][..], false),
+            (&[0x40, 200, 0, 0][..], false),
+        ] {
+            assert_eq!(is_rtcp(datagram), expected, "{datagram:x?}");
+        }
     }
 
     #[test]

@@ -98,7 +98,8 @@ fn serve(listener: &TcpListener, title: &Title) {
             "OPTIONS" => "Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN\r\n\r\n".to_owned(),
             "DESCRIBE" => {
                 let address = connection.local_addr().unwrap().ip();
-                let origin = Origin { session_id: 1, address, name: "a title" };
+                let (name, absolute_range) = ("a title", None);
+                let origin = Origin { session_id: 1, address, name, absolute_range };
                 let sdp = presentation_description(&title.index, &origin);
                 let bytes = sdp.len();
                 format!(

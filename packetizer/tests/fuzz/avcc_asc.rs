@@ -47,7 +47,8 @@ pub(crate) fn check(data: &[u8]) {
     }
     let index = builder.finish(Npt::from_nanos(data.len() as u64 * 1_000_000_007));
     for address in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
-        check_description(&index, &Origin { session_id: u64::MAX, address, name: &name });
+        let (session_id, absolute_range) = (u64::MAX, None);
+        check_description(&index, &Origin { session_id, address, name: &name, absolute_range });
     }
 }
 

@@ -4,7 +4,7 @@ use super::budget::SHARD_MEMORY_BYTES_MIN;
 use super::host::Host;
 use super::raw::RawConfig;
 use super::units::{BitRate, Bytes, CpuList, PortRange, Span};
-use super::{Config, LogConfig, MediaRoot};
+use super::{Config, LogConfig, MediaRoot, RtspUrl};
 use crate::limits::{PACKET_BYTES_MAX, PACKET_BYTES_MIN, SESSION_TIMEOUT, SHARDS_MAX};
 use packetizer::image::PayloadClass;
 use std::fmt;
@@ -124,7 +124,10 @@ impl RawConfig {
         let connections_max = count("max-connections", self.max_connections, 11_000)?;
         Ok(Config {
             media: self.check_media()?,
+            moved: self.moved.clone().unwrap_or_default(),
+            clock_origins: self.clock_origin.clone().unwrap_or_default(),
             listen: self.check_listen(host)?,
+            http_listen: self.http_listen.clone().unwrap_or_default(),
             control_cpu: check_control_cpu(self.control_cpu, host)?,
             rtp_ports: self.check_rtp_ports(shard_cpus.len())?,
             memory_bytes: self.check_memory(host, shard_cpus.len())?,
@@ -145,6 +148,8 @@ impl RawConfig {
             payload_class: self.check_packet_bytes()?,
             session_timeout: self.check_session_timeout()?,
             drain_deadline: self.check_drain_deadline()?,
+            redirect_to: self.check_redirect_to()?,
+            profiles_off: self.no_profile.clone().unwrap_or_default(),
             coalescing: self.check_coalescing()?,
         })
     }
@@ -186,20 +191,23 @@ impl RawConfig {
     }
 
     fn check_listen(&self, host: &Host) -> Result<Vec<SocketAddr>, ConfigError> {
-        let Some(listen) = &self.listen else {
-            let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, RTSP_PORT));
-            let ipv6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, RTSP_PORT));
-            return Ok(if host.has_ipv6 { vec![ipv6, everywhere] } else { vec![everywhere] });
+        let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, RTSP_PORT));
+        let ipv6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, RTSP_PORT));
+        let listen = match &self.listen {
+            Some(listen) => listen.clone(),
+            None if host.has_ipv6 => vec![ipv6, everywhere],
+            None => vec![everywhere],
         };
         if listen.is_empty() {
             return Err(ConfigError::NoListener);
         }
-        for (index, address) in listen.iter().enumerate() {
-            if address.port() != 0 && listen[..index].contains(address) {
-                return Err(ConfigError::ListenedTwice(*address));
+        let all: Vec<_> = listen.iter().chain(self.http_listen.iter().flatten()).collect();
+        for (index, address) in all.iter().enumerate() {
+            if address.port() != 0 && all[..index].contains(address) {
+                return Err(ConfigError::ListenedTwice(**address));
             }
         }
-        Ok(listen.clone())
+        Ok(listen)
     }
 
     fn check_shards(&self, host: &Host) -> Result<Vec<Option<usize>>, ConfigError> {
@@ -295,6 +303,17 @@ impl RawConfig {
         at_most("drain-deadline", self.drain_deadline, DRAIN_DEADLINE_DEFAULT, DRAIN_DEADLINE_MAX)
     }
 
+    fn check_redirect_to(&self) -> Result<Option<RtspUrl>, ConfigError> {
+        match &self.redirect_to {
+            Some(url) if !url.as_str().ends_with('/') => Err(ConfigError::OutOfBounds {
+                key: "redirect-to",
+                value: url.to_string(),
+                bounds: "a URL that ends with a slash, to put the title's path behind".to_owned(),
+            }),
+            url => Ok(url.clone()),
+        }
+    }
+
     fn check_coalescing(&self) -> Result<Duration, ConfigError> {
         at_most("coalesce", self.coalesce, COALESCING_DEFAULT, COALESCING_MAX)
     }
@@ -328,7 +347,10 @@ impl RawConfig {
         let shards = u32::try_from(config.shard_cpus.len()).ok();
         Self {
             media: Some(config.media.clone()),
+            moved: some_if_any(&config.moved),
+            clock_origin: some_if_any(&config.clock_origins),
             listen: Some(config.listen.clone()),
+            http_listen: Some(config.http_listen.clone()),
             rtp_ports: Some(PortRange(config.rtp_ports.clone())),
             packet_bytes: Some(config.payload_class.packet_bytes_max),
             shards: shards.filter(|_| pinned.is_none()),
@@ -342,11 +364,17 @@ impl RawConfig {
             egress_limit: config.egress_bits_per_second.map(BitRate),
             session_timeout: Some(Span(config.session_timeout)),
             drain_deadline: Some(Span(config.drain_deadline)),
+            redirect_to: config.redirect_to.clone(),
+            no_profile: some_if_any(&config.profiles_off),
             coalesce: Some(Span(config.coalescing)),
             log_level: Some(logs.filter.clone()),
             log_format: Some(logs.format),
         }
     }
+}
+
+fn some_if_any<T: Clone>(list: &[T]) -> Option<Vec<T>> {
+    (!list.is_empty()).then(|| list.to_vec())
 }
 
 fn at_most(
@@ -409,6 +437,7 @@ mod tests {
         assert_eq!(one.shard_cpus, [None]);
         assert_eq!(one.memory_bytes, 256 << 20);
         assert_eq!(one.listen, ["0.0.0.0:8554".parse().unwrap()]);
+        assert_eq!(one.http_listen, []);
         assert_eq!(one.rtp_ports, 6970..=7033);
         assert_eq!((one.sessions_max, one.connections_max), (10_000, 11_000));
         assert_eq!(one.session_timeout, Duration::from_secs(60));
@@ -432,6 +461,9 @@ mod tests {
             ("", 4),
             ("shards = 3", 2),
             ("shard-cpus = \"2-3,1\"\ncontrol-cpu = 0\negress-limit = \"2.5Gbit/s\"", 4),
+            ("moved = [\"a=rtsp://h/b\"]\nredirect-to = \"rtsp://h/\"", 1),
+            ("clock-origin = [\"a=creation-time\"]\nno-profile = [\"gstreamer\"]", 1),
+            ("http-listen = [\"[::1]:80\", \"0.0.0.0:80\"]", 1),
             ("listen = [\"[::1]:0\"]\nsession-timeout = \"90s\"\nmemory = \"100MB\"", 2),
         ] {
             let host = host(cpus, BIG, true);
@@ -468,8 +500,10 @@ mod tests {
             ("session-timeout = \"2s\"", "5s to 1h"),
             ("drain-deadline = \"1h\"", "10min at most"),
             ("coalesce = \"30ms\"", "20ms at most"),
+            ("redirect-to = \"rtsp://h/x\"", "ends with a slash"),
             ("listen = []", "give an ADDR:PORT"),
             ("listen = [\"0.0.0.0:1\", \"0.0.0.0:1\"]", "named twice"),
+            ("http-listen = [\"0.0.0.0:8554\"]", "listen: 0.0.0.0:8554 is named twice"),
         ] {
             let error = raw(typed).check(&host).unwrap_err().to_string();
             assert!(error.contains(sentence), "{typed}: {error}");

@@ -4,14 +4,18 @@ mod budget;
 mod check;
 mod host;
 mod media_root;
+mod profile;
 mod raw;
+mod titles;
 pub mod units;
 
 pub use budget::{Budget, SHARD_MEMORY_BYTES_MIN};
 pub use check::ConfigError;
 pub use host::Host;
 pub use media_root::MediaRoot;
+pub use profile::ProfileName;
 pub use raw::{FileError, LogFormat, RawConfig};
+pub use titles::{ClockOrigin, Moved, Origin, RtspUrl, TitlePattern};
 
 use packetizer::image::PayloadClass;
 use std::net::SocketAddr;
@@ -24,8 +28,14 @@ use std::time::Duration;
 pub struct Config {
     /// Where titles come from.
     pub media: Vec<MediaRoot>,
+    /// Titles that are to be found elsewhere; the first that fits counts.
+    pub moved: Vec<Moved>,
+    /// When titles began in absolute time; the first that fits counts.
+    pub clock_origins: Vec<ClockOrigin>,
     /// Where control listens for RTSP.
     pub listen: Vec<SocketAddr>,
+    /// Where it listens for HTTP tunnels and nothing else.
+    pub http_listen: Vec<SocketAddr>,
     /// One entry a shard: the CPU it is pinned to, or `None` to float.
     pub shard_cpus: Vec<Option<usize>>,
     /// The CPU control is pinned to.
@@ -50,6 +60,10 @@ pub struct Config {
     pub session_timeout: Duration,
     /// How long a drain may take.
     pub drain_deadline: Duration,
+    /// Where viewers are sent meanwhile: a directory, with a slash at its end.
+    pub redirect_to: Option<RtspUrl>,
+    /// Clients that are treated like any other.
+    pub profiles_off: Vec<ProfileName>,
     /// What is due within this time leaves together.
     pub coalescing: Duration,
 }

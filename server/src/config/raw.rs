@@ -1,7 +1,7 @@
 //! What was typed: one set of keys for the TOML file and the command line.
 
-use super::MediaRoot;
 use super::units::{BitRate, Bytes, CpuList, PortRange, Span};
+use super::{ClockOrigin, MediaRoot, Moved, ProfileName, RtspUrl};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -21,6 +21,23 @@ pub struct RawConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub media: Option<Vec<MediaRoot>>,
 
+    /// Tell who asks for a title that it has moved; repeat for more titles.
+    ///
+    /// DESCRIBE and SETUP of NAME, its path in the URL, are answered by 301 with URL as Location. A
+    /// NAME with a slash at its end means all titles below it, to be found below URL, which ends so
+    /// as well.
+    #[arg(long, value_name = "NAME=URL", help_heading = "Media")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved: Option<Vec<Moved>>,
+
+    /// When a title began, for ranges in absolute time; repeat for more titles.
+    ///
+    /// TIME is written as in 2026-01-01T00:00:00Z, or is creation-time to take it from the file. A
+    /// NAME with a slash at its end means all titles below it.
+    #[arg(long, value_name = "NAME=TIME", help_heading = "Media")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock_origin: Option<Vec<ClockOrigin>>,
+
     /// Listen for RTSP there; repeat for more [default: port 8554 of every address]
     ///
     /// `[::]` means every IPv6 address and 0.0.0.0 every IPv4 address; the default is both. Port 0
@@ -28,6 +45,15 @@ pub struct RawConfig {
     #[arg(long, value_name = "ADDR:PORT", help_heading = "Network")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<Vec<SocketAddr>>,
+
+    /// Listen for HTTP tunnels there; repeat for more [default: none]
+    ///
+    /// Players that get through by HTTP alone open a GET and a POST, which carry RTSP and media.
+    /// They may do so at the RTSP ports, too; this is for the ports that a network lets pass, such
+    /// as 80, and nothing but tunnels is answered there.
+    #[arg(long, value_name = "ADDR:PORT", help_heading = "Network")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_listen: Option<Vec<SocketAddr>>,
 
     /// UDP ports that media leaves from [default: 6970-7033]
     ///
@@ -110,6 +136,19 @@ pub struct RawConfig {
     #[arg(long, value_name = "TIME", help_heading = "Limits")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drain_deadline: Option<Span>,
+
+    /// Send viewers there after SIGTERM: URL, which ends with a slash, and the title's path.
+    ///
+    /// New ones are answered by 302, and those who play are told by REDIRECT if their client is
+    /// known to understand it. Without this, new ones are answered by 503.
+    #[arg(long, value_name = "URL", help_heading = "Limits")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redirect_to: Option<RtspUrl>,
+
+    /// Treat this client like any other; repeat for more.
+    #[arg(long, value_name = "NAME", help_heading = "Network")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_profile: Option<Vec<ProfileName>>,
 
     /// What is due within this time leaves together: fewer system calls, packets that much later,
     /// 20ms at most [default: 4ms]
@@ -199,7 +238,10 @@ impl RawConfig {
         };
         Self {
             media: self.media.or(file.media),
+            moved: self.moved.or(file.moved),
+            clock_origin: self.clock_origin.or(file.clock_origin),
             listen: self.listen.or(file.listen),
+            http_listen: self.http_listen.or(file.http_listen),
             rtp_ports: self.rtp_ports.or(file.rtp_ports),
             packet_bytes: self.packet_bytes.or(file.packet_bytes),
             shards,
@@ -217,6 +259,8 @@ impl RawConfig {
             egress_limit: self.egress_limit.or(file.egress_limit),
             session_timeout: self.session_timeout.or(file.session_timeout),
             drain_deadline: self.drain_deadline.or(file.drain_deadline),
+            redirect_to: self.redirect_to.or(file.redirect_to),
+            no_profile: self.no_profile.or(file.no_profile),
             coalesce: self.coalesce.or(file.coalesce),
             log_level: self.log_level.or(file.log_level),
             log_format: self.log_format.or(file.log_format),
@@ -248,14 +292,20 @@ mod tests {
         Line::try_parse_from(["x"].into_iter().chain(flags.split_whitespace())).unwrap().raw
     }
 
-    const EVERY_FLAG: &str = "--media /a --media films=/b --listen 127.0.0.1:8554 \
-        --listen [::1]:554 --rtp-ports 7000-7015 --packet-bytes 1200 --shard-cpus 1-2 \
+    const EVERY_FLAG: &str = "--media /a --media films=/b \
+        --moved a.mp4=rtsp://h/b.mp4 --moved old/=rtsp://h/new/ \
+        --clock-origin a.mp4=2026-01-01T00:00:00Z --clock-origin b/=creation-time --listen 127.0.0.1:8554 \
+        --listen [::1]:554 --http-listen 0.0.0.0:80 --rtp-ports 7000-7015 --packet-bytes 1200 --shard-cpus 1-2 \
         --control-cpu 0 --memory 1GiB --max-sessions 10 --max-connections 20 \
         --max-sessions-per-address 3 --max-connections-per-address 4 --egress-limit 1Gbit/s \
-        --session-timeout 30s --drain-deadline 5s --coalesce 2ms --log-level debug --log-format plain";
+        --session-timeout 30s --drain-deadline 5s --redirect-to rtsp://h/ \
+        --no-profile gstreamer --coalesce 2ms --log-level debug --log-format plain";
     const EVERY_KEY: &str = r#"
         media = ["/a", "films=/b"]
+        moved = ["a.mp4=rtsp://h/b.mp4", "old/=rtsp://h/new/"]
+        clock-origin = ["a.mp4=2026-01-01T00:00:00Z", "b/=creation-time"]
         listen = ["127.0.0.1:8554", "[::1]:554"]
+        http-listen = ["0.0.0.0:80"]
         rtp-ports = "7000-7015"
         packet-bytes = 1200
         shard-cpus = "1-2"
@@ -268,6 +318,8 @@ mod tests {
         egress-limit = "1Gbit/s"
         session-timeout = "30s"
         drain-deadline = "5s"
+        redirect-to = "rtsp://h/"
+        no-profile = ["gstreamer"]
         coalesce = "2ms"
         log-level = "debug"
         log-format = "plain"

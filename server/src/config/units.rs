@@ -2,7 +2,7 @@
 //!
 //! Each type parses what it prints, from a flag and from a TOML string alike.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::de;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::RangeInclusive;
@@ -40,6 +40,13 @@ impl fmt::Display for UnitError {
 }
 
 impl std::error::Error for UnitError {}
+
+impl UnitError {
+    /// The sentence.
+    pub(super) const fn new(sentence: String) -> Self {
+        Self(sentence)
+    }
+}
 
 /// A unit's spellings (the first is printed) and how many of the smallest it is worth.
 type Unit = (&'static [&'static str], u64);
@@ -236,19 +243,21 @@ fn write_quantity(f: &mut fmt::Formatter<'_>, value: u64, units: &[Unit]) -> fmt
 /// Serde by text: what `Display` prints and `FromStr` reads.
 macro_rules! as_text {
     ($($name:ident: $expected:literal),* $(,)?) => {$(
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
             }
         }
 
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_str(Text { expected: $expected, of: PhantomData })
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                d.deserialize_str($crate::config::units::Text::new($expected))
             }
         }
     )*};
 }
+
+pub(super) use as_text;
 
 as_text! {
     Bytes: "text such as \"2GiB\"",
@@ -259,9 +268,15 @@ as_text! {
 }
 
 /// Reads a `T` from text.
-struct Text<T> {
+pub(super) struct Text<T> {
     expected: &'static str,
     of: PhantomData<T>,
+}
+
+impl<T> Text<T> {
+    pub(super) const fn new(expected: &'static str) -> Self {
+        Self { expected, of: PhantomData }
+    }
 }
 
 impl<T: FromStr<Err = UnitError>> de::Visitor<'_> for Text<T> {

@@ -111,21 +111,60 @@ impl Admission {
         bits_per_second: u64,
         need: &MemoryNeed,
     ) -> Result<(), Refusal> {
+        self.reserve_bits(shard, bits_per_second)?;
+        if !self.memory[shard].reserve(need) {
+            self.release_bits(shard, bits_per_second);
+            return Err(Refusal::MemoryExceeded);
+        }
+        Ok(())
+    }
+
+    pub(super) fn release(&mut self, shard: usize, bits_per_second: u64, need: &MemoryNeed) {
+        self.release_bits(shard, bits_per_second);
+        self.memory[shard].release(need);
+    }
+
+    /// Reserves bit rate alone.
+    pub(super) fn reserve_bits(
+        &mut self,
+        shard: usize,
+        bits_per_second: u64,
+    ) -> Result<(), Refusal> {
         let reserved = self.reserved_bits_per_second();
         if reserved.saturating_add(bits_per_second) > self.egress_bits_per_second_max {
             return Err(Refusal::BandwidthExceeded);
-        }
-        if !self.memory[shard].reserve(need) {
-            return Err(Refusal::MemoryExceeded);
         }
         self.reserved_bits_per_second[shard] += bits_per_second;
         Ok(())
     }
 
-    pub(super) fn release(&mut self, shard: usize, bits_per_second: u64, need: &MemoryNeed) {
+    /// Reserves memory for a stream that is to replace one with the memory `old`, at the same bit
+    /// rate: both are reserved until one is released.
+    pub(super) fn reserve_instead(
+        &mut self,
+        shard: usize,
+        need: &MemoryNeed,
+        old: Option<&MemoryNeed>,
+    ) -> Result<(), Refusal> {
+        let fits = self.memory[shard].reserve_instead(need, old);
+        if fits { Ok(()) } else { Err(Refusal::MemoryExceeded) }
+    }
+
+    /// Reserves `need` in place of `reserved`, perhaps for a stream that is to replace one with the
+    /// memory `old`; whether it fits.
+    pub(super) fn exchange(
+        &mut self,
+        shard: usize,
+        reserved: &MemoryNeed,
+        need: &MemoryNeed,
+        old: Option<&MemoryNeed>,
+    ) -> bool {
+        self.memory[shard].exchange(reserved, need, old)
+    }
+
+    pub(super) fn release_bits(&mut self, shard: usize, bits_per_second: u64) {
         let reserved = &mut self.reserved_bits_per_second[shard];
         *reserved = reserved.saturating_sub(bits_per_second);
-        self.memory[shard].release(need);
     }
 
     /// What is reserved on all shards.

@@ -5,7 +5,7 @@ use super::{Control, Effect};
 use crate::clock::MonoTime;
 use crate::framing::Framer;
 use crate::limits::{IDLE_CONNECTION_DEADLINE, REPLY_DEADLINE, REQUEST_DEADLINE};
-use crate::mailbox::{ConnectionId, SessionKey, Start};
+use crate::mailbox::{Command, ConnectionId, SessionKey, Start};
 use crate::rtsp::{Response, StatusCode};
 use bytes::Bytes;
 use std::collections::BTreeSet;
@@ -20,7 +20,10 @@ pub(super) struct Connection {
     pub(super) peer: SocketAddr,
     /// The address that the client reached.
     pub(super) local: SocketAddr,
+    /// The largest IP packet that is known to reach the client whole, headers included.
+    pub(super) path_mtu: Option<u32>,
     pub(super) home: Home,
+    pub(super) role: Role,
     pub(super) underway: Underway,
     /// Empty once the connection is adopted.
     pub(super) framer: Framer,
@@ -28,11 +31,8 @@ pub(super) struct Connection {
     request_began: Option<MonoTime>,
     /// Sessions whose last request came from here; while there are any, it may be idle.
     pub(super) sessions: BTreeSet<SessionKey>,
-    /// Sessions with streams interleaved in it.
+    /// Sessions with streams interleaved in it. While there are any, it is its shard's.
     pub(super) carries: BTreeSet<SessionKey>,
-    /// The shard of the first session that was set up here, and so of all of them: interleaved
-    /// sessions of a connection must share one.
-    pub(super) shard: Option<usize>,
 }
 
 /// Who reads and writes a connection.
@@ -42,6 +42,30 @@ pub(super) enum Home {
     Control,
     /// The shard that adopted it.
     Shard(usize),
+}
+
+/// What a connection carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// It has said nothing yet.
+    Fresh(Port),
+    /// Requests and replies.
+    Rtsp,
+    /// What the server sends to the client of an HTTP tunnel, which must open its first input by
+    /// that time.
+    Output { input_by: Option<MonoTime> },
+    /// What the client of an HTTP tunnel sends. Without an output, or with a successor, it may stay
+    /// until that time.
+    Input { until: Option<MonoTime> },
+}
+
+/// What clients are expected to say where they have connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    /// RTSP, or the HTTP of a tunnel.
+    Rtsp,
+    /// The HTTP of a tunnel.
+    Http,
 }
 
 /// What a connection is waiting for.
@@ -74,22 +98,23 @@ pub(super) enum AfterReply {
 }
 
 impl Connection {
-    pub(super) fn new(peer: SocketAddr, local: SocketAddr) -> Self {
+    pub(super) fn new(peer: SocketAddr, local: SocketAddr, port: Port) -> Self {
         Self {
             peer,
             local,
+            path_mtu: None,
             home: Home::Control,
+            role: Role::Fresh(port),
             underway: Underway::Reading,
             framer: Framer::new(),
             request_began: None,
             sessions: BTreeSet::new(),
             carries: BTreeSet::new(),
-            shard: None,
         }
     }
 
-    /// Whether its bytes are wanted.
-    pub(super) const fn wants_read(&self) -> bool {
+    /// Whether requests are wanted, by whichever connection they come.
+    pub(super) const fn wants_requests(&self) -> bool {
         matches!((self.home, &self.underway), (Home::Control, Underway::Reading))
     }
 
@@ -124,7 +149,11 @@ impl Connection {
             return None; // its shard's business
         }
         match (&self.underway, self.request_began) {
+            (Underway::Reading, _) if let Role::Input { until } = self.role => until,
             (Underway::Reading, Some(began)) => Some(began + REQUEST_DEADLINE),
+            (Underway::Reading, None) if let Role::Output { input_by: Some(time) } = self.role => {
+                Some(time)
+            }
             (Underway::Reading, None) if self.sessions.is_empty() => {
                 Some(now + IDLE_CONNECTION_DEADLINE)
             }
@@ -138,7 +167,7 @@ impl Connection {
 }
 
 impl Control {
-    /// A client has connected from `peer` and reached `local`.
+    /// A client has connected from `peer` and reached `local`, where `port` is spoken.
     ///
     /// # Errors
     /// If it may not stay: what the shell sends before it closes the connection, of which nothing
@@ -149,6 +178,7 @@ impl Control {
         id: ConnectionId,
         peer: SocketAddr,
         local: SocketAddr,
+        port: Port,
     ) -> Result<(), Bytes> {
         // Of an IPv6 address the scope stays: a link-local one is reached by it alone.
         let canonical = |mut address: SocketAddr| {
@@ -157,18 +187,26 @@ impl Control {
         };
         let (peer, local) = (canonical(peer), canonical(local));
         if self.retiring {
-            return Err(turn_away());
+            return Err(self.turn_away(now, port));
         }
         if let Err(refusal) = self.admission.admit_connection(peer.ip()) {
             if let Some(not_logged) = self.refused_connections.permit(now) {
                 warn!(%peer, ?refusal, not_logged, "connection refused");
             }
-            return Err(turn_away());
+            return Err(self.turn_away(now, port));
         }
         debug!(connection = id.0, %peer, %local, "connection opened");
-        self.connections.insert(id, Connection::new(peer, local));
+        self.connections.insert(id, Connection::new(peer, local, port));
         self.refresh_deadline(now, id);
         Ok(())
+    }
+
+    /// The largest IP packet, headers included, that reaches the connection's client whole, as far
+    /// as its socket knows: datagrams to him are no bigger.
+    pub fn path_measured(&mut self, id: ConnectionId, mtu_bytes: u32) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.path_mtu = Some(mtu_bytes);
+        }
     }
 
     /// A connection is gone: the client closed it, it failed, or [`Effect::Close`] was performed.
@@ -177,11 +215,12 @@ impl Control {
         for session in mem::take(&mut connection.carries) {
             self.tear_down_session(now, session, "connection closed", effects);
         }
-        self.forget_connection(id);
+        self.forget_connection(now, id, effects);
     }
 
-    /// Closes connections that have not moved on in time.
+    /// Closes connections that have not moved on in time, and keeps sessions that stand still.
     pub fn advance(&mut self, now: MonoTime, effects: &mut Vec<Effect>) {
+        self.keep_standing(now, effects);
         while let Some(id) = self.deadlines.pop_due(now) {
             debug!(connection = id.0, "connection exceeded its deadline");
             self.close(id, effects);
@@ -189,18 +228,34 @@ impl Control {
     }
 
     pub(super) fn close(&mut self, id: ConnectionId, effects: &mut Vec<Effect>) {
-        if let Some(connection) = self.connections.get_mut(&id) {
-            connection.underway = Underway::Closing;
-            self.deadlines.set(id, None);
-            effects.push(Effect::Close { connection: id });
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        self.deadlines.set(id, None);
+        match connection.home {
+            Home::Control if matches!(connection.underway, Underway::Closing) => {}
+            Home::Control => {
+                connection.underway = Underway::Closing;
+                effects.push(Effect::Close { connection: id });
+            }
+            Home::Shard(shard) => {
+                let command = Command::Close { connection: id };
+                effects.push(Effect::Command { shard, command });
+            }
         }
     }
 
-    pub(super) fn forget_connection(&mut self, id: ConnectionId) {
+    pub(super) fn forget_connection(
+        &mut self,
+        now: MonoTime,
+        id: ConnectionId,
+        effects: &mut Vec<Effect>,
+    ) {
         if let Some(connection) = self.connections.remove(&id) {
             debug!(connection = id.0, "connection closed");
             self.deadlines.set(id, None);
             self.admission.release_connection(connection.peer.ip());
+            if matches!(connection.role, Role::Output { .. } | Role::Input { .. }) {
+                self.half_closed(now, id, effects);
+            }
         }
     }
 
@@ -208,9 +263,12 @@ impl Control {
         let deadline = self.connections.get(&id).and_then(|connection| connection.deadline(now));
         self.deadlines.set(id, deadline);
     }
-}
 
-/// What a client is told that is too many. It has asked nothing yet, so there is no CSeq.
-fn turn_away() -> Bytes {
-    Response::new(StatusCode::SERVICE_UNAVAILABLE, None).into_bytes()
+    /// What a client is told that is too many. It has asked nothing yet, so there is no CSeq.
+    fn turn_away(&self, now: MonoTime, port: Port) -> Bytes {
+        match port {
+            Port::Rtsp => Response::new(StatusCode::SERVICE_UNAVAILABLE, None).into_bytes(),
+            Port::Http => self.http_refusal(now, StatusCode::SERVICE_UNAVAILABLE, "full"),
+        }
+    }
 }

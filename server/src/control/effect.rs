@@ -1,7 +1,7 @@
 //! What control asks of its shell.
 
 use super::catalog::OpenRequest;
-use crate::mailbox::{Command, ConnectionId, Counters};
+use crate::mailbox::{Command, ConnectionId, Counters, Direction};
 use bytes::Bytes;
 use std::net::SocketAddr;
 
@@ -19,6 +19,11 @@ pub enum Effect {
         connection: ConnectionId,
         /// A response as it goes on the wire.
         bytes: Bytes,
+    },
+    /// Look at `Control::wants_read` again: another connection has made it true.
+    Resume {
+        /// Which connection.
+        connection: ConnectionId,
     },
     /// Shut the connection down, whatever is under way on it, and close it. Answered by
     /// `Control::closed`.
@@ -38,6 +43,8 @@ pub enum Effect {
         peer: SocketAddr,
         /// What was read and not yet parsed.
         unparsed: Bytes,
+        /// What the connection carries.
+        direction: Direction,
     },
     /// Send a command.
     Command {

@@ -81,14 +81,47 @@ impl MemoryLedger {
 
     /// Reserves for one more viewer; whether he fits.
     pub(super) fn reserve(&mut self, need: &MemoryNeed) -> bool {
-        if !self.fits(need) {
-            return false;
+        let fits = self.fits(need);
+        if fits {
+            self.enter(need);
         }
+        fits
+    }
+
+    /// Reserves for a stream in another form that is to replace the one in `old`; whether it fits
+    /// once that is released. Until then both are reserved, and more than there is perhaps: a
+    /// stream that is being replaced stands still and holds no image.
+    pub(super) fn reserve_instead(&mut self, need: &MemoryNeed, old: Option<&MemoryNeed>) -> bool {
+        old.inspect(|old| self.release(old));
+        let fits = self.fits(need);
+        old.inspect(|old| self.enter(old));
+        if fits {
+            self.enter(need);
+        }
+        fits
+    }
+
+    /// Reserves `need` in place of `reserved`, perhaps for a stream that is to replace the one in
+    /// `old`; whether it fits. Otherwise nothing changes.
+    pub(super) fn exchange(
+        &mut self,
+        reserved: &MemoryNeed,
+        need: &MemoryNeed,
+        old: Option<&MemoryNeed>,
+    ) -> bool {
+        self.release(reserved);
+        let fits = self.reserve_instead(need, old);
+        if !fits {
+            self.enter(reserved);
+        }
+        fits
+    }
+
+    fn enter(&mut self, need: &MemoryNeed) {
         let viewers = self.forms.entry(need.form).or_default();
         self.reserved_bytes -= viewers.bytes(need);
         *viewers = viewers.with(need);
         self.reserved_bytes += viewers.bytes(need);
-        true
     }
 
     /// Gives back what was reserved for one viewer.
@@ -151,6 +184,29 @@ mod tests {
             assert!(!ledger.is_empty());
             ledger.release(&first);
         }
+        assert!(ledger.is_empty());
+    }
+
+    #[test]
+    fn a_stream_may_change_its_form_where_there_is_room_for_one() {
+        let (datagram, interleaved) = (need(1, Framing::Datagram), need(1, Framing::Interleaved));
+        let mut ledger = MemoryLedger::new(datagram.working_set_bytes);
+        assert!(ledger.reserve(&datagram));
+        assert!(!ledger.fits(&interleaved));
+        assert!(ledger.reserve_instead(&interleaved, Some(&datagram)));
+        assert!(!ledger.fits(&need(2, Framing::Datagram)), "both are reserved now");
+        ledger.release(&datagram);
+        assert_eq!(ledger.reserved_bytes, interleaved.working_set_bytes);
+        // Or the shard refuses, the alternative does not fit, and all is as before.
+        assert!(ledger.reserve_instead(&datagram, Some(&interleaved)));
+        let other = need(2, Framing::Datagram);
+        assert!(ledger.exchange(&datagram, &other, Some(&interleaved)));
+        let bigger = MemoryNeed { working_set_bytes: u64::MAX, whole_bytes: u64::MAX, ..datagram };
+        assert!(!ledger.exchange(&other, &bigger, Some(&interleaved)));
+        ledger.release(&other);
+        assert_eq!(ledger.reserved_bytes, interleaved.working_set_bytes);
+        assert!(!ledger.reserve_instead(&bigger, Some(&interleaved)));
+        ledger.release(&interleaved);
         assert!(ledger.is_empty());
     }
 

@@ -9,8 +9,10 @@ mod connection;
 mod deadlines;
 mod drain;
 mod effect;
+mod life;
 mod memory;
 mod methods;
+mod payload_size;
 mod refusals;
 mod requests;
 mod session;
@@ -18,13 +20,16 @@ mod session;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod tunnel;
+mod tunnels;
 
 pub use catalog::{Candidate, OPENING_MAX, OpenError, OpenRequest};
+pub use connection::Port;
 pub use effect::{Effect, OpenToken};
 
-use crate::clock::MonoTime;
+use crate::clock::{MonoTime, Wallclock};
 use crate::config::Config;
-use crate::mailbox::{CloseReason, Command, ConnectionId, Report, Start, Token};
+use crate::mailbox::{CloseReason, Command, ConnectionId, Report, SessionKey, Start, Token};
 use crate::title::SharedTitle;
 use admission::Admission;
 use catalog::Catalog;
@@ -32,11 +37,12 @@ use connection::Connection;
 use deadlines::Deadlines;
 use methods::Pending;
 use refusals::{LogLimit, RefusedTitles};
-use session::{Sessions, State, describe_end};
+use session::{Ending, Sessions, State};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use tracing::{debug, info};
+use tunnels::Tunnels;
 
 /// The control thread's state machine.
 pub struct Control {
@@ -44,7 +50,12 @@ pub struct Control {
     random: Box<dyn FnMut() -> u128>,
     connections: BTreeMap<ConnectionId, Connection>,
     deadlines: Deadlines,
+    /// When sessions that stand still are next looked at.
+    keep_at: MonoTime,
     sessions: Sessions,
+    /// Sessions that were torn down and whose shards have not said what they sent.
+    endings: BTreeMap<SessionKey, Ending>,
+    tunnels: Tunnels,
     /// Requests that wait for a shard's report.
     pending: BTreeMap<Token, Pending>,
     admission: Admission,
@@ -59,6 +70,9 @@ pub struct Control {
     refused_connections: LogLimit,
     refused_sessions: LogLimit,
     refused_titles: RefusedTitles,
+    refused_tunnels: LogLimit,
+    /// For what has a date.
+    wallclock: Wallclock,
 }
 
 impl fmt::Debug for Control {
@@ -84,7 +98,10 @@ impl Control {
             random,
             connections: BTreeMap::new(),
             deadlines: Deadlines::default(),
+            keep_at: MonoTime::default(),
             sessions: Sessions::default(),
+            endings: BTreeMap::new(),
+            tunnels: Tunnels::default(),
             pending: BTreeMap::new(),
             shard_count,
             tokens_made: 0,
@@ -94,7 +111,15 @@ impl Control {
             refused_connections: LogLimit::default(),
             refused_sessions: LogLimit::default(),
             refused_titles: RefusedTitles::default(),
+            refused_tunnels: LogLimit::default(),
+            wallclock: Wallclock::new(0),
         }
+    }
+
+    /// The same, with this idea of the date instead of 1970.
+    #[must_use]
+    pub fn with_wallclock(self, wallclock: Wallclock) -> Self {
+        Self { wallclock, ..self }
     }
 
     /// A shard reports.
@@ -107,9 +132,12 @@ impl Control {
     ) {
         match report {
             Report::SetUp { token, result } => self.setup_answered(now, token, result, effects),
-            Report::Cued { token, cued } => self.play_answered(now, token, cued, effects),
-            Report::Paused { token, position } => {
-                self.pause_answered(now, token, position, effects);
+            Report::Cued { token, result } => self.play_answered(now, token, result, effects),
+            Report::Paused { token, result } => {
+                self.pause_answered(now, token, result, effects);
+            }
+            Report::Inspected { token, inspection } => {
+                self.inspected(now, token, inspection, effects);
             }
             Report::Request { connection, bytes } => {
                 if self.connections.contains_key(&connection) {
@@ -117,22 +145,21 @@ impl Control {
                 }
             }
             Report::Unreadable { connection, error, rejected } => {
-                self.refuse_stream(connection, error, &rejected, effects);
+                self.refuse_stream(now, connection, error, &rejected, effects);
             }
             Report::ReplyWritten(start) => self.start(start, effects),
             Report::ConnectionClosed { connection, reason } => {
                 log_adopted_closed(connection, reason);
-                self.forget_connection(connection);
+                self.forget_connection(now, connection, effects);
             }
-            Report::Finished { session } => {
+            Report::Finished { session, paused } => {
                 if let Some(session) = self.sessions.get_mut(session) {
-                    info!(session = ?session.id, "played to the end of the range");
-                    session.enter(now, State::Ready { paused: None });
+                    let at_point = paused.is_some();
+                    info!(session = ?session.id, at_point, "played to the end of the range");
+                    session.enter(now, State::Ready);
                 }
             }
-            Report::Ended { session, reason } => {
-                self.end_session(now, session, &describe_end(reason));
-            }
+            Report::Ended { session, reason, sent } => self.ended(now, session, reason, sent),
             Report::Drained => self.drained(shard, effects),
             Report::Counters(counters) => effects.push(Effect::ShowCounters { shard, counters }),
         }
@@ -158,7 +185,7 @@ impl Control {
     /// When [`Control::advance`] is due.
     #[must_use]
     pub fn deadline(&self) -> Option<MonoTime> {
-        self.deadlines.next()
+        [self.deadlines.next(), self.keep_deadline()].into_iter().flatten().min()
     }
 
     /// Sessions there are.
@@ -192,6 +219,8 @@ impl Control {
         let counts = [
             ("connections", self.connections.len()),
             ("sessions", self.sessions.len()),
+            ("sessions that end", self.endings.len()),
+            ("tunnels", self.tunnels.len()),
             ("requests under way", self.pending.len()),
             ("titles being opened", self.catalog.opening_count()),
         ];

@@ -1,11 +1,11 @@
 //! From the bytes of a connection to requests, and from answers to replies.
 
-use super::connection::{AfterReply, Connection, Home, Underway};
+use super::connection::{AfterReply, Connection, Home, Role, Underway};
 use super::methods::{Answer, Outcome, Reply};
 use super::{Control, Effect};
 use crate::clock::MonoTime;
 use crate::framing::{FramingError, Message};
-use crate::mailbox::{Command, ConnectionId};
+use crate::mailbox::{Command, ConnectionId, Direction};
 use crate::rtsp::{Request, RequestErrorKind, Response, StatusCode, find_cseq};
 use bytes::Bytes;
 use std::mem;
@@ -16,7 +16,15 @@ impl Control {
     /// next one stays in the socket.
     #[must_use]
     pub fn wants_read(&self, id: ConnectionId) -> bool {
-        self.connections.get(&id).is_some_and(Connection::wants_read)
+        let Some(connection) = self.connections.get(&id) else { return false };
+        match connection.role {
+            Role::Fresh(_) | Role::Rtsp => connection.wants_requests(),
+            Role::Output { .. } => false,
+            Role::Input { .. } => {
+                let output = self.tunnels.output_of(id).and_then(|id| self.connections.get(&id));
+                connection.wants_requests() && output.is_some_and(Connection::wants_requests)
+            }
+        }
     }
 
     /// Bytes arrived on a connection.
@@ -27,6 +35,16 @@ impl Control {
         bytes: &[u8],
         effects: &mut Vec<Effect>,
     ) {
+        let Some(connection) = self.connections.get(&id) else { return };
+        let id = match connection.role {
+            Role::Fresh(_) | Role::Rtsp => id,
+            // Behind a tunnel's GET there is nothing to say.
+            Role::Output { .. } => return,
+            Role::Input { .. } => match self.tunnels.output_of(id) {
+                Some(output) => output,
+                None => return,
+            },
+        };
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.framer.push(bytes);
             self.proceed(now, id, effects);
@@ -44,10 +62,7 @@ impl Control {
             AfterReply::Start(start) => self.start(start, effects),
             AfterReply::Adopt(shard) => {
                 if !connection.carries.is_empty() {
-                    let framer = mem::take(&mut connection.framer);
-                    connection.home = Home::Shard(shard);
-                    let (peer, unparsed) = (connection.peer, framer.into_unparsed());
-                    effects.push(Effect::Adopt { connection: id, shard, peer, unparsed });
+                    self.adopt(id, shard, effects);
                 }
             }
             AfterReply::Close => return self.close(id, effects),
@@ -55,10 +70,23 @@ impl Control {
         self.proceed(now, id, effects);
     }
 
+    /// Gives a connection to a shard; of a tunnel, both halves.
+    fn adopt(&mut self, id: ConnectionId, shard: usize, effects: &mut Vec<Effect>) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let framer = mem::take(&mut connection.framer);
+        connection.home = Home::Shard(shard);
+        let direction = framer.decoder().map_or(Direction::Both, Direction::Output);
+        let (peer, unparsed) = (connection.peer, framer.into_unparsed());
+        effects.push(Effect::Adopt { connection: id, shard, peer, unparsed, direction });
+        if let Some(input) = self.tunnels.input_of(id) {
+            self.adopt_input(input, id, shard, Bytes::new(), effects);
+        }
+    }
+
     /// Handles the requests that have arrived whole, as long as each is answered at once.
-    fn proceed(&mut self, now: MonoTime, id: ConnectionId, effects: &mut Vec<Effect>) {
+    pub(super) fn proceed(&mut self, now: MonoTime, id: ConnectionId, effects: &mut Vec<Effect>) {
         while let Some(connection) = self.connections.get_mut(&id) {
-            if !connection.wants_read() {
+            if !connection.wants_requests() {
                 break;
             }
             let message = match connection.framer.next() {
@@ -71,19 +99,29 @@ impl Control {
                 Ok(Some(Message::Request(bytes))) => Bytes::copy_from_slice(bytes),
                 Err(error) => {
                     let rejected = Bytes::copy_from_slice(connection.framer.rejected());
-                    self.refuse_stream(id, error, &rejected, effects);
+                    self.refuse_stream(now, id, error, &rejected, effects);
                     break;
                 }
             };
             connection.request_complete();
             self.handle(now, id, message, effects);
+            if self.connections.get(&id).is_some_and(|it| matches!(it.role, Role::Input { .. })) {
+                // What follows is not for its own framer.
+                break;
+            }
         }
         self.refresh_deadline(now, id);
+        if let Some(input) = self.tunnels.input_of(id)
+            && self.wants_read(input)
+        {
+            effects.push(Effect::Resume { connection: input });
+        }
     }
 
     /// Tells a client that what it sends cannot be cut into requests, which ends the connection.
     pub(super) fn refuse_stream(
         &mut self,
+        now: MonoTime,
         id: ConnectionId,
         error: FramingError,
         rejected: &[u8],
@@ -91,8 +129,11 @@ impl Control {
     ) {
         debug!(connection = id.0, %error, "connection cannot be cut into requests");
         let status = StatusCode::of_framing_error(error.kind);
+        if self.speaks_http(id, rejected) {
+            return self.refuse_http(now, id, status, &error.to_string(), effects);
+        }
         let response = Response::new(status, find_cseq(rejected));
-        self.reply(id, Reply::of(response).then(AfterReply::Close), effects);
+        self.reply(now, id, Reply::of(response).then(AfterReply::Close), effects);
     }
 
     /// Handles one request; the connection is reading, here or in its shard.
@@ -103,11 +144,20 @@ impl Control {
         message: Bytes,
         effects: &mut Vec<Effect>,
     ) {
+        if self.speaks_http(id, &message) {
+            return self.handle_http(now, id, &message, effects);
+        }
+        if let Some(connection) = self.connections.get_mut(&id)
+            && let Role::Fresh(_) = connection.role
+        {
+            connection.role = Role::Rtsp;
+        }
         match Request::parse(&message) {
             Ok(request) => {
                 debug!(connection = id.0, method = %request.method, "request");
+                self.touch_all(now, id, effects);
                 let outcome = self.answer(now, id, &request, effects);
-                self.settle(id, &message, request.cseq, outcome, effects);
+                self.settle(now, id, &message, request.cseq, outcome, effects);
             }
             Err(error) => {
                 debug!(connection = id.0, %error, "request refused");
@@ -121,7 +171,7 @@ impl Control {
                     | RequestErrorKind::Url(_)
                     | RequestErrorKind::CSeq => reply,
                 };
-                self.reply(id, reply, effects);
+                self.reply(now, id, reply, effects);
             }
         }
     }
@@ -138,7 +188,7 @@ impl Control {
         let Some(message) = waiting else { return };
         if let Ok(request) = Request::parse(&message) {
             let outcome = go_on(self, &request, effects);
-            self.settle(id, &message, request.cseq, outcome, effects);
+            self.settle(now, id, &message, request.cseq, outcome, effects);
         }
         self.proceed(now, id, effects);
     }
@@ -146,6 +196,7 @@ impl Control {
     /// Replies, or has the connection wait.
     fn settle(
         &mut self,
+        now: MonoTime,
         id: ConnectionId,
         message: &Bytes,
         cseq: &str,
@@ -153,8 +204,8 @@ impl Control {
         effects: &mut Vec<Effect>,
     ) {
         let underway = match outcome {
-            Ok(Outcome::Reply(reply)) => return self.reply(id, reply, effects),
-            Err(rejection) => return self.reply(id, rejection.into_reply(cseq), effects),
+            Ok(Outcome::Reply(reply)) => return self.reply(now, id, reply, effects),
+            Err(rejection) => return self.reply(now, id, rejection.into_reply(cseq), effects),
             Ok(Outcome::AwaitTitle) => Underway::Title(message.clone()),
             Ok(Outcome::AwaitShard) => Underway::Shard(message.clone()),
         };
@@ -164,9 +215,21 @@ impl Control {
     }
 
     /// Sends a reply, by the shard if that has the connection.
-    fn reply(&mut self, id: ConnectionId, reply: Reply, effects: &mut Vec<Effect>) {
+    fn reply(&mut self, now: MonoTime, id: ConnectionId, reply: Reply, effects: &mut Vec<Effect>) {
+        let then = reply.then;
+        let bytes = reply.into_bytes(self.wallclock.at(now));
+        self.send(id, bytes, then, effects);
+    }
+
+    /// Sends the bytes of a reply.
+    pub(super) fn send(
+        &mut self,
+        id: ConnectionId,
+        bytes: Bytes,
+        then: AfterReply,
+        effects: &mut Vec<Effect>,
+    ) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        let Reply { bytes, then } = reply;
         let shard = match connection.home {
             Home::Control => {
                 connection.underway = Underway::Writing(then);

@@ -4,7 +4,9 @@
 use super::memory::MemoryNeed;
 use super::{Control, Effect};
 use crate::clock::MonoTime;
-use crate::mailbox::{Command, ConnectionId, EndReason, SessionKey, StreamSetUp, StreamTransport};
+use crate::mailbox::{
+    Command, ConnectionId, EndReason, Sent, SessionKey, StreamSetUp, StreamTransport,
+};
 use crate::title::SharedTitle;
 use packetizer::index::{TrackId, TrackSet};
 use packetizer::time::Npt;
@@ -50,10 +52,7 @@ impl fmt::Debug for SessionId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     /// Set up, not delivering.
-    Ready {
-        /// Where PAUSE stopped it.
-        paused: Option<Npt>,
-    },
+    Ready,
     /// Delivering, or about to.
     Playing,
 }
@@ -101,6 +100,8 @@ pub(super) struct Session {
     pub(super) peer: IpAddr,
     pub(super) shard: usize,
     pub(super) title: SharedTitle,
+    /// When the title's normal play time was zero, if it has an absolute time.
+    pub(super) clock_origin: Option<Npt>,
     pub(super) state: State,
     /// Whether a SETUP of one more stream waits for the shard.
     pub(super) setting_up: bool,
@@ -108,8 +109,12 @@ pub(super) struct Session {
     pub(super) cues_underway: u32,
     /// In the order of their SETUP.
     pub(super) streams: Vec<Stream>,
+    /// What a fast delivery has reserved beside their own rates.
+    pub(super) extra_bits_per_second: u64,
     /// Since when it plays.
     pub(super) playing_since: Option<MonoTime>,
+    /// Since when it stands still after it played.
+    pub(super) stands_since: Option<MonoTime>,
     /// How long it played before.
     pub(super) played: Duration,
     /// When its shard last heard that its viewer lives.
@@ -121,6 +126,11 @@ pub(super) struct Session {
 impl Session {
     /// Changes the state, and counts the time that it played.
     pub(super) fn enter(&mut self, now: MonoTime, state: State) {
+        self.stands_since = match state {
+            State::Playing => None,
+            State::Ready { .. } if self.playing_since.is_some() => Some(now),
+            State::Ready { .. } => self.stands_since,
+        };
         self.played += self.playing_since.take().map_or(Duration::ZERO, |since| now - since);
         self.playing_since = (state == State::Playing).then_some(now);
         self.state = state;
@@ -132,6 +142,32 @@ impl Session {
 
     pub(super) fn tracks(&self) -> TrackSet {
         self.streams.iter().fold(TrackSet::EMPTY, |tracks, stream| tracks.with(stream.track))
+    }
+}
+
+/// What is to be logged of a session that has ended.
+#[derive(Debug)]
+pub(super) struct Ending {
+    id: SessionId,
+    peer: IpAddr,
+    shard: usize,
+    title: String,
+    reason: String,
+    played: Duration,
+}
+
+impl Ending {
+    fn log(&self, sent: Sent) {
+        info!(
+            session = ?self.id,
+            peer = %self.peer,
+            title = self.title,
+            reason = self.reason,
+            seconds_played = self.played.as_secs(),
+            packets_sent = sent.packets,
+            octets_sent = sent.octets,
+            "session ended"
+        );
     }
 }
 
@@ -168,6 +204,10 @@ impl Sessions {
         self.by_key.get(key).filter(|session| session.peer == peer)
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Session> {
+        self.by_key.values()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.by_key.len()
     }
@@ -182,50 +222,61 @@ impl Control {
         reason: &str,
         effects: &mut Vec<Effect>,
     ) {
-        if let Some(session) = self.sessions.get(key) {
+        if let Some(ending) = self.forget_session(now, key) {
             let command = Command::TearDown { session: key, stream: None };
-            effects.push(Effect::Command { shard: session.shard, command });
-            self.end_session(now, key, reason);
+            effects.push(Effect::Command { shard: ending.shard, command });
+            self.endings.insert(key, Ending { reason: reason.to_owned(), ..ending });
         }
     }
 
-    /// Forgets a session that its shard has ended or been told to end.
-    pub(super) fn end_session(&mut self, now: MonoTime, key: SessionKey, reason: &str) {
-        let Some(mut session) = self.sessions.remove(key) else { return };
-        session.enter(now, State::Ready { paused: None });
+    /// A shard has ended a session, by itself or as told.
+    pub(super) fn ended(&mut self, now: MonoTime, key: SessionKey, reason: EndReason, sent: Sent) {
+        if let Some(ending) = self.endings.remove(&key) {
+            ending.log(sent);
+        } else if let Some(ending) = self.forget_session(now, key) {
+            Ending { reason: describe_end(reason), ..ending }.log(sent);
+        }
+    }
+
+    /// Gives back what a session took.
+    fn forget_session(&mut self, now: MonoTime, key: SessionKey) -> Option<Ending> {
+        let mut session = self.sessions.remove(key)?;
+        session.enter(now, State::Ready);
         for stream in &session.streams {
             self.admission.release(session.shard, stream.bits_per_second, &stream.memory);
         }
+        self.admission.release_bits(session.shard, session.extra_bits_per_second);
         self.admission.release_session(session.peer, session.title.source, session.shard);
-        info!(
-            session = ?session.id,
-            peer = %session.peer,
-            title = session.title.name,
-            reason,
-            seconds_played = session.played.as_secs(),
-            "session ended"
-        );
         for id in session.streams.iter().filter_map(Stream::interleaved_in) {
             if let Some(connection) = self.connections.get_mut(&id) {
                 connection.carries.remove(&key);
             }
         }
         self.detach(now, key, session.connection);
+        Some(Ending {
+            id: session.id,
+            peer: session.peer,
+            shard: session.shard,
+            title: session.title.name.clone(),
+            reason: String::new(),
+            played: session.played,
+        })
     }
 
     /// A session no longer lets the connection be idle.
     pub(super) fn detach(&mut self, now: MonoTime, key: SessionKey, id: ConnectionId) {
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.sessions.remove(&key);
-            if connection.wants_read() {
+            if connection.wants_requests() {
                 self.refresh_deadline(now, id);
             }
         }
     }
 }
 
-pub(super) fn describe_end(reason: EndReason) -> String {
+fn describe_end(reason: EndReason) -> String {
     match reason {
+        EndReason::TornDown => "torn down".to_owned(),
         EndReason::TimedOut => "timed out".to_owned(),
         EndReason::ConnectionClosed => "connection closed".to_owned(),
         EndReason::SourceFailed(Some(number)) => {

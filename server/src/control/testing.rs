@@ -1,11 +1,12 @@
 //! What the tests of control share: a configuration, a title, and a bench that plays shell, shards
 //! and catalog worker.
 
-use super::{Control, Effect, OpenError, OpenRequest};
-use crate::clock::MonoTime;
+use super::{Control, Effect, OpenError, OpenRequest, Port};
+use crate::clock::{MonoTime, Wallclock};
 use crate::config::{Config, MediaRoot};
 use crate::mailbox::{
-    Command, ConnectionId, Cued, Report, SessionKey, SetUpRefused, StreamInfo, StreamSetUp,
+    Command, ConnectionId, Cued, Direction, EndReason, Inspection, NotMoved, Paused, Reception,
+    Report, Sent, SessionKey, SetUpRefused, StreamInfo, StreamInspection, StreamSetUp,
     StreamTransport,
 };
 use crate::title::{ByteSourceId, Generation, SharedTitle, Title};
@@ -26,7 +27,10 @@ use std::time::Duration;
 pub(super) fn config() -> Config {
     Config {
         media: vec![MediaRoot { name: None, directory: PathBuf::from("/media") }],
+        moved: Vec::new(),
+        clock_origins: Vec::new(),
         listen: Vec::new(),
+        http_listen: Vec::new(),
         shard_cpus: vec![None],
         control_cpu: None,
         rtp_ports: 6970..=7033,
@@ -39,6 +43,8 @@ pub(super) fn config() -> Config {
         payload_class: PayloadClass { packet_bytes_max: 1400 },
         session_timeout: Duration::from_secs(60),
         drain_deadline: Duration::from_secs(5),
+        redirect_to: None,
+        profiles_off: Vec::new(),
         coalescing: Duration::from_millis(4),
     }
 }
@@ -87,12 +93,38 @@ pub(super) fn title(name: &str, source: u64, video_only: bool) -> SharedTitle {
     })
 }
 
+/// Length of the title "movie.mp4".
+const MOVIE_END: Npt = Npt::from_nanos(10_000_000_000);
+/// The bench begins a second later: Tue, 14 Nov 2023 22:13:20 GMT.
+const WALLCLOCK: Wallclock = Wallclock::new(1_699_999_999_000_000_000);
+
 /// Where a PAUSE of the bench's shards stops.
 pub(super) const PAUSED_AT: Npt = Npt::from_nanos(4_000_000_000);
 
 /// The first client's connection, open from the start.
 pub(super) const CLIENT: ConnectionId = ConnectionId(1);
 pub(super) const CLIENT_ADDRESS: &str = "192.0.2.1:50000";
+
+/// What left of a session that was torn down.
+const SENT: Sent = Sent { packets: 1234, octets: 567_890 };
+
+fn torn_down(session: SessionKey) -> Report {
+    Report::Ended { session, reason: EndReason::TornDown, sent: SENT }
+}
+
+/// What the bench's shards say of a stream. The viewer has reported the first track only.
+fn inspection_of(track: TrackId) -> StreamInspection {
+    let number = u64::from(track.0) + 1;
+    StreamInspection {
+        track,
+        sent: Sent { packets: 1000 * number, octets: 5_000_000_000 * number },
+        reception: (track.0 == 0).then_some(Reception {
+            packets_received: 990,
+            packets_lost: 7,
+            jitter: Duration::from_micros(383_800),
+        }),
+    }
+}
 
 /// Control with everything around it. What control asks for is done at once, unless held.
 pub(super) struct Bench {
@@ -101,7 +133,10 @@ pub(super) struct Bench {
     /// What each connection was sent and has not been looked at.
     pub(super) replies: BTreeMap<ConnectionId, Vec<u8>>,
     pub(super) closed: BTreeSet<ConnectionId>,
+    pub(super) resumed: BTreeSet<ConnectionId>,
     pub(super) adopted: BTreeMap<ConnectionId, Vec<u8>>,
+    /// The same, in order, with what each carries.
+    pub(super) adoptions: Vec<(ConnectionId, Direction, Vec<u8>)>,
     /// Commands and what else happened, in order.
     pub(super) events: Vec<Event>,
     pub(super) titles: BTreeMap<String, Result<SharedTitle, OpenError>>,
@@ -169,11 +204,13 @@ impl Bench {
             ("broken.mp4", Err(OpenError::Unreadable("input/output error".to_owned()))),
         ];
         let mut bench = Self {
-            control: Control::new(Arc::new(config), shard_count, random),
+            control: Control::new(Arc::new(config), shard_count, random).with_wallclock(WALLCLOCK),
             now: MonoTime(1_000_000_000),
             replies: BTreeMap::new(),
             closed: BTreeSet::new(),
+            resumed: BTreeSet::new(),
             adopted: BTreeMap::new(),
+            adoptions: Vec::new(),
             events: Vec::new(),
             titles: titles.into_iter().map(|(name, title)| (name.to_owned(), title)).collect(),
             opens: Vec::new(),
@@ -195,7 +232,7 @@ impl Bench {
     pub(super) fn connect(&mut self, id: ConnectionId, peer: &str) -> bool {
         let peer: SocketAddr = peer.parse().unwrap();
         let local = "192.0.2.100:8554".parse().unwrap();
-        let connected = self.control.connected(self.now, id, peer, local);
+        let connected = self.control.connected(self.now, id, peer, local, Port::Rtsp);
         connected
             .inspect_err(|told| assert!(told.starts_with(b"RTSP/1.0 503 Service Unavailable\r\n")))
             .is_ok()
@@ -223,12 +260,16 @@ impl Bench {
                     self.control.written(self.now, connection, more);
                 }
             }
+            Effect::Resume { connection } => {
+                self.resumed.insert(connection);
+            }
             Effect::Close { connection } => {
                 self.closed.insert(connection);
                 self.control.closed(self.now, connection, more);
             }
-            Effect::Adopt { connection, unparsed, .. } => {
+            Effect::Adopt { connection, unparsed, direction, .. } => {
                 assert!(!self.control.wants_read(connection));
+                self.adoptions.push((connection, direction, unparsed.to_vec()));
                 self.adopted.insert(connection, unparsed.to_vec());
             }
             Effect::Command { shard, command } => {
@@ -296,46 +337,70 @@ impl Bench {
                 };
                 Some(Report::SetUp { token: *token, result })
             }
-            Command::Cue { token, session, cue } => {
+            Command::Play { token, session, play } => {
+                let start = play.start.unwrap_or(PAUSED_AT);
+                let end = play.end.unwrap_or(MOVIE_END).min(MOVIE_END);
+                let is_in_order =
+                    play.end.is_none_or(|end| (start < end) == (play.pace.scale.factor() > 0));
+                if start >= MOVIE_END || !is_in_order {
+                    let result = Err(NotMoved::OutOfRange);
+                    return Some(Report::Cued { token: *token, result });
+                }
                 let cued = self.streams.get(session).map(|streams| Cued {
-                    start: cue.as_ref().map_or(PAUSED_AT, |cue| cue.start),
-                    end: cue.as_ref().map_or(Npt::from_nanos(10_000_000_000), |cue| cue.end),
+                    // A sync sample every second.
+                    start: Npt::from_nanos(start.nanos() / 1_000_000_000 * 1_000_000_000),
+                    end,
+                    pace: play.pace,
+                    style: play.style,
                     streams: streams
                         .iter()
                         .map(|(track, _)| StreamInfo {
                             track: *track,
-                            sequence: 100 + u16::from(track.0),
+                            sequence: Some(100 + u16::from(track.0)),
                             rtptime: 9000 + u32::from(track.0),
                         })
                         .collect(),
                 });
-                Some(Report::Cued { token: *token, cued })
+                Some(Report::Cued { token: *token, result: cued.ok_or(NotMoved::Gone) })
             }
-            Command::Pause { token, session } => {
-                let position = self.streams.contains_key(session).then_some(PAUSED_AT);
-                Some(Report::Paused { token: *token, position })
+            Command::Pause { token, session, at } => {
+                let is_known = self.streams.contains_key(session);
+                let paused = at.map_or(Paused::At(PAUSED_AT), |_| Paused::Later);
+                let result = is_known.then_some(paused).ok_or(NotMoved::Gone);
+                Some(Report::Paused { token: *token, result })
+            }
+            Command::Inspect { token, session } => {
+                let streams = self.streams.get(session);
+                let inspection = streams.map(|streams| Inspection {
+                    position: PAUSED_AT,
+                    streams: streams.iter().map(|(track, _)| inspection_of(*track)).collect(),
+                });
+                Some(Report::Inspected { token: *token, inspection })
             }
             Command::TearDown { session, stream: None } => {
-                self.streams.remove(session);
-                None
+                self.streams.remove(session)?;
+                Some(torn_down(*session))
             }
             Command::TearDown { session, stream: Some(ssrc) } => {
                 let streams = self.streams.get_mut(session)?;
                 let position = streams.iter().position(|(_, other)| other == ssrc)?;
                 streams.remove(position);
-                if streams.is_empty() {
-                    self.streams.remove(session);
+                if !streams.is_empty() {
+                    return None;
                 }
-                None
+                self.streams.remove(session);
+                Some(torn_down(*session))
             }
             Command::Reply { connection, bytes, .. } => {
                 self.replies.entry(*connection).or_default().extend_from_slice(bytes);
                 None
             }
             Command::Drain => Some(Report::Drained),
-            Command::Start(_) | Command::Touch { .. } | Command::Adopt(_) | Command::Snapshot => {
-                None
-            }
+            Command::Start(_)
+            | Command::Touch { .. }
+            | Command::Adopt(_)
+            | Command::Close { .. }
+            | Command::Snapshot => None,
         }
     }
 
@@ -368,14 +433,26 @@ impl Bench {
         response
     }
 
+    /// Sends a request with a fresh CSeq and a body, and takes the response.
+    pub(super) fn ask_with(
+        &mut self,
+        method: &str,
+        url: &str,
+        headers: &[&str],
+        body: &str,
+    ) -> Response {
+        let length = format!("Content-Length: {}", body.len());
+        let headers: Vec<&str> = headers.iter().copied().chain([length.as_str()]).collect();
+        self.cseq += 1;
+        let head = request_text(method, url, self.cseq, &headers);
+        self.send(CLIENT, format!("{head}{body}").as_bytes());
+        self.take_response(CLIENT).unwrap_or_else(|| panic!("no reply to {method}"))
+    }
+
     /// Sends a request with a fresh CSeq.
     pub(super) fn post(&mut self, id: ConnectionId, method: &str, url: &str, headers: &[&str]) {
         self.cseq += 1;
-        let mut text = format!("{method} {url} RTSP/1.0\r\nCSeq: {}\r\n", self.cseq);
-        for header in headers {
-            text += &format!("{header}\r\n");
-        }
-        text += "\r\n";
+        let text = request_text(method, url, self.cseq, headers);
         self.send(id, text.as_bytes());
     }
 
@@ -425,6 +502,14 @@ impl Bench {
         self.now = self.now + time;
         self.drive(|control, now, effects| control.advance(now, effects));
     }
+}
+
+fn request_text(method: &str, url: &str, cseq: u32, headers: &[&str]) -> String {
+    let mut text = format!("{method} {url} RTSP/1.0\r\nCSeq: {cseq}\r\n");
+    for header in headers {
+        text += &format!("{header}\r\n");
+    }
+    text + "\r\n"
 }
 
 /// A Transport header for UDP from this port.

@@ -1,4 +1,5 @@
 use super::*;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,18 +20,22 @@ fn cut<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Owned>, Option<Fr
     for chunk in chunks {
         framer.push(chunk);
         loop {
-            messages.push(match framer.next() {
+            match framer.next().map(owned) {
                 Ok(None) => break,
-                Ok(Some(Message::Request(message))) => Owned::Request(message.into()),
-                Ok(Some(Message::Response(message))) => Owned::Response(message.into()),
-                Ok(Some(Message::Interleaved { channel, payload })) => {
-                    Owned::Interleaved(channel, payload.into())
-                }
+                Ok(Some(message)) => messages.push(message),
                 Err(error) => return (messages, Some(error)),
-            });
+            }
         }
     }
     (messages, None)
+}
+
+fn owned(message: Option<Message<'_>>) -> Option<Owned> {
+    Some(match message? {
+        Message::Request(message) => Owned::Request(message.into()),
+        Message::Response(message) => Owned::Response(message.into()),
+        Message::Interleaved { channel, payload } => Owned::Interleaved(channel, payload.into()),
+    })
 }
 
 fn error_of(stream: &[u8]) -> Option<FramingError> {
@@ -240,5 +245,64 @@ proptest! {
             (!chunk.is_empty()).then_some(chunk)
         });
         prop_assert_eq!(cut(chunks), cut([stream.as_slice()]));
+    }
+}
+
+#[test]
+fn base64_in_any_chunks_gives_the_same_messages() {
+    // The messages encoded apart, as clients do, with and without line ends between them.
+    let parts = MIXED.split_inclusive(|&byte| byte == b'$');
+    let encoded: Vec<String> = parts.map(|part| BASE64_STANDARD.encode(part)).collect();
+    for encoded in [encoded.concat(), encoded.join("\r\n")] {
+        for chunk_bytes in 1..=encoded.len() {
+            let mut framer = Framer::new().decoding(Base64Decoder::new());
+            let mut messages = Vec::new();
+            for chunk in encoded.as_bytes().chunks(chunk_bytes) {
+                framer.push(chunk);
+                messages.extend(std::iter::from_fn(|| owned(framer.next().unwrap())));
+            }
+            assert_eq!(messages, mixed_messages());
+            assert!(framer.is_empty());
+        }
+    }
+}
+
+#[test]
+fn what_is_not_base64_is_an_error_behind_the_messages_before_it() {
+    let whole = "OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n";
+    let half = "PLAY * RTSP/1.0\r\nCSeq: 2\r\nSess";
+    let encoded = BASE64_STANDARD.encode(format!("{whole}{half}")) + "!";
+    for chunk_bytes in 1..=encoded.len() {
+        let mut framer = Framer::new().decoding(Base64Decoder::new());
+        let mut chunks = encoded.as_bytes().chunks(chunk_bytes);
+        let mut messages = Vec::new();
+        let error = loop {
+            match framer.next().map(owned) {
+                Ok(Some(message)) => messages.push(message),
+                Ok(None) => framer.push(chunks.next().unwrap()),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(messages, [request(whole)]);
+        let position = (whole.len() + half.len()) as u64;
+        assert_eq!(error, FramingError { kind: FramingErrorKind::NotBase64, position });
+        assert_eq!(framer.rejected(), b"PLAY * RTSP/1.0\r\nCSeq: 2\r\n");
+        framer.push(b"QUJD");
+        assert_eq!(framer.next(), Err(error));
+    }
+}
+
+#[test]
+fn decoding_goes_on_in_another_framer() {
+    let message = "OPTIONS * RTSP/1.0\r\nCSeq: 123\r\n\r\n";
+    let encoded = BASE64_STANDARD.encode(message);
+    for at in 0..encoded.len() {
+        let mut first = Framer::new().decoding(Base64Decoder::new());
+        first.push(&encoded.as_bytes()[..at]);
+        assert_eq!(first.next(), Ok(None));
+        let decoder = first.decoder().unwrap();
+        let mut second = Framer::with_unparsed(first.into_unparsed()).decoding(decoder);
+        second.push(&encoded.as_bytes()[at..]);
+        assert_eq!(second.next(), Ok(Some(Message::Request(message.as_bytes()))), "cut at {at}");
     }
 }

@@ -15,12 +15,14 @@
 //! | RTP-Info | [`headers::RtpInfo`]: written by the server, `parse` for our client |
 //! | Scale, Speed | `value.parse::<`[`headers::Rate`]`>()`; writes itself |
 //! | Blocksize | [`headers::Blocksize::parse`]`(value)` |
+//! | HTTP around a tunnel | [`http::TunnelRequest::parse`]`(head)`; [`http::tunnel_opened`], [`http::refusal`] |
 //! | Require, Accept | [`headers::required_options`], [`headers::accepts`] |
 //!
 //! Whatever is echoed from a request (CSeq, URLs) has no control characters: a head that has is
 //! refused.
 
 pub mod headers;
+pub mod http;
 mod message;
 mod request;
 mod response;
@@ -31,4 +33,4 @@ pub use message::{Headers, find_cseq};
 pub use request::{Method, Request, RequestError, RequestErrorKind, RequestUri};
 pub use response::{NotAResponse, ReceivedResponse, Response};
 pub use status::StatusCode;
-pub use url::{Authority, CONTROL_NAME_PREFIX, ControlUrl, Scheme, Url, UrlError};
+pub use url::{Authority, CONTROL_NAME_PREFIX, ControlUrl, Scheme, Url, UrlError, escape_path};

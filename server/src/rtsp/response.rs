@@ -70,7 +70,7 @@ impl Response {
 }
 
 /// What the server calls itself (RFC 2326 §12.36).
-const SERVER: &str = concat!("reelring/", env!("CARGO_PKG_VERSION"));
+pub(super) const SERVER: &str = concat!("reelring/", env!("CARGO_PKG_VERSION"));
 
 struct WithoutControls<'a>(&'a mut String);
 

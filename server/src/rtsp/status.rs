@@ -108,7 +108,8 @@ impl StatusCode {
             FramingErrorKind::NotRtsp
             | FramingErrorKind::HeadTooLarge
             | FramingErrorKind::TooManyHeaders
-            | FramingErrorKind::BadContentLength => Self::BAD_REQUEST,
+            | FramingErrorKind::BadContentLength
+            | FramingErrorKind::NotBase64 => Self::BAD_REQUEST,
             FramingErrorKind::RequestLineTooLarge => Self::REQUEST_URI_TOO_LARGE,
             FramingErrorKind::BodyTooLarge => Self::REQUEST_ENTITY_TOO_LARGE,
         }

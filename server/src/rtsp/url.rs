@@ -1,7 +1,7 @@
 //! RTSP URLs (RFC 2326 §3.2) and what their paths name.
 
 use crate::limits::URL_BYTES_MAX;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// A URL as it came: absolute, or only a path as some clients send it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -228,6 +228,22 @@ fn percent_decoded(text: &str) -> Vec<u8> {
     decoded
 }
 
+/// A decoded path as it stands in a URL (RFC 3986 §3.3). Commas and semicolons are escaped as well,
+/// which separate in RTP-Info.
+#[must_use]
+pub fn escape_path(path: &str) -> String {
+    let mut escaped = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/!$&'()*+=:@".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(escaped, "%{byte:02X}");
+        }
+    }
+    escaped
+}
+
 /// What a URL names: a title as a whole (its aggregate control URL), or one of its streams
 /// (RFC 2326 App. C.1.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -389,6 +405,9 @@ mod tests {
         fn any_title_survives_escaping(name in "[^/\\x00-\\x1f\\x7f]{1,40}", track in 0_u32..100) {
             prop_assume!(name != "." && name != ".." && control_name(&name).is_none());
             let escaped: String = name.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            let plain = escape_path(&name);
+            prop_assert!(!plain.contains([',', ';', '?', '#', ' ']), "{}", plain);
+            prop_assert_eq!(Url::parse(&format!("rtsp://h/{plain}")).unwrap().path(), Ok(name.clone()));
             let url = format!("rtsp://h/{escaped}/trackID={track}?x=1");
             let expected = ControlUrl { title: name, control: Some(format!("trackID={track}")) };
             prop_assert_eq!(split(&url), Ok(expected));

@@ -5,9 +5,12 @@
 
 use super::control_loop::Shell;
 use crate::mailbox::ConnectionId;
+use crate::uring::{readiness_of, socket_of};
 use bytes::Bytes;
+use socket2::SockRef;
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -42,6 +45,11 @@ impl ConnectionSlot {
         self.wake.notify_one();
     }
 
+    /// Has the task look again at what is wanted of it.
+    pub(super) fn resume(&self) {
+        self.wake.notify_one();
+    }
+
     /// Ends the task, whatever it is doing.
     pub(super) fn close(&self) {
         self.end.set(Some(End::Closed));
@@ -53,10 +61,44 @@ impl ConnectionSlot {
     /// Another descriptor of the socket, for the shard that adopts it; the task, which has nothing
     /// in flight, ends and drops its own.
     pub(super) fn hand_over(&self) -> io::Result<OwnedFd> {
-        let socket = crate::uring::socket_of(&self.stream).try_clone_to_owned()?;
+        let socket = socket_of(&self.stream).try_clone_to_owned()?;
         self.end.set(Some(End::Adopted));
         self.wake.notify_one();
         Ok(socket)
+    }
+
+    /// Waits until there is something to do, and reads nothing that a shard might have to read.
+    /// False once the client has closed the connection.
+    async fn watch(&self) -> bool {
+        // This is no operation of the ring: waiting for it may be dropped.
+        let Ok(readiness) = readiness_of(&self.stream) else {
+            // The end shows when something is written.
+            self.wake.notified().await;
+            return true;
+        };
+        loop {
+            let mut ready = tokio::select! {
+                () = self.wake.notified() => return true,
+                ready = readiness.readable() => match ready {
+                    Ok(ready) => ready,
+                    Err(_) => return false,
+                },
+            };
+            if self.end.get().is_some() {
+                return true;
+            }
+            let mut unwanted = [MaybeUninit::uninit(); UNWANTED_BYTES];
+            match SockRef::from(readiness.get_ref())
+                .recv_with_flags(&mut unwanted, libc::MSG_DONTWAIT)
+            {
+                Ok(0) => return false,
+                // Whoever sends much gets no more than his turn.
+                Ok(_) => tokio::task::yield_now().await,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return false,
+            }
+        }
     }
 }
 
@@ -80,6 +122,10 @@ pub(super) async fn serve(shell: Rc<Shell>, id: ConnectionId, slot: Rc<Connectio
                     control.received(now, id, &buffer[..count], effects);
                 }),
             }
+        } else if shell.wants_end(id) {
+            if !slot.watch().await {
+                break;
+            }
         } else {
             slot.wake.notified().await;
         }
@@ -93,3 +139,5 @@ pub(super) async fn serve(shell: Rc<Shell>, id: ConnectionId, slot: Rc<Connectio
 
 /// Read at once; most requests are smaller, and an idle connection holds this much.
 const READ_BYTES: usize = 2048;
+/// Read at once of what nobody wants.
+const UNWANTED_BYTES: usize = 2048;

@@ -7,11 +7,11 @@ use super::mailbox_queue::ControlEnd;
 use super::tide::Tide;
 use crate::clock::{Clock, MonoTime};
 use crate::config::Config;
-use crate::control::{Control, Effect};
+use crate::control::{Control, Effect, Port};
+use crate::limits::CONNECTION_PROBES;
 use crate::mailbox::{AdoptedConnection, Command, ConnectionId};
-use crate::uring::{Waker, socket_of};
-use bytes::Bytes;
-use socket2::{Domain, SockRef, Socket, Type};
+use crate::uring::{Waker, path_mtu, socket_of};
+use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
@@ -73,14 +73,15 @@ pub fn bind(addresses: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
 pub fn run(
     config: Arc<Config>,
     clock: Clock,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<(TcpListener, Port)>,
     shards: Vec<ControlEnd>,
     waker: Waker,
     signals: UnixStream,
 ) -> io::Result<()> {
     let worker = CatalogWorker::start(waker.clone())?;
     let drain_deadline = config.drain_deadline;
-    let control = Control::new(config, shards.len(), Box::new(random_bits));
+    let control =
+        Control::new(config, shards.len(), Box::new(random_bits)).with_wallclock(clock.wallclock());
     let shell = Rc::new(Shell {
         clock,
         control: RefCell::new(control),
@@ -147,6 +148,10 @@ impl Shell {
         self.control.borrow().wants_read(id)
     }
 
+    pub(super) fn wants_end(&self, id: ConnectionId) -> bool {
+        self.control.borrow().wants_end(id)
+    }
+
     pub(super) fn forget(&self, id: ConnectionId) {
         self.connections.borrow_mut().remove(&id);
     }
@@ -158,13 +163,19 @@ impl Shell {
                     slot.write(bytes);
                 }
             }
+            Effect::Resume { connection } => {
+                if let Some(slot) = self.connection(connection) {
+                    slot.resume();
+                }
+            }
             Effect::Close { connection } => {
                 if let Some(slot) = self.connection(connection) {
                     slot.close();
                 }
             }
-            Effect::Adopt { connection, shard, peer, unparsed } => {
-                self.hand_over(connection, shard, peer, unparsed);
+            Effect::Adopt { connection: id, shard, peer, unparsed, direction } => {
+                let adopted = AdoptedConnection { id, socket: None, peer, unparsed, direction };
+                self.hand_over(shard, adopted);
             }
             Effect::Command { shard, command } => self.send(shard, command),
             Effect::OpenTitle(request) => self.worker.ask(request),
@@ -193,31 +204,38 @@ impl Shell {
     }
 
     /// Gives the connection's socket to a shard.
-    fn hand_over(&self, id: ConnectionId, shard: usize, peer: SocketAddr, unparsed: Bytes) {
-        let Some(slot) = self.connection(id) else { return };
+    fn hand_over(&self, shard: usize, adopted: AdoptedConnection) {
+        let Some(slot) = self.connection(adopted.id) else { return };
         match slot.hand_over() {
             Ok(socket) => {
                 let socket = Some(socket);
-                self.send(shard, Command::Adopt(AdoptedConnection { id, socket, peer, unparsed }));
+                self.send(shard, Command::Adopt(AdoptedConnection { socket, ..adopted }));
             }
             Err(error) => {
-                warn!(connection = id.0, %error, "connection cannot be handed over");
+                warn!(connection = adopted.id.0, %error, "connection cannot be handed over");
                 slot.close();
             }
         }
     }
 
     /// Lets a connection in, or says why not; the drop of the stream closes it then.
-    fn accept(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
+    fn accept(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, port: Port) {
         let local = SockRef::from(&socket_of(&stream)).local_addr();
         let Some(local) = local.ok().and_then(|local| local.as_socket()) else { return };
         // A reply is one write; waiting to fill a packet would only delay it.
         let _ = stream.set_nodelay(true);
+        let (time, interval, retries) = CONNECTION_PROBES;
+        let probes = TcpKeepalive::new().with_time(time).with_interval(interval);
+        let _ = SockRef::from(&socket_of(&stream)).set_tcp_keepalive(&probes.with_retries(retries));
         let id = ConnectionId(self.connections_made.get());
         self.connections_made.set(id.0 + 1);
-        let connected = self.control.borrow_mut().connected(self.clock.now(), id, peer, local);
+        let now = self.clock.now();
+        let connected = self.control.borrow_mut().connected(now, id, peer, local, port);
         match connected {
             Ok(()) => {
+                if let Ok(bytes) = path_mtu(socket_of(&stream), peer.is_ipv6()) {
+                    self.control.borrow_mut().path_measured(id, bytes);
+                }
                 let slot = Rc::new(ConnectionSlot::new(stream));
                 self.connections.borrow_mut().insert(id, Rc::clone(&slot));
                 tokio_uring::spawn(serve(Rc::clone(self), id, slot));
@@ -279,15 +297,15 @@ impl Shell {
 
 async fn serve_until_drained(
     shell: Rc<Shell>,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<(TcpListener, Port)>,
     waker: Waker,
     signals: UnixStream,
     drain_deadline: Duration,
 ) -> io::Result<()> {
     let ending = signals.try_clone()?;
     let mut accepting = Vec::new();
-    for listener in &listeners {
-        let task = accept_all(Rc::clone(&shell), listener.try_clone()?);
+    for (listener, port) in &listeners {
+        let task = accept_all(Rc::clone(&shell), listener.try_clone()?, *port);
         accepting.push(tokio_uring::spawn(task));
     }
     let wakes = tokio_uring::fs::File::from_std(File::from(waker.descriptor()?));
@@ -296,7 +314,7 @@ async fn serve_until_drained(
     let ticking = tokio_uring::spawn(tick(Rc::clone(&shell)));
 
     shell.ending_began.notified().await;
-    for listener in &listeners {
+    for (listener, _) in &listeners {
         // Completes the accept in flight.
         SockRef::from(listener).shutdown(Shutdown::Both)?;
     }
@@ -327,11 +345,11 @@ async fn serve_until_drained(
 }
 
 /// Accepts connections until the listener is shut down.
-async fn accept_all(shell: Rc<Shell>, listener: TcpListener) {
+async fn accept_all(shell: Rc<Shell>, listener: TcpListener, port: Port) {
     let listener = tokio_uring::net::TcpListener::from_std(listener);
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => shell.accept(stream, peer),
+            Ok((stream, peer)) => shell.accept(stream, peer, port),
             Err(_) if shell.stage.get() != Stage::Serving => break,
             Err(error) => {
                 // Out of descriptors, or the client was faster than its accept.

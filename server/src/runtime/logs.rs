@@ -58,6 +58,7 @@ pub(super) fn show_counters(shard: usize, counters: &Counters) {
         skips = c.skips,
         rebases = c.rebases,
         invalid_rtcp = c.rtcp_invalid,
+        moved_ports = c.ports_moved,
         "trouble"
     );
     show_quantiles(shard, &c.lateness_micros, "lateness of a train (µs)");

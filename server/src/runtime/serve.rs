@@ -7,6 +7,7 @@ use super::signals::SignalThread;
 use super::{control_loop, pin_current_thread, shard_loop};
 use crate::clock::Clock;
 use crate::config::{Budget, Config};
+use crate::control::Port;
 use crate::limits::{
     SESSION_STREAMS_MAX, SESSION_TIMEOUT_MARGIN, SHARD_PAIRS_MAX, SHARD_READS_MAX,
     SHARD_SOURCES_MAX,
@@ -82,12 +83,9 @@ impl std::error::Error for ServeError {
 pub fn serve(config: Config, ready: impl FnOnce(&[SocketAddr])) -> Result<(), ServeError> {
     let budget = config.budget();
     let register_blocks = check_host(&config, &budget)?;
-    let listeners = control_loop::bind(&config.listen).map_err(ServeError::Listen)?;
-    let addresses = listeners
-        .iter()
-        .map(TcpListener::local_addr)
-        .collect::<io::Result<Vec<_>>>()
-        .map_err(ServeError::Listen)?;
+    let (listeners, addresses) = bind(&config.listen, Port::Rtsp)?;
+    let (http_listeners, http_addresses) = bind(&config.http_listen, Port::Http)?;
+    let listeners = listeners.into_iter().chain(http_listeners).collect();
 
     let clock = Clock::start();
     let waker = Waker::new().map_err(ServeError::Start)?;
@@ -101,6 +99,9 @@ pub fn serve(config: Config, ready: impl FnOnce(&[SocketAddr])) -> Result<(), Se
     for address in &addresses {
         info!("listening on rtsp://{address}/");
     }
+    for address in &http_addresses {
+        info!("listening for HTTP tunnels on {address}");
+    }
     ready(&addresses);
 
     let served = control_loop::run(Arc::new(config), clock, listeners, shards, waker, requests);
@@ -108,6 +109,16 @@ pub fn serve(config: Config, ready: impl FnOnce(&[SocketAddr])) -> Result<(), Se
     let ended = join(threads);
     drop(signals);
     served.and(ended).map_err(ServeError::Failed)
+}
+
+type Listeners = Vec<(TcpListener, Port)>;
+
+/// Listens on these addresses, and says which they are.
+fn bind(addresses: &[SocketAddr], port: Port) -> Result<(Listeners, Vec<SocketAddr>), ServeError> {
+    let listeners = control_loop::bind(addresses).map_err(ServeError::Listen)?;
+    let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>();
+    let listeners = listeners.into_iter().map(|listener| (listener, port)).collect();
+    Ok((listeners, addresses.map_err(ServeError::Listen)?))
 }
 
 /// Logs what was found and what the budget is, and says whether read pools may be registered.

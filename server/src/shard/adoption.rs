@@ -1,17 +1,21 @@
 //! Adopted connections: RTSP and media in one byte stream (RFC 2326 §10.12).
 //!
 //! The shard cuts the input; whole requests go to control and come back as replies, so that there
-//! is one writer and a frame never splits a reply.
+//! is one writer and a frame never splits a reply. Of an HTTP tunnel, both halves are adopted: the
+//! GET as the connection itself, and each POST as a connection that feeds its framer.
 
 use super::Shard;
-use super::connection::{Connection, Mark};
+use super::connection::{Connection, Half, Mark};
 use super::operation::{ConnectionSlot, Operation, SendResult};
 use super::stream::{Delivery, Transport};
 use crate::clock::MonoTime;
 use crate::framing::{Framer, FramingError, Message};
 use crate::limits::CONNECTION_PENDING_BYTES_MAX;
-use crate::mailbox::{AdoptedConnection, CloseReason, ConnectionId, EndReason, Report, Start};
+use crate::mailbox::{
+    AdoptedConnection, CloseReason, ConnectionId, Direction, EndReason, Report, Start,
+};
 use bytes::Bytes;
+use std::os::fd::OwnedFd;
 
 /// Input that waits behind an unanswered request before the shard stops reading.
 const UNPARSED_BYTES_MAX: usize = 64 * 1024;
@@ -37,20 +41,60 @@ impl Shard {
         adopted: AdoptedConnection,
         operations: &mut Vec<Operation>,
     ) {
-        let framer = Framer::with_unparsed(adopted.unparsed);
-        let connection = Connection::new(adopted.id, framer, now);
-        let slot = self.connections.insert(connection);
-        let slot = ConnectionSlot(u32::try_from(slot).expect("bounded by the connection limit"));
-        self.connection_slots.insert(adopted.id, slot);
-        let (connection, id, socket) = (slot, adopted.id, adopted.socket);
-        operations.push(Operation::OpenConnection { connection, id, socket });
-        for stream in self.carried_streams(adopted.id).collect::<Vec<_>>() {
+        let AdoptedConnection { id, socket, unparsed, direction, .. } = adopted;
+        let (half, framer) = match direction {
+            Direction::Both => (Half::Both, Framer::with_unparsed(unparsed)),
+            Direction::Output(decoder) => {
+                let framer = Framer::with_unparsed(unparsed).decoding(decoder);
+                (Half::Output { input: None }, framer)
+            }
+            Direction::Input { of } => {
+                return self.adopt_input(now, (id, socket), of, &unparsed, operations);
+            }
+        };
+        let slot = self.open(Connection::new(id, half, framer, now), socket, operations);
+        for stream in self.carried_streams(id).collect::<Vec<_>>() {
             if let Transport::Interleaved { slot: known, .. } = &mut self.streams[stream].transport
             {
                 *known = Some(slot);
             }
         }
         self.take_input(now, slot);
+    }
+
+    /// Takes over a connection that is the input of a tunnel which the shard has, or had.
+    fn adopt_input(
+        &mut self,
+        now: MonoTime,
+        (id, socket): (ConnectionId, Option<OwnedFd>),
+        of: ConnectionId,
+        unparsed: &[u8],
+        operations: &mut Vec<Operation>,
+    ) {
+        let output = self.connection_slots.get(&of).copied();
+        // Where the tunnel has closed meanwhile, it is opened to be closed.
+        let half = output.map_or(Half::Both, |of| Half::Input { of });
+        let slot = self.open(Connection::new(id, half, Framer::new(), now), socket, operations);
+        let Some(output) = output else {
+            return self.close_connection(now, slot, CloseReason::Server, operations);
+        };
+        self.connections[output.0 as usize].half = Half::Output { input: Some(slot) };
+        self.connection_received(now, slot, unparsed, operations);
+    }
+
+    /// Puts a connection into a slot of its own.
+    fn open(
+        &mut self,
+        connection: Connection,
+        socket: Option<OwnedFd>,
+        operations: &mut Vec<Operation>,
+    ) -> ConnectionSlot {
+        let id = connection.id;
+        let slot = self.connections.insert(connection);
+        let slot = ConnectionSlot(u32::try_from(slot).expect("bounded by the connection limit"));
+        self.connection_slots.insert(id, slot);
+        operations.push(Operation::OpenConnection { connection: slot, id, socket });
+        slot
     }
 
     /// Control answers a request, or closes the connection.
@@ -86,11 +130,17 @@ impl Shard {
         bytes: &[u8],
         operations: &mut Vec<Operation>,
     ) {
-        let connection = &mut self.connections[slot.0 as usize];
+        let output = match self.connections[slot.0 as usize].half {
+            Half::Both => slot,
+            // Behind a tunnel's GET there is nothing to say.
+            Half::Output { .. } => return,
+            Half::Input { of } => of,
+        };
+        let connection = &mut self.connections[output.0 as usize];
         connection.active = now;
         connection.framer.push(bytes);
-        self.take_input(now, slot);
-        let Some(connection) = self.connections.get(slot.0 as usize) else { return };
+        self.take_input(now, output);
+        let connection = &self.connections[output.0 as usize];
         if connection.awaits_reply && connection.framer.unparsed_bytes() >= UNPARSED_BYTES_MAX {
             operations.push(Operation::PauseInput { connection: slot });
         }
@@ -209,7 +259,7 @@ impl Shard {
     /// A reply to PLAY is written: the session's packets may go.
     fn reply_written(&mut self, now: MonoTime, start: Start) {
         if self.session_slots.contains_key(&start.session) {
-            self.start_cue(now, start);
+            self.start(now, start);
         } else {
             self.reports.push_back(Report::ReplyWritten(start));
         }
@@ -236,8 +286,10 @@ impl Shard {
         while let Some(slot) = self.answered.pop() {
             let Some(connection) = self.connections.get_mut(slot.0 as usize) else { continue };
             (connection.awaits_reply, connection.reply_queued) = (false, None);
-            if connection.framer.unparsed_bytes() >= UNPARSED_BYTES_MAX {
-                operations.push(Operation::ResumeInput { connection: slot });
+            if connection.framer.unparsed_bytes() >= UNPARSED_BYTES_MAX
+                && let Some(input) = connection.input(slot)
+            {
+                operations.push(Operation::ResumeInput { connection: input });
             }
             self.take_input(now, slot);
         }
@@ -255,7 +307,20 @@ impl Shard {
         }
     }
 
-    /// Ends a connection and the sessions interleaved in it.
+    /// Control has no more use for a connection.
+    pub(super) fn close_by_id(
+        &mut self,
+        now: MonoTime,
+        id: ConnectionId,
+        operations: &mut Vec<Operation>,
+    ) {
+        if let Some(&slot) = self.connection_slots.get(&id) {
+            self.close_connection(now, slot, CloseReason::Server, operations);
+        }
+    }
+
+    /// Ends a connection and the sessions interleaved in it; with the output of a tunnel, its
+    /// input.
     pub(super) fn close_connection(
         &mut self,
         now: MonoTime,
@@ -271,8 +336,22 @@ impl Shard {
             }
         }
         operations.push(Operation::CloseConnection { connection: slot });
-        let connection = connection.id;
-        self.reports.push_back(Report::ConnectionClosed { connection, reason });
+        let (id, half) = (connection.id, connection.half);
+        self.reports.push_back(Report::ConnectionClosed { connection: id, reason });
+        match half {
+            Half::Output { input: Some(input) } => {
+                self.close_connection(now, input, reason, operations);
+            }
+            Half::Input { of } => {
+                // The stream may go on by another one.
+                if let Some(output) = self.connections.get_mut(of.0 as usize)
+                    && output.half == (Half::Output { input: Some(slot) })
+                {
+                    output.half = Half::Output { input: None };
+                }
+            }
+            Half::Both | Half::Output { input: None } => {}
+        }
     }
 
     /// The streams that go through a connection.

@@ -78,7 +78,7 @@ impl Shard {
             let destination = Destination::Datagrams {
                 pair,
                 socket: PairSocket::Rtp,
-                to: rtp,
+                to: rtp.address(),
                 local,
                 segment_bytes: train.packet_bytes,
                 segment_count: train.packet_count,

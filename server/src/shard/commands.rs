@@ -1,17 +1,20 @@
 //! What control commands: sessions are set up, touched and torn down.
 
 use super::Shard;
+use super::counters::Sent;
 use super::operation::{Operation, SourceSlot};
-use super::session::{Session, State};
+use super::peer::Peer;
+use super::session::Session;
 use super::stream::{Cursor, Delivery, Extract, Stream, Transport};
+use super::timeline::Timeline;
 use crate::clock::MonoTime;
 use crate::mailbox::{
-    Command, ConnectionId, EndReason, Report, SessionKey, SetUpRefused, Start, StreamSetUp,
-    StreamTransport, Token,
+    Command, ConnectionId, EndReason, Report, SessionKey, SetUpRefused, StreamSetUp,
+    StreamTransport,
 };
 use crate::title::SharedTitle;
 use packetizer::image::PayloadClass;
-use packetizer::index::{Cue, TrackId};
+use packetizer::index::TrackId;
 use packetizer::rtp::Ssrc;
 use std::collections::VecDeque;
 use std::mem;
@@ -36,15 +39,19 @@ impl Shard {
                 let result = self.set_up(now, &asked, &title, operations);
                 self.reports.push_back(Report::SetUp { token, result });
             }
-            Command::Cue { token, session, cue } => {
-                self.note_move(token, session, cue.as_ref());
-                let cued = self.cue(now, session, cue, operations);
-                self.reports.push_back(Report::Cued { token, cued });
+            Command::Play { token, session, play } => {
+                self.find_ports(now, session);
+                let result = self.play(now, token, session, &play, operations);
+                self.reports.push_back(Report::Cued { token, result });
             }
-            Command::Start(start) => self.start_cue(now, start),
-            Command::Pause { token, session } => {
-                let position = self.pause(now, session);
-                self.reports.push_back(Report::Paused { token, position });
+            Command::Start(start) => self.start(now, start),
+            Command::Pause { token, session, at } => {
+                let result = self.pause(now, session, at);
+                self.reports.push_back(Report::Paused { token, result });
+            }
+            Command::Inspect { token, session } => {
+                let inspection = self.inspect(now, session);
+                self.reports.push_back(Report::Inspected { token, inspection });
             }
             Command::TearDown { session, stream } => self.tear_down(now, session, stream),
             Command::Touch { session } => self.touch(now, session),
@@ -52,6 +59,7 @@ impl Shard {
             Command::Reply { connection, bytes, start, close } => {
                 self.reply(now, connection, &bytes, start, close, operations);
             }
+            Command::Close { connection } => self.close_by_id(now, connection, operations),
             Command::Drain => self.drain(now),
             Command::Snapshot => {
                 self.reports.push_back(Report::Counters(Box::new(self.counters())));
@@ -121,16 +129,7 @@ impl Shard {
         }
         let source = self.open_source(now, title, operations).ok_or(SetUpRefused::NoSlotLeft)?;
         self.sources.acquire(source);
-        let session = self.sessions.insert(Session {
-            key: asked.session,
-            source,
-            streams: Vec::new(),
-            state: State::Init,
-            moved_by: None,
-            timeline: None,
-            heard: now,
-            report_at: None,
-        });
+        let session = self.sessions.insert(Session::new(asked.session, source, now));
         self.session_slots.insert(asked.session, session);
         Ok(session)
     }
@@ -163,6 +162,7 @@ impl Shard {
             StreamTransport::Udp { rtp, rtcp, local } => {
                 let number = u32::try_from(slot).expect("below streams_max");
                 let pair = self.pairs.take(rtp.ip(), number).ok_or(SetUpRefused::NoPairLeft)?;
+                let (rtp, rtcp) = (Peer::named(rtp), Peer::named(rtcp));
                 (Transport::Udp { pair, rtp, rtcp, local }, Some(self.pairs.port(pair)))
             }
             StreamTransport::Interleaved { connection, rtp_channel, rtcp_channel } => {
@@ -172,6 +172,9 @@ impl Shard {
             }
         };
         let ssrc = Ssrc(self.random.u32(1..));
+        let timestamp_base = self.random.u32(1..);
+        // Sequence numbers 0 and 1 in RTP-Info are taken for "unknown" by some clients.
+        let sequence = self.random.u16(2..0x8000);
         let stream = Stream {
             session,
             track: asked.track,
@@ -179,19 +182,20 @@ impl Shard {
             class: asked.payload_class,
             rtp_rate: title.index.tracks[usize::from(asked.track.0)].codec.rtp_rate(),
             ssrc,
-            timestamp_base: self.random.u32(1..),
-            timestamp_zero: 0,
+            timestamp_base,
+            range: 0,
+            timeline: Timeline::UNUSED,
+            timestamp_offset: 0,
             extract: Extract::default(),
-            // Sequence numbers 0 and 1 in RTP-Info are taken for "unknown" by some clients.
-            cursor: Cursor { image: 0, train: 0, packet: 0, sequence: self.random.u16(2..0x8000) },
+            cursor: Cursor { image: 0, train: 0, packet: 0, sequence },
             held: VecDeque::new(),
             next_segment: None,
             awaited: None,
             delivery: Delivery::Idle,
             timestamp_high: None,
             due_sent: None,
-            packets_sent: 0,
-            octets_sent: 0,
+            sequence_base: sequence,
+            sent: Sent::default(),
             reception: None,
         };
         let inserted = self.streams.insert(stream);
@@ -222,24 +226,6 @@ impl Shard {
         })
     }
 
-    /// Notes which cue moves the session. One that only asks where it stands moves nothing: the
-    /// reply to the cue before it may start the session as well.
-    fn note_move(&mut self, token: Token, key: SessionKey, cue: Option<&Cue>) {
-        let Some(&session) = self.session_slots.get(&key) else { return };
-        let session = &mut self.sessions[session];
-        if cue.is_some() || !matches!(session.state, State::Cued | State::Playing) {
-            session.moved_by = Some(token);
-        }
-    }
-
-    /// Lets the packets of a cue go, unless another one has moved the session since.
-    pub(super) fn start_cue(&mut self, now: MonoTime, start: Start) {
-        let Some(&session) = self.session_slots.get(&start.session) else { return };
-        if self.sessions[session].moved_by <= Some(start.cue) {
-            self.start(now, start.session);
-        }
-    }
-
     fn touch(&mut self, now: MonoTime, key: SessionKey) {
         if let Some(&session) = self.session_slots.get(&key) {
             self.sessions[session].heard = now;
@@ -260,7 +246,7 @@ impl Shard {
                 self.finish_if_over(session);
             }
             (Some(_), None) => {}
-            (Some(_) | None, _) => self.end_session(now, session, None),
+            (Some(_) | None, _) => self.end_session(now, session, Some(EndReason::TornDown)),
         }
     }
 
@@ -275,7 +261,8 @@ impl Shard {
         self.session_slots.remove(&session.key);
         self.sources.release(session.source, now);
         if let Some(reason) = reason {
-            self.reports.push_back(Report::Ended { session: session.key, reason });
+            let Session { key, sent, .. } = session;
+            self.reports.push_back(Report::Ended { session: key, reason, sent });
         }
     }
 
@@ -285,6 +272,7 @@ impl Shard {
         self.forgo_next(stream);
         self.wheel.cancel(self.stream_timer(stream));
         let stream = self.streams.remove(stream);
+        self.sessions[stream.session].sent += stream.sent;
         match stream.transport {
             Transport::Udp { pair, rtp, .. } => self.pairs.give_back(rtp.ip(), pair),
             Transport::Interleaved { connection, .. } => self.uncarry(connection, stream.session),

@@ -1,16 +1,19 @@
 //! An adopted connection: an input stream of requests and frames, an output stream of replies,
-//! RTCP and media.
+//! RTCP and media. An HTTP tunnel has one connection for each.
 
 use crate::clock::MonoTime;
 use crate::framing::Framer;
 use crate::limits::{IDLE_CONNECTION_DEADLINE, REPLY_DEADLINE, REQUEST_DEADLINE};
 use crate::mailbox::{ConnectionId, Start};
+use crate::shard::operation::ConnectionSlot;
 use std::collections::VecDeque;
 
 /// An adopted connection.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) id: ConnectionId,
+    pub(super) half: Half,
+    /// Of what comes by this connection, or by the other half of the tunnel.
     pub(super) framer: Framer,
     /// When the first byte of the request that is arriving came.
     pub(super) request_began: Option<MonoTime>,
@@ -30,6 +33,17 @@ pub(super) struct Connection {
     pub(super) active: MonoTime,
 }
 
+/// What a connection carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Half {
+    /// Input and output.
+    Both,
+    /// The output of an HTTP tunnel, whose input comes by another connection, if there is one now.
+    Output { input: Option<ConnectionSlot> },
+    /// The input of an HTTP tunnel.
+    Input { of: ConnectionSlot },
+}
+
 /// What a reply asked for once it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mark {
@@ -42,9 +56,10 @@ pub(super) enum Mark {
 }
 
 impl Connection {
-    pub(super) fn new(id: ConnectionId, framer: Framer, now: MonoTime) -> Self {
+    pub(super) fn new(id: ConnectionId, half: Half, framer: Framer, now: MonoTime) -> Self {
         Self {
             id,
+            half,
             framer,
             request_began: None,
             awaits_reply: false,
@@ -54,6 +69,15 @@ impl Connection {
             blocked: false,
             pending_in_batch: false,
             active: now,
+        }
+    }
+
+    /// Where its input comes from; it is in `slot` itself.
+    pub(super) const fn input(&self, slot: ConnectionSlot) -> Option<ConnectionSlot> {
+        match self.half {
+            Half::Both => Some(slot),
+            Half::Output { input } => input,
+            Half::Input { .. } => None,
         }
     }
 
@@ -68,8 +92,9 @@ impl Connection {
 
     /// Whether its client has taken too long: to send a request, to read a reply, or, while it
     /// carries no session (`is_idle`), to do anything. A reader that stops in the middle of media
-    /// is its session's business.
+    /// is its session's business; the input of a tunnel is its output's.
     pub(super) fn is_overdue(&self, now: MonoTime, is_idle: bool) -> bool {
+        let is_idle = is_idle && !matches!(self.half, Half::Input { .. });
         let exceeds = |since: Option<MonoTime>, limit| since.is_some_and(|it| now - it >= limit);
         exceeds(self.request_began, REQUEST_DEADLINE)
             || exceeds(self.reply_queued, REPLY_DEADLINE)

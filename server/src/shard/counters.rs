@@ -1,6 +1,10 @@
 //! What a shard has done so far: plain values, owned by the shard, copied out on request.
 
 use hdrhistogram::Histogram;
+use packetizer::index::TrackId;
+use packetizer::time::Npt;
+use std::ops::AddAssign;
+use std::time::Duration;
 
 /// The largest value the histograms tell apart; larger ones count as this.
 const MICROS_MAX: u64 = 60_000_000;
@@ -52,6 +56,9 @@ pub struct Counters {
     pub receiver_reports: u64,
     /// RTCP that could not be parsed.
     pub rtcp_invalid: u64,
+    /// Times that a viewer's datagrams showed another port than the one in use: behind a NAT at
+    /// least once a stream.
+    pub ports_moved: u64,
     /// Sending after the due time, in microseconds, one value a train.
     pub lateness_micros: Histogram<u64>,
     /// Reads from operation to completion, in microseconds.
@@ -87,9 +94,57 @@ impl Default for Counters {
             rebases: 0,
             receiver_reports: 0,
             rtcp_invalid: 0,
+            ports_moved: 0,
             lateness_micros: micros.clone(),
             read_micros: micros,
             train_packets: packets,
         }
     }
+}
+
+/// What left for a viewer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// RTP packets.
+    pub packets: u64,
+    /// Bytes in them behind their RTP headers.
+    pub octets: u64,
+}
+
+impl AddAssign for Sent {
+    fn add_assign(&mut self, other: Self) {
+        self.packets += other.packets;
+        self.octets += other.octets;
+    }
+}
+
+/// What a viewer's last receiver report says of a stream (RFC 3550 §6.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reception {
+    /// Packets that arrived, of those up to the highest sequence number that did.
+    pub packets_received: u64,
+    /// Packets that did not; negative if some arrived twice.
+    pub packets_lost: i32,
+    /// Interarrival jitter.
+    pub jitter: Duration,
+}
+
+/// How a session does, for GET_PARAMETER (RFC 2326 §10.8).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// Where it stands.
+    pub position: Npt,
+    /// Its streams, in the order of their SETUP.
+    pub streams: Vec<StreamInspection>,
+}
+
+/// How a stream does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamInspection {
+    /// Its track.
+    pub track: TrackId,
+    /// What has left since its SETUP.
+    pub sent: Sent,
+    /// What arrived; `None` before the viewer's first report.
+    pub reception: Option<Reception>,
 }

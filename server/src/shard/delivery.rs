@@ -75,6 +75,9 @@ impl Shard {
             Next::Train(_, train) => train,
             Next::Loading(image) if is_datagram && self.waits_in_queue(image) => {
                 let late = now.nanos_since(self.image_due(stream, cursor.image));
+                if self.skims(stream) {
+                    return self.skip_pictures(now, stream, late > nanos(WAIT_MAX), operations);
+                }
                 let target = self.skip_target(now, stream, 0);
                 let is_near = target.is_some_and(|unit| self.is_near(now, stream, &unit));
                 if late > nanos(WAIT_MAX) && is_near {
@@ -88,28 +91,52 @@ impl Shard {
         if late <= nanos(LATENESS_MAX) {
             return;
         }
-        if is_datagram {
+        if !is_datagram {
+            self.delay(now, self.streams[stream].session, late);
+        } else if self.skims(stream) {
+            self.skip_pictures(now, stream, true, operations);
+        } else {
             let target = self.skip_target(now, stream, train.unit + 1);
             self.skip(now, stream, target, operations);
-        } else {
-            let session = self.streams[stream].session;
-            self.sessions[session].timeline_mut().delay(late);
-            self.counters.rebases += 1;
-            self.sessions[session].report_at = Some(now);
-            self.schedule_session(session);
+        }
+    }
+
+    /// Moves everything that a session has not sent yet.
+    fn delay(&mut self, now: MonoTime, slot: usize, nanos: i64) {
+        let session = &mut self.sessions[slot];
+        for range in &mut session.ranges {
+            range.timeline.delay(nanos);
+        }
+        for stream in &session.streams {
+            self.streams[*stream].timeline.delay(nanos);
+        }
+        self.counters.rebases += 1;
+        session.report_at = Some(now);
+        self.schedule_session(slot);
+    }
+
+    /// Leaves out the pictures of a skim that are late.
+    fn skip_pictures(
+        &mut self,
+        now: MonoTime,
+        stream: usize,
+        are_late: bool,
+        operations: &mut Vec<Operation>,
+    ) {
+        if are_late && self.go_on(now, stream) {
+            self.counters.skips += 1;
+            self.hold_ahead(now, stream, operations);
         }
     }
 
     /// The first sync sample from `unit_min` on that is not late yet.
     fn skip_target(&self, now: MonoTime, stream: usize, unit_min: u32) -> Option<AccessUnitEntry> {
         let end_unit = self.streams[stream].extract.end_unit;
-        let session = &self.sessions[self.streams[stream].session];
-        let index = &self.sources.title(session.source).index;
-        let track = self.streams[stream].track;
-        let rate = index.tracks[usize::from(track.0)].media_rate;
-        let target = session.timeline().due_at(now);
+        let Stream { session, track, ref timeline, .. } = self.streams[stream];
+        let index = self.index(session);
         // Rounded up: of what is due at the target nothing is late.
-        let ticks = rate.ticks_floor(target.saturating_neg()).saturating_neg();
+        let rate = index.tracks[usize::from(track.0)].media_rate;
+        let ticks = rate.ticks_ceil(timeline.due_at(now));
         let from = index.first_decoded_from(track, ticks).max(unit_min);
         let sync = index.next_sync(track, from).filter(|unit| *unit < end_unit)?;
         index.unit(track, sync)
@@ -157,7 +184,8 @@ impl Shard {
         }
     }
 
-    /// Decides when the stream is looked at next.
+    /// Decides when the stream is looked at next. One that has come to the end of what it had to
+    /// send goes on with what follows.
     pub(super) fn plan(&mut self, now: MonoTime, stream: usize) {
         if self.is_blocked(stream) {
             self.streams[stream].delivery = Delivery::Blocked;
@@ -183,6 +211,7 @@ impl Shard {
                 self.leave_behind(stream, cursor);
                 self.request_at(stream).unwrap_or(now)
             }
+            Next::End if self.go_on(now, stream) => now,
             Next::End => {
                 self.begin_end(now, stream);
                 return;
@@ -220,9 +249,8 @@ impl Shard {
 
     /// When a viewer has seen the whole range of a stream.
     fn range_over(&self, stream: usize) -> MonoTime {
-        let timeline = self.sessions[self.streams[stream].session].timeline();
-        let length = timeline.end.nanos().saturating_sub(timeline.start.nanos());
-        timeline.started + Duration::from_nanos(length) + BYE_DELAY
+        let ends_at = self.range_of(stream).map(|range| range.timeline.ends_at());
+        ends_at.unwrap_or_default() + BYE_DELAY
     }
 
     fn media_rate(&self, stream: usize) -> ClockRate {
@@ -232,7 +260,7 @@ impl Shard {
     }
 
     pub(super) fn leaves_at(&self, stream: usize, due: i64) -> MonoTime {
-        self.sessions[self.streams[stream].session].timeline().leaves_at(due)
+        self.streams[stream].timeline.leaves_at(due)
     }
 
     pub(super) fn is_blocked(&self, stream: usize) -> bool {

@@ -1,257 +1,281 @@
-//! PLAY and PAUSE: a session moves to a range, starts, stops, and comes to the end.
+//! PLAY: a session moves to a range, or is given one more, and starts (RFC 2326 §10.5).
 
 use super::Shard;
 use super::operation::Operation;
-use super::session::{Session, State};
+use super::session::{PlayRange, Session, State};
 use super::stream::{Delivery, Extract};
-use super::timeline::{Timeline, rtp_ticks, wrap};
+use super::timeline::{Timeline, rtp_ticks, signed_nanos, wrap};
 use crate::clock::MonoTime;
-use crate::mailbox::{Cued, Report, SessionKey, StreamInfo};
-use packetizer::index::{Cue, TrackSet};
+use crate::mailbox::{Cued, NotMoved, Play, SessionKey, Start, StreamInfo, Token};
+use crate::pace::{Pace, SeekStyle};
+use packetizer::index::{Cue, Direction, SeekPoint, TrackSet};
 use packetizer::time::Npt;
 
+/// What a PLAY does to a session.
+enum Move {
+    /// Nothing: it goes on as it is, and the answer says where it stands.
+    Stay,
+    /// Goes on from where it was paused, at the first units that were not sent.
+    Resume(Npt),
+    /// Goes elsewhere at once.
+    Seek(Cue),
+    /// Goes there when its other ranges are over.
+    Queue(Cue),
+}
+
 impl Shard {
-    /// Moves a session to a range, or back to where it was paused, silent until its start.
-    pub(super) fn cue(
+    /// Moves a session to a range, or back to where it was paused, silent until its start; or puts
+    /// a range behind those it has.
+    pub(super) fn play(
         &mut self,
         now: MonoTime,
+        token: Token,
         key: SessionKey,
-        cue: Option<Cue>,
+        play: &Play,
         operations: &mut Vec<Operation>,
-    ) -> Option<Cued> {
-        let &session = self.session_slots.get(&key)?;
-        self.sessions[session].heard = now;
-        match (cue, self.sessions[session].state) {
-            (Some(cue), _) => self.seek(now, session, &cue),
-            (None, State::Paused(position)) => match self.join(session, position) {
-                Some(cue) => self.seek(now, session, &cue),
-                None => self.resume(now, session, position),
-            },
-            (None, State::Init | State::Finished) => {
-                let cue = self.whole(session)?;
-                self.seek(now, session, &cue);
+    ) -> Result<Cued, NotMoved> {
+        let &slot = self.session_slots.get(&key).ok_or(NotMoved::Gone)?;
+        self.sessions[slot].heard = now;
+        self.schedule_session(slot);
+        let (to, style) = self.decide(now, slot, play)?;
+        let is_queued = matches!(to, Move::Queue(_));
+        match to {
+            // The reply to the PLAY before this one may start the session as well.
+            Move::Stay => return Ok(self.cued(now, slot, style, is_queued)),
+            Move::Queue(cue) => {
+                self.append_range(now, slot, self.range_for(slot, &cue, play));
+                return Ok(self.cued(now, slot, style, is_queued));
             }
-            // Playing goes on as it is; the answer says where it stands.
-            (None, State::Playing | State::Cued) => {}
+            Move::Resume(position) => self.resume(now, slot, position),
+            Move::Seek(cue) => self.seek(now, slot, self.range_for(slot, &cue, play)),
         }
-        if self.sessions[session].state == State::Cued {
-            // The next report speaks of the new range, so it waits for its start.
-            self.sessions[session].report_at = None;
-            for position in 0..self.sessions[session].streams.len() {
-                let stream = self.sessions[session].streams[position];
-                self.hold_ahead(now, stream, operations);
-            }
+        self.sessions[slot].moved_by = Some(token);
+        // The next report speaks of the new range, so it waits for its start.
+        self.sessions[slot].report_at = None;
+        for position in 0..self.sessions[slot].streams.len() {
+            let stream = self.sessions[slot].streams[position];
+            self.hold_ahead(now, stream, operations);
         }
-        self.schedule_session(session);
-        Some(self.cued(now, session))
+        self.schedule_session(slot);
+        Ok(self.cued(now, slot, style, is_queued))
     }
 
-    /// The reply to PLAY is on its way: packets may go (interop: common denominator 5).
-    pub(super) fn start(&mut self, now: MonoTime, key: SessionKey) {
-        let Some(&slot) = self.session_slots.get(&key) else { return };
+    /// Lets the packets of a range go, unless another PLAY has moved the session since: the reply
+    /// is on its way (interop: common denominator 5).
+    pub(super) fn start(&mut self, now: MonoTime, start: Start) {
+        let Some(&slot) = self.session_slots.get(&start.session) else { return };
         let session = &mut self.sessions[slot];
-        if session.state != State::Cued {
+        if session.state != State::Cued || session.moved_by > Some(start.cue) {
             return;
         }
         session.state = State::Playing;
-        session.timeline_mut().started = now;
+        session.ranges[0].timeline.started = now;
+        session.chain_ranges();
         // The first sender report comes right after the reply: players map streams by it.
         session.report_at = Some(now);
         self.schedule_session(slot);
         for position in 0..self.sessions[slot].streams.len() {
             let stream = self.sessions[slot].streams[position];
+            self.follow_range(stream);
             self.wake_stream(stream);
         }
     }
 
-    /// Stops delivery and keeps the position; answers it.
-    pub(super) fn pause(&mut self, now: MonoTime, key: SessionKey) -> Option<Npt> {
-        let &slot = self.session_slots.get(&key)?;
-        self.sessions[slot].heard = now;
+    /// What a PLAY is to do. Nothing has changed if there is nothing to play.
+    fn decide(
+        &self,
+        now: MonoTime,
+        slot: usize,
+        play: &Play,
+    ) -> Result<(Move, SeekStyle), NotMoved> {
         let session = &self.sessions[slot];
-        let position = match session.state {
-            State::Init => return Some(Npt::ZERO),
-            State::Finished => return Some(session.timeline().end),
-            State::Paused(position) => position,
-            State::Playing => self.sent_until(now, slot),
-            State::Cued => session.timeline().start,
-        };
-        if matches!(session.state, State::Playing | State::Cued) {
-            self.sessions[slot].state = State::Paused(position);
-            self.sessions[slot].report_at = None;
-            for index in 0..self.sessions[slot].streams.len() {
-                let stream = self.sessions[slot].streams[index];
-                self.halt(stream);
+        if play.start.is_none() {
+            return self.decide_onward(now, slot, play).map(|to| (to, SeekStyle::RandomAccess));
+        }
+        let start = play.start.unwrap_or_default();
+        if self.queues(slot, play) {
+            if !self.has_range_left(slot) {
+                return Err(NotMoved::QueueFull);
             }
+            let cue = self.cue(slot, start, play.end, play);
+            return Ok((Move::Queue(cue.ok_or(NotMoved::OutOfRange)?), play.style));
         }
-        self.schedule_session(slot);
-        Some(position)
+        let cue = self.cue(slot, start, play.end, play).ok_or(NotMoved::OutOfRange)?;
+        // The viewer has what comes before the pause, and it is nearer than a sync sample.
+        if let State::Paused(position) = session.state
+            && play.style == SeekStyle::Conditional
+            && (cue.start..=start).contains(&position)
+            && self.can_resume(slot, play.pace)
+            && play.end.is_none()
+        {
+            return Ok((Move::Resume(position), SeekStyle::Next));
+        }
+        Ok((Move::Seek(cue), play.style))
     }
 
-    /// The position until which everything has left: that of now, unless a reader has stopped or an
-    /// image is still to come.
-    fn sent_until(&self, now: MonoTime, slot: usize) -> Npt {
+    /// What a PLAY without a start is to do: it goes on where the session stands.
+    fn decide_onward(&self, now: MonoTime, slot: usize, play: &Play) -> Result<Move, NotMoved> {
         let session = &self.sessions[slot];
-        let timeline = session.timeline();
-        let streams = session.streams.iter().map(|stream| &self.streams[*stream]);
-        let held_up = streams.filter(|stream| {
-            matches!(stream.delivery, Delivery::Blocked | Delivery::AwaitingImage)
+        let current = session.current_range(now).map(|range| range.timeline);
+        let is_same = play.end.is_none() && current.is_some_and(|range| range.pace == play.pace);
+        let position = match session.state {
+            State::Playing | State::Cued if is_same => return Ok(Move::Stay),
+            State::Paused(at) if is_same && self.can_resume(slot, play.pace) => {
+                return Ok(Move::Resume(at));
+            }
+            State::Paused(position) => Some(position),
+            State::Playing => current.map(|range| range.position(now)),
+            State::Cued => current.map(|range| range.start),
+            State::Init | State::Finished => None,
+        };
+        let direction = play.pace.scale.direction();
+        let start = position.unwrap_or_else(|| match direction {
+            Direction::Forward => Npt::ZERO,
+            Direction::Backward => self.index(slot).duration,
         });
-        let sent = held_up.map(|stream| stream.due_sent.unwrap_or(i64::MIN)).min();
-        timeline.within(sent.unwrap_or(i64::MAX).min(timeline.due_at(now)))
-    }
-
-    /// A stream's range is over and shown: says BYE, and when it was the last, tells control.
-    pub(super) fn end_range(&mut self, now: MonoTime, stream: usize) {
-        self.say_bye(now, stream);
-        self.streams[stream].delivery = Delivery::Idle;
-        self.finish_if_over(self.streams[stream].session);
-    }
-
-    /// Ends the range of a playing session none of whose streams has anything left.
-    pub(super) fn finish_if_over(&mut self, slot: usize) {
-        let session = &self.sessions[slot];
-        let is_over = |stream: &usize| self.streams[*stream].delivery == Delivery::Idle;
-        if session.state == State::Playing && session.streams.iter().all(is_over) {
-            let key = session.key;
-            self.sessions[slot].state = State::Finished;
-            self.sessions[slot].report_at = None;
-            self.schedule_session(slot);
-            self.reports.push_back(Report::Finished { session: key });
+        let standing = current.filter(|_| position.is_some());
+        let goes_on =
+            |range: &Timeline| range.pace.scale.direction() == direction && range.contains(start);
+        let end = play.end.or(standing.filter(goes_on).map(|range| range.end));
+        match (self.cue(slot, start, end, play), session.state) {
+            (Some(cue), _) => Ok(Move::Seek(cue)),
+            // Paused at the very end: that is said again.
+            (None, State::Paused(at)) if is_same => Ok(Move::Resume(at)),
+            (None, _) => Err(NotMoved::OutOfRange),
         }
     }
 
-    /// The cue of all streams from the start of the title.
-    fn whole(&self, session: usize) -> Option<Cue> {
-        let session = &self.sessions[session];
-        self.sources.title(session.source).index.cue(self.tracks(session), Npt::ZERO, None)
+    /// Whether a PLAY waits for the session's ranges to end. Every player means "seek" by a range
+    /// while it plays on to the end of the presentation; one that names ends edits.
+    fn queues(&self, slot: usize, play: &Play) -> bool {
+        let session = &self.sessions[slot];
+        let is_under_way = matches!(session.state, State::Playing | State::Cued);
+        let is_closed = session.ranges.back().is_some_and(|range| range.is_closed);
+        play.may_queue && is_under_way && is_closed && session.pause_point.is_none()
     }
 
-    /// The cue by which streams that were set up since the pause join the others; `None` when there
-    /// are none.
-    fn join(&self, session: usize, position: Npt) -> Option<Cue> {
-        let session = &self.sessions[session];
+    /// Whether a paused session goes on at the first units that were not sent.
+    fn can_resume(&self, slot: usize, pace: Pace) -> bool {
+        let session = &self.sessions[slot];
         let is_new = |stream: &usize| self.streams[*stream].extract == Extract::default();
-        if !session.streams.iter().any(is_new) {
+        !session.is_displaced && !pace.is_skim() && !session.streams.iter().any(is_new)
+    }
+
+    /// Where a range begins and ends; `None` if there is nothing in it.
+    fn cue(&self, slot: usize, start: Npt, end: Option<Npt>, play: &Play) -> Option<Cue> {
+        let direction = play.pace.scale.direction();
+        let is_in_order = end.is_none_or(|end| match direction {
+            Direction::Forward => start < end,
+            Direction::Backward => end < start,
+        });
+        if !is_in_order {
             return None;
         }
-        let index = &self.sources.title(session.source).index;
-        index.cue(self.tracks(session), position, Some(session.timeline().end))
+        let (index, tracks) = (self.index(slot), self.tracks(&self.sessions[slot]));
+        if play.pace.is_skim() {
+            return index.skim_cue(tracks, start, end, direction);
+        }
+        let point = match play.style {
+            SeekStyle::RandomAccess | SeekStyle::Conditional => SeekPoint::RandomAccess,
+            SeekStyle::FirstPrior => SeekPoint::FirstPrior,
+            SeekStyle::Next => SeekPoint::Next,
+        };
+        index.cue_at(tracks, start, end, point)
     }
 
-    fn tracks(&self, session: &Session) -> TrackSet {
+    pub(super) fn tracks(&self, session: &Session) -> TrackSet {
         let streams = session.streams.iter();
         streams.fold(TrackSet::EMPTY, |set, stream| set.with(self.streams[*stream].track))
     }
 
-    fn seek(&mut self, now: MonoTime, slot: usize, cue: &Cue) {
-        let media_start = self.media_start(now, slot);
-        let streams = self.sessions[slot].streams.clone();
-        for stream in streams {
+    /// A range that has not been mapped to any time yet.
+    fn range_for(&self, slot: usize, cue: &Cue, play: &Play) -> PlayRange {
+        let last = match play.pace.scale.direction() {
+            Direction::Forward => self.index(slot).duration,
+            Direction::Backward => Npt::ZERO,
+        };
+        let Cue { start, end, ref tracks } = *cue;
+        PlayRange {
+            timeline: Timeline { start, end, pace: play.pace, ..Timeline::UNUSED },
+            tracks: tracks.clone(),
+            is_closed: play.end.is_some() && end != last,
+        }
+    }
+
+    fn seek(&mut self, now: MonoTime, slot: usize, mut range: PlayRange) {
+        range.timeline.media_start = self.media_start(now, slot);
+        range.timeline.started = now;
+        self.replace_ranges(slot, range);
+        self.sessions[slot].state = State::Cued;
+        let ordinal = self.sessions[slot].first_range;
+        for position in 0..self.sessions[slot].streams.len() {
+            let stream = self.sessions[slot].streams[position];
             self.wheel.cancel(self.stream_timer(stream));
             self.streams[stream].delivery = Delivery::Idle;
             self.streams[stream].timestamp_high = None;
             self.streams[stream].due_sent = None;
-            let extract = self.extract(stream, cue);
-            self.move_stream(stream, extract);
+            self.enter_range(stream, ordinal);
         }
-        self.sessions[slot].timeline =
-            Some(Timeline { start: cue.start, end: cue.end, media_start, started: now });
-        self.renumber(slot, cue.start, media_start);
-        self.sessions[slot].state = State::Cued;
     }
 
     /// Goes on at the first unit that was not sent, on the media clock of now. The position is that
     /// unit's decode time, so none of it is composed before the start of the range.
     fn resume(&mut self, now: MonoTime, slot: usize, position: Npt) {
-        let timeline = *self.sessions[slot].timeline();
-        let media_start = timeline.media_now(now);
-        self.sessions[slot].timeline =
-            Some(Timeline { start: position, media_start, started: now, ..timeline });
-        self.renumber(slot, position, media_start);
-        self.sessions[slot].state = State::Cued;
-    }
-
-    /// What of a stream's track a cue wants.
-    fn extract(&self, stream: usize, cue: &Cue) -> Extract {
-        let stream = &self.streams[stream];
-        let Some(track) = cue.tracks.iter().find(|cue| cue.track == stream.track) else {
-            return Extract::default();
-        };
-        let index = &self.sources.title(self.sessions[stream.session].source).index;
-        let rate = index.tracks[usize::from(stream.track.0)].media_rate;
-        Extract {
-            first_unit: track.first_unit,
-            end_unit: track.end_unit,
-            timestamp_min: rate.convert_nearest(track.composition_min, stream.rtp_rate),
+        let session = &mut self.sessions[slot];
+        let timeline = &mut session.ranges[0].timeline;
+        timeline.media_start = timeline.media_now(now);
+        (timeline.start, timeline.started) = (position, now);
+        session.state = State::Cued;
+        for position in 0..self.sessions[slot].streams.len() {
+            self.follow_range(self.sessions[slot].streams[position]);
         }
     }
 
-    /// Maps `start` to the media clock's `media_start` for every stream of the session.
-    fn renumber(&mut self, slot: usize, start: Npt, media_start: i64) {
-        for stream in &self.sessions[slot].streams {
-            let stream = &mut self.streams[*stream];
-            let start = i64::try_from(start.nanos()).unwrap_or(i64::MAX);
-            let ticks = rtp_ticks(stream.rtp_rate, media_start) - rtp_ticks(stream.rtp_rate, start);
-            stream.timestamp_zero = stream.timestamp_base.wrapping_add(wrap(ticks));
-        }
+    /// Puts one range in the place of all a session has.
+    fn replace_ranges(&mut self, slot: usize, range: PlayRange) {
+        let session = &mut self.sessions[slot];
+        session.first_range = session.end_range();
+        session.ranges.clear();
+        session.ranges.push_back(range);
+        session.pause_point = None;
+        session.is_displaced = false;
     }
 
     /// The media clock's time from which nothing was sent yet, and not before now.
     fn media_start(&self, now: MonoTime, slot: usize) -> i64 {
         let session = &self.sessions[slot];
-        let Some(timeline) = &session.timeline else { return 0 };
-        let index = &self.sources.title(session.source).index;
+        let Some(range) = session.current_range(now) else { return 0 };
         let sent_until = session.streams.iter().filter_map(|stream| {
             let stream = &self.streams[*stream];
-            let high = stream.rtp_rate.nanos_floor(stream.timestamp_high?);
-            let track = &index.tracks[usize::from(stream.track.0)];
-            let unit = index.unit(stream.track, stream.extract.first_unit)?;
+            let track = &self.index(slot).tracks[usize::from(stream.track.0)];
+            let unit = self.index(slot).unit(stream.track, stream.extract.first_unit)?;
             let duration = track.media_rate.nanos_floor(i64::from(unit.duration));
-            let start = i64::try_from(timeline.start.nanos()).ok()?;
-            Some(timeline.media_start + high - start + duration)
+            Some(stream.rtp_rate.nanos_floor(stream.timestamp_high?) + duration)
         });
-        sent_until.max().unwrap_or(0).max(timeline.media_now(now))
+        sent_until.max().unwrap_or(0).max(range.timeline.media_now(now))
     }
 
-    /// Stops a stream where it stands; its cursor stays, its images go.
-    fn halt(&mut self, stream: usize) {
-        self.wheel.cancel(self.stream_timer(stream));
-        self.let_go(stream);
-        self.streams[stream].delivery = Delivery::Idle;
-    }
-
-    fn cued(&self, now: MonoTime, slot: usize) -> Cued {
+    /// Where a session stands, or where the last range begins that waits for others.
+    fn cued(&self, now: MonoTime, slot: usize, style: SeekStyle, is_queued: bool) -> Cued {
         let session = &self.sessions[slot];
-        let timeline = session.timeline();
+        let range = if is_queued { session.ranges.back() } else { session.current_range(now) };
+        let timeline = range.expect("it was cued").timeline;
         let start = match session.state {
-            State::Playing => timeline.position(now),
-            State::Init | State::Cued | State::Paused(_) | State::Finished => timeline.start,
+            State::Playing if !is_queued => timeline.position(now),
+            State::Playing | State::Init | State::Cued | State::Paused(_) | State::Finished => {
+                timeline.start
+            }
         };
         let info = |stream: &usize| {
             let stream = &self.streams[*stream];
-            let nanos = i64::try_from(start.nanos()).unwrap_or(i64::MAX);
-            let ticks = wrap(rtp_ticks(stream.rtp_rate, nanos));
+            let ticks = rtp_ticks(stream.rtp_rate, timeline.media_at(signed_nanos(start)));
             StreamInfo {
                 track: stream.track,
-                sequence: stream.cursor.sequence,
-                rtptime: stream.timestamp_zero.wrapping_add(ticks),
+                sequence: (!is_queued).then_some(stream.cursor.sequence),
+                rtptime: stream.timestamp_base.wrapping_add(wrap(ticks)),
             }
         };
-        Cued { start, end: timeline.end, streams: session.streams.iter().map(info).collect() }
-    }
-}
-
-impl Session {
-    /// The last PLAY's range.
-    ///
-    /// # Panics
-    /// When the session never played: its streams are idle then and nothing asks.
-    pub(super) const fn timeline(&self) -> &Timeline {
-        self.timeline.as_ref().expect("the session was cued")
-    }
-
-    pub(super) const fn timeline_mut(&mut self) -> &mut Timeline {
-        self.timeline.as_mut().expect("the session was cued")
+        let streams = session.streams.iter().map(info).collect();
+        Cued { start, end: timeline.end, pace: timeline.pace, style, streams }
     }
 }

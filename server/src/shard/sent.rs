@@ -167,10 +167,10 @@ impl Shard {
         let stream = &mut self.streams[shipment.stream];
         let prefix = usize::from(stream.transport.framing().prefix_bytes());
         let overhead = u32::try_from(HEADER_BYTES + prefix).expect("a constant");
-        stream.packets_sent = stream.packets_sent.wrapping_add(packets);
-        stream.octets_sent = stream.octets_sent.wrapping_add(bytes - packets * overhead);
-        let high = stream.timestamp_high.get_or_insert(shipment.train.timestamp);
-        *high = (*high).max(shipment.train.timestamp);
+        stream.sent.packets += u64::from(packets);
+        stream.sent.octets += u64::from(bytes - packets * overhead);
+        let timestamp = shipment.train.timestamp + stream.timestamp_offset;
+        stream.timestamp_high = stream.timestamp_high.max(Some(timestamp));
         stream.due_sent = Some(shipment.train.due);
         let late = now.nanos_since(shipment.leaves_at).max(0).cast_unsigned() / 1000;
         self.counters.trains += 1;

@@ -1,9 +1,13 @@
-//! One session: streams that play together on one timeline.
+//! One session: streams that play together, range after range.
 
+use super::counters::Sent;
+use super::operation::SourceSlot;
 use super::timeline::Timeline;
 use crate::clock::MonoTime;
 use crate::mailbox::{SessionKey, Token};
+use packetizer::index::{TrackCue, TrackId};
 use packetizer::time::Npt;
+use std::collections::VecDeque;
 
 /// Where a session stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,8 +20,34 @@ pub(super) enum State {
     Playing,
     /// Stopped: what was due before this position has left, nothing behind it.
     Paused(Npt),
-    /// Its range is over on every stream.
+    /// Its ranges are over on every stream.
     Finished,
+}
+
+/// A range that a session plays.
+#[derive(Clone, Debug)]
+pub(super) struct PlayRange {
+    pub(super) timeline: Timeline,
+    /// Where it begins and ends in each track.
+    pub(super) tracks: Vec<TrackCue>,
+    /// The client named an end before that of the presentation: another range may follow.
+    pub(super) is_closed: bool,
+}
+
+impl PlayRange {
+    /// The track whose sync samples alone are played.
+    pub(super) fn skim_track(&self) -> Option<TrackId> {
+        let track = self.tracks.first().filter(|_| self.timeline.pace.is_skim())?;
+        Some(track.track)
+    }
+}
+
+/// Where a session that plays is to pause (RFC 2326 §10.6).
+#[derive(Clone, Debug)]
+pub(super) struct PausePoint {
+    pub(super) at: Npt,
+    /// The range as it was before it was cut off there; `None` if the point lies behind it.
+    pub(super) whole: Option<PlayRange>,
 }
 
 /// A session.
@@ -25,16 +55,83 @@ pub(super) enum State {
 pub(super) struct Session {
     pub(super) key: SessionKey,
     /// Its title's slot in the shard's sources.
-    pub(super) source: super::operation::SourceSlot,
+    pub(super) source: SourceSlot,
     /// Its streams' slots, in the order of their SETUP.
     pub(super) streams: Vec<usize>,
     pub(super) state: State,
-    /// The cue that moved it last; only a reply to that one, or to one after it, starts it.
+    /// The PLAY that moved it last; only a reply to that one, or to one after it, starts it.
     pub(super) moved_by: Option<Token>,
-    /// The last PLAY's range; stays behind a pause or an end, because the media clock runs on.
-    pub(super) timeline: Option<Timeline>,
+    /// The range that it plays, and those that follow when that is over. One stays behind a pause
+    /// or an end, because the media clock runs on; there is none before the first PLAY.
+    pub(super) ranges: VecDeque<PlayRange>,
+    /// The ordinal of the first of them.
+    pub(super) first_range: u32,
+    pub(super) pause_point: Option<PausePoint>,
+    /// Its streams stand elsewhere than where it was paused.
+    pub(super) is_displaced: bool,
     /// When the viewer last showed a sign of life.
     pub(super) heard: MonoTime,
     /// When the next sender reports are due.
     pub(super) report_at: Option<MonoTime>,
+    /// What left of the streams that are closed.
+    pub(super) sent: Sent,
+}
+
+impl Session {
+    /// A session that never played.
+    pub(super) const fn new(key: SessionKey, source: SourceSlot, now: MonoTime) -> Self {
+        Self {
+            key,
+            source,
+            streams: Vec::new(),
+            state: State::Init,
+            moved_by: None,
+            ranges: VecDeque::new(),
+            first_range: 0,
+            pause_point: None,
+            is_displaced: false,
+            heard: now,
+            report_at: None,
+            sent: Sent { packets: 0, octets: 0 },
+        }
+    }
+
+    /// Which of the ranges it is in.
+    pub(super) fn current(&self, now: MonoTime) -> usize {
+        match self.state {
+            State::Playing => self
+                .ranges
+                .iter()
+                .rposition(|range| range.timeline.started <= now)
+                .unwrap_or_default(),
+            State::Init | State::Cued | State::Paused(_) | State::Finished => 0,
+        }
+    }
+
+    /// The range it is in; `None` before the first PLAY.
+    pub(super) fn current_range(&self, now: MonoTime) -> Option<&PlayRange> {
+        self.ranges.get(self.current(now))
+    }
+
+    /// The range of an ordinal, if that is not over.
+    pub(super) fn range(&self, ordinal: u32) -> Option<&PlayRange> {
+        let position = ordinal.checked_sub(self.first_range)?;
+        self.ranges.get(position as usize)
+    }
+
+    /// The ordinal of the range behind the last.
+    pub(super) fn end_range(&self) -> u32 {
+        let count = u32::try_from(self.ranges.len()).expect("RANGES_MAX");
+        self.first_range.wrapping_add(count)
+    }
+
+    /// Maps the ranges behind the first to the times at which those before them end.
+    pub(super) fn chain_ranges(&mut self) {
+        for position in 1..self.ranges.len() {
+            let before = self.ranges[position - 1].timeline;
+            let timeline = &mut self.ranges[position].timeline;
+            timeline.started = before.ends_at();
+            timeline.media_start = before.media_end();
+        }
+    }
 }

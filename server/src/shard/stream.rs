@@ -2,23 +2,25 @@
 //! anywhere but in the images that all viewers share.
 
 use super::cache::{ImageKey, ImageSlot};
+use super::counters::{Reception, Sent};
 use super::operation::{ConnectionSlot, PairId};
+use super::peer::Peer;
+use super::timeline::{Timeline, wrap};
 use crate::mailbox::ConnectionId;
 use packetizer::image::{Framing, Numbering, PacketImage, PayloadClass, Train};
 use packetizer::index::{MediaIndex, SegmentId, TrackId};
-use packetizer::rtcp::ReportBlock;
 use packetizer::rtp::Ssrc;
 use packetizer::time::ClockRate;
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 /// How a stream's packets travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Transport {
     Udp {
         pair: PairId,
-        rtp: SocketAddr,
-        rtcp: SocketAddr,
+        rtp: Peer,
+        rtcp: Peer,
         local: IpAddr,
     },
     /// `slot` is known once the connection is adopted.
@@ -98,8 +100,12 @@ pub(super) struct Stream {
     pub(super) ssrc: Ssrc,
     /// The RTP timestamp of the media clock's zero; random (RFC 3550 §5.1).
     pub(super) timestamp_base: u32,
-    /// The RTP timestamp of composition time 0 in the current range.
-    pub(super) timestamp_zero: u32,
+    /// The ordinal of the session's range that it is in.
+    pub(super) range: u32,
+    /// When it sends: the range's timeline, or that of one picture of a skim.
+    pub(super) timeline: Timeline,
+    /// RTP ticks from composition time 0 to the media clock's zero.
+    pub(super) timestamp_offset: i64,
     /// What is still to be sent of the range; the default before the first cue.
     pub(super) extract: Extract,
     pub(super) cursor: Cursor,
@@ -110,15 +116,16 @@ pub(super) struct Stream {
     /// What the cache knows it will want next.
     pub(super) awaited: Option<ImageKey>,
     pub(super) delivery: Delivery,
-    /// The highest timestamp sent since the last cue, in RTP ticks of composition time.
+    /// The highest timestamp sent since the last seek, in RTP ticks of the media clock.
     pub(super) timestamp_high: Option<i64>,
     /// When the last train sent since the last cue was due, as presentation time.
     pub(super) due_sent: Option<i64>,
-    /// For sender reports (RFC 3550 §6.4.1).
-    pub(super) packets_sent: u32,
-    pub(super) octets_sent: u32,
+    /// The sequence number of its first packet.
+    pub(super) sequence_base: u16,
+    /// For sender reports (RFC 3550 §6.4.1), which have the lower 32 bits.
+    pub(super) sent: Sent,
     /// What the viewer last reported.
-    pub(super) reception: Option<ReportBlock>,
+    pub(super) reception: Option<Reception>,
 }
 
 impl Stream {
@@ -127,7 +134,7 @@ impl Stream {
         Numbering {
             ssrc: self.ssrc,
             sequence,
-            timestamp_zero: self.timestamp_zero,
+            timestamp_zero: self.timestamp_base.wrapping_add(wrap(self.timestamp_offset)),
             channel: self.transport.channel(),
         }
     }
@@ -135,6 +142,11 @@ impl Stream {
     /// Whether it is interleaved in that connection.
     pub(super) fn is_carried_by(&self, id: ConnectionId) -> bool {
         matches!(self.transport, Transport::Interleaved { connection, .. } if connection == id)
+    }
+
+    /// Whether it has sent all it had to.
+    pub(super) const fn is_done(&self) -> bool {
+        matches!(self.delivery, Delivery::Idle | Delivery::Ending)
     }
 
     /// Whether the stream sends nothing until an image is ready.

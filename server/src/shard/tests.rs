@@ -5,23 +5,29 @@ use super::operation::{BLOCK_BYTES, BlockMemory, BlockRun, ReadResult, SendResul
 use super::*;
 use crate::framing::{Framer, Message};
 use crate::mailbox::{
-    AdoptedConnection, Command, EndReason, SetUpRefused, Start, StreamTransport, Token,
+    AdoptedConnection, Command, Direction, EndReason, Paused, Play, SetUpRefused, Start,
+    StreamTransport, Token,
 };
 use crate::title::{ByteSourceId, Generation, SharedTitle, Title};
 use bytes::Bytes;
 use egress::Destination;
-use operation::PairSocket;
+use operation::{Datagram, PairId, PairSocket};
 use packetizer::codec::CodecConfig;
 use packetizer::codec::h264::H264Config;
 use packetizer::image::PayloadClass;
-use packetizer::index::{Cue, IndexBuilder, TrackDescription, TrackId, TrackSet};
+use packetizer::index::{IndexBuilder, TrackDescription, TrackId};
 use packetizer::rtp::Ssrc;
 use packetizer::time::{ClockRate, Npt};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 mod connections;
+mod inspection;
+mod life;
 mod memory;
+mod ports;
+mod ranges;
+mod tunnels;
 
 const MILLI: u64 = 1_000_000;
 const SECOND: u64 = 1000 * MILLI;
@@ -50,7 +56,7 @@ fn film(id: u64, pictures: u32, bytes: u32, gap: usize) -> Film {
         builder.push(track, file.len() as u64, bytes, time, time, 1, sync).unwrap();
         file.extend((bytes - 4).to_be_bytes());
         file.push(if sync { 0x65 } else { 0x61 });
-        file.resize(file.len() + bytes as usize - 5 + gap, 7);
+        file.resize(file.len() + bytes as usize - 5 + gap, (picture % 251) as u8);
     }
     let title = Title {
         name: format!("{id}.mp4"),
@@ -175,10 +181,8 @@ impl Rig {
             let mut bytes: Vec<u8> = Vec::new();
             pieces.iter().for_each(|piece| bytes.extend_from_slice(self.shard.piece(*piece)));
             results.push(match entry.destination {
-                Destination::Datagrams { to, socket, segment_bytes, .. } => {
+                Destination::Datagrams { to, segment_bytes, .. } => {
                     let packets = bytes.chunks(usize::from(segment_bytes)).map(<[u8]>::to_vec);
-                    let port = if socket == PairSocket::Rtp { to.port() } else { to.port() | 1 };
-                    let to = SocketAddr::new(to.ip(), port);
                     self.datagrams.entry(to).or_default().extend(packets);
                     SendResult::Sent(entry.bytes)
                 }
@@ -247,8 +251,8 @@ impl Rig {
         });
     }
 
-    fn cue(&mut self, session: u64, cue: Option<Cue>) {
-        self.command(Command::Cue { token: Token(session), session: SessionKey(session), cue });
+    fn play(&mut self, session: u64, play: Play) {
+        self.command(Command::Play { token: Token(session), session: SessionKey(session), play });
     }
 
     /// The reply to the cue of that token has been written.
@@ -263,10 +267,7 @@ impl Rig {
     /// Plays from so many seconds to the end.
     fn play_udp_from(&mut self, session: u64, film: usize, seconds: u64) {
         self.set_up(session, film, udp(session));
-        let tracks = TrackSet::EMPTY.with(TrackId(0));
-        let index = &self.films[film].title.index;
-        let cue = index.cue(tracks, Npt::from_nanos(seconds * SECOND), None);
-        self.cue(session, cue);
+        self.play(session, Play::seek(Npt::from_nanos(seconds * SECOND), None));
         self.start(session, session);
     }
 
@@ -280,14 +281,20 @@ impl Rig {
             StreamTransport::Interleaved { connection, rtp_channel, rtcp_channel },
         );
         self.adopt(session);
-        self.cue(session, None);
+        self.play(session, Play::RESUME);
         self.reply(session);
     }
 
     fn adopt(&mut self, connection: u64) {
         let (id, peer) = (ConnectionId(connection), viewer(connection));
         let unparsed = Bytes::new();
-        self.command(Command::Adopt(AdoptedConnection { id, socket: None, peer, unparsed }));
+        self.command(Command::Adopt(AdoptedConnection {
+            id,
+            socket: None,
+            peer,
+            unparsed,
+            direction: Direction::Both,
+        }));
     }
 
     fn reply(&mut self, session: u64) {
@@ -326,7 +333,7 @@ impl Rig {
     /// Sessions that the shard has ended.
     fn ends(&self) -> Vec<(SessionKey, EndReason)> {
         let ended = |report: &Report| {
-            let Report::Ended { session, reason } = report else { return None };
+            let Report::Ended { session, reason, .. } = report else { return None };
             Some((*session, *reason))
         };
         self.reports.iter().filter_map(ended).collect()
@@ -404,9 +411,9 @@ fn a_seek_in_an_overloaded_turn_sends_nothing_twice() {
     // More is due than a turn may send, so that streams are left over for the next one.
     rig.turn_at(1050);
     for session in 0..80 {
-        rig.cue(session, None);
-        rig.command(Command::Pause { token: Token(0), session: SessionKey(session) });
-        rig.cue(session, None);
+        rig.play(session, Play::RESUME);
+        rig.command(Command::Pause { token: Token(0), session: SessionKey(session), at: None });
+        rig.play(session, Play::RESUME);
         rig.start(session, session);
     }
     rig.turn_at(1060);
@@ -470,22 +477,24 @@ fn a_reader_who_stopped_is_paused_where_it_stopped() {
     rig.run_until(3000);
     rig.appetite = 0;
     rig.run_until(10_000);
-    rig.command(Command::Pause { token: Token(7), session: SessionKey(1) });
+    rig.command(Command::Pause { token: Token(7), session: SessionKey(1), at: None });
     rig.turn_at(10_000);
-    let Some(Report::Paused { position: Some(position), .. }) = rig.reports.pop() else { panic!() };
+    let Some(Report::Paused { result: Ok(Paused::At(position)), .. }) = rig.reports.pop() else {
+        panic!()
+    };
     assert!((2_900..=3_100).contains(&(position.nanos() / MILLI)), "{position:?}");
     rig.appetite = usize::MAX;
     rig.run_until(11_000);
     let sent = rtp_of(&rig.stream).count();
-    rig.cue(1, None);
+    rig.play(1, Play::RESUME);
     rig.reply(1);
     rig.run_until(12_000);
     let info = rig.reports.iter().rev().find_map(|report| {
-        if let Report::Cued { cued, .. } = report { cued.clone() } else { None }
+        if let Report::Cued { result: Ok(cued), .. } = report { Some(cued.clone()) } else { None }
     });
     let info = info.unwrap();
     let first = rtp_of(&rig.stream).nth(sent).unwrap();
-    assert_eq!((info.start, info.streams[0].sequence), (position, sequence(&first)));
+    assert_eq!((info.start, info.streams[0].sequence), (position, Some(sequence(&first))));
     let behind = timestamp(&first).wrapping_sub(info.streams[0].rtptime);
     assert!(behind <= 3600, "the first packet is {behind} ticks behind the start");
 }
@@ -509,9 +518,8 @@ fn a_late_start_of_an_earlier_cue_does_nothing() {
     let mut rig = Rig::new(vec![film(1, 1000, 1000, 0)], 64);
     let session = SessionKey(1);
     let cue_at = |rig: &mut Rig, token, start| {
-        let index = &rig.films[0].title.index;
-        let cue = index.cue(TrackSet::EMPTY.with(TrackId(0)), start, None);
-        rig.command(Command::Cue { token: Token(token), session, cue });
+        let play = Play::seek(start, None);
+        rig.command(Command::Play { token: Token(token), session, play });
     };
     rig.set_up(1, 0, udp(1));
     cue_at(&mut rig, 5, Npt::ZERO);
@@ -520,13 +528,13 @@ fn a_late_start_of_an_earlier_cue_does_nothing() {
     rig.run_until(500);
     assert_eq!(rig.packets_of(1).len(), 0, "before the reply to the second cue");
     // One that only asks where it stands supersedes nothing.
-    rig.command(Command::Cue { token: Token(7), session, cue: None });
+    rig.command(Command::Play { token: Token(7), session, play: Play::RESUME });
     rig.start(1, 6);
     rig.run_until(1000);
     assert!(rig.packets_of(1).len() > 10);
     // Nor does a pause let an earlier reply start what follows it.
-    rig.command(Command::Pause { token: Token(8), session });
-    rig.command(Command::Cue { token: Token(9), session, cue: None });
+    rig.command(Command::Pause { token: Token(8), session, at: None });
+    rig.command(Command::Play { token: Token(9), session, play: Play::RESUME });
     rig.start(1, 7);
     let before = rig.packets_of(1).len();
     rig.run_until(1500);

@@ -1,11 +1,14 @@
 //! When a session's packets are due, and how play time maps to RTP time.
 //!
-//! A session has a *media clock* that runs with the wallclock from its first PLAY on. Each PLAY
-//! maps the start of its range to a time of that clock that is not before now and not before what
-//! was already sent, the same for all its streams. So RTP timestamps are continuous and monotonic
-//! across seeks (RFC 2326 App. B), and a pause shows as the time it took (RFC 7826 App. C).
+//! A session has a *media clock* that runs with the wallclock (times the speed of delivery) from
+//! its first PLAY on. Each range is mapped to it: its start to a time that is not before now and
+//! not before what was already sent, the same for all its streams. So RTP timestamps are
+//! continuous and monotonic across seeks (RFC 2326 App. B), tell the time of viewing whatever the
+//! scale, and show a pause as the time it took (RFC 7826 App. C).
 
 use crate::clock::MonoTime;
+use crate::pace::{Pace, Speed};
+use packetizer::index::Direction;
 use packetizer::time::{ClockRate, Npt};
 
 /// The clock of [`Npt`].
@@ -22,29 +25,41 @@ pub(super) const fn wrap(ticks: i64) -> u32 {
     ticks as u32
 }
 
-/// One PLAY's range on the session's media clock.
-#[derive(Clone, Copy, Debug)]
+/// One range on the session's media clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Timeline {
     /// Start of the range.
     pub(super) start: Npt,
-    /// End of the range.
+    /// End of the range; before its start when play goes backwards.
     pub(super) end: Npt,
+    /// How fast it is played.
+    pub(super) pace: Pace,
     /// The media clock's time of `start`, in nanoseconds.
     pub(super) media_start: i64,
-    /// When packets began to leave.
+    /// When packets began, or will begin, to leave.
     pub(super) started: MonoTime,
 }
 
 impl Timeline {
+    /// A timeline that nothing has been sent on.
+    pub(super) const UNUSED: Self = Self {
+        start: Npt::ZERO,
+        end: Npt::ZERO,
+        pace: Pace::NORMAL,
+        media_start: 0,
+        started: MonoTime(0),
+    };
+
     /// When a train leaves whose presentation time is `due`: what is due before the start of the
     /// range (a first picture is decoded before it is shown) leaves at once.
     pub(super) fn leaves_at(&self, due: i64) -> MonoTime {
-        self.started.offset_by(due.saturating_sub(self.start_nanos()).max(0))
+        self.started.offset_by(self.delivery(self.viewing(due).max(0)))
     }
 
     /// The presentation time whose trains leave at `now`: the reverse of [`Self::leaves_at`].
     pub(super) fn due_at(&self, now: MonoTime) -> i64 {
-        now.nanos_since(self.started).saturating_add(self.start_nanos())
+        let viewed = self.viewed(now);
+        signed_nanos(self.start).saturating_add(viewed.saturating_mul(self.scale()))
     }
 
     /// Where play stands at `now`: from the start to the end of the range.
@@ -55,33 +70,83 @@ impl Timeline {
     /// A presentation time as normal play time, no further than the range goes.
     pub(super) fn within(&self, nanos: i64) -> Npt {
         let npt = Npt::from_nanos(u64::try_from(nanos).unwrap_or(0));
-        npt.min(self.end).max(self.start)
+        npt.min(self.start.max(self.end)).max(self.start.min(self.end))
     }
 
-    /// The RTP timestamp at `now` of a stream whose composition time 0 has `timestamp_zero`, for
-    /// sender reports (RFC 3550 §6.4.1). It runs on behind the end of the range.
-    pub(super) fn rtp_now(&self, now: MonoTime, rate: ClockRate, timestamp_zero: u32) -> u32 {
-        timestamp_zero.wrapping_add(wrap(rtp_ticks(rate, self.due_at(now))))
+    /// Whether it plays a time; its end is not played.
+    pub(super) fn contains(&self, npt: Npt) -> bool {
+        match self.pace.scale.direction() {
+            Direction::Forward => (self.start..self.end).contains(&npt),
+            Direction::Backward => npt <= self.start && npt > self.end,
+        }
+    }
+
+    /// Nanoseconds of viewing from the start of the range to a presentation time.
+    pub(super) fn viewing(&self, nanos: i64) -> i64 {
+        nanos.saturating_sub(signed_nanos(self.start)) / self.scale()
+    }
+
+    /// The media clock's time of a presentation time of the range.
+    pub(super) fn media_at(&self, nanos: i64) -> i64 {
+        self.media_start.saturating_add(self.viewing(nanos))
     }
 
     /// The media clock at `now`.
-    pub(super) const fn media_now(&self, now: MonoTime) -> i64 {
-        now.nanos_since(self.started).saturating_add(self.media_start)
+    pub(super) fn media_now(&self, now: MonoTime) -> i64 {
+        self.media_start.saturating_add(self.viewed(now))
     }
 
-    fn start_nanos(&self) -> i64 {
-        i64::try_from(self.start.nanos()).unwrap_or(i64::MAX)
+    /// The media clock when the range has been viewed.
+    pub(super) fn media_end(&self) -> i64 {
+        self.media_at(signed_nanos(self.end))
+    }
+
+    /// When the range has been viewed to its end.
+    pub(super) fn ends_at(&self) -> MonoTime {
+        self.leaves_at(signed_nanos(self.end))
     }
 
     /// Moves everything that has not left yet `nanos` later.
     pub(super) const fn delay(&mut self, nanos: i64) {
         self.started = self.started.offset_by(nanos);
     }
+
+    /// Nanoseconds of viewing delivered by `now`.
+    fn viewed(&self, now: MonoTime) -> i64 {
+        let elapsed = now.nanos_since(self.started);
+        match self.pace.speed {
+            Speed::NORMAL => elapsed,
+            speed => scaled(elapsed, speed.thousandths().into(), 1000),
+        }
+    }
+
+    /// Nanoseconds in which so many of viewing are delivered.
+    fn delivery(&self, viewing: i64) -> i64 {
+        match self.pace.speed {
+            Speed::NORMAL => viewing,
+            speed => scaled(viewing, 1000, speed.thousandths().into()),
+        }
+    }
+
+    fn scale(&self) -> i64 {
+        self.pace.scale.factor().into()
+    }
+}
+
+/// Normal play time for differences.
+pub(super) fn signed_nanos(npt: Npt) -> i64 {
+    i64::try_from(npt.nanos()).unwrap_or(i64::MAX)
+}
+
+fn scaled(nanos: i64, multiplier: i64, divisor: i64) -> i64 {
+    let scaled = i128::from(nanos) * i128::from(multiplier) / i128::from(divisor);
+    i64::try_from(scaled).unwrap_or(if nanos < 0 { i64::MIN } else { i64::MAX })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pace::Scale;
 
     const SECOND: i64 = packetizer::time::NANOS_PER_SECOND;
 
@@ -93,6 +158,7 @@ mod tests {
         Timeline {
             start: Npt::from_nanos(10_000_000_000),
             end: Npt::from_nanos(20_000_000_000),
+            pace: Pace::NORMAL,
             media_start: 3 * SECOND,
             started: at(100),
         }
@@ -116,11 +182,41 @@ mod tests {
     }
 
     #[test]
-    fn rtp_time_runs_with_the_wallclock_and_wraps() {
+    fn the_media_clock_runs_with_the_wallclock() {
         let timeline = timeline();
-        let zero = u32::MAX - 900_000 + 1;
-        assert_eq!(timeline.rtp_now(at(100), ClockRate::VIDEO, zero), 0);
-        assert_eq!(timeline.rtp_now(at(101), ClockRate::VIDEO, zero), 90_000);
         assert_eq!(timeline.media_now(at(101)), 4 * SECOND);
+        assert_eq!((timeline.media_end(), timeline.ends_at()), (13 * SECOND, at(110)));
+        let ticks = rtp_ticks(ClockRate::VIDEO, timeline.media_now(at(101)));
+        assert_eq!(wrap(ticks).wrapping_add(u32::MAX - 360_000 + 1), 0);
+    }
+
+    #[test]
+    fn scale_and_speed() {
+        let with = |scale, speed| Timeline {
+            pace: Pace { scale: Scale::nearest(scale), speed: Speed::nearest(speed) },
+            ..timeline()
+        };
+        let fast = with(4.0, 1.0);
+        assert_eq!(fast.leaves_at(14 * SECOND), at(101));
+        assert_eq!(fast.position(at(102)), Npt::from_nanos(18_000_000_000));
+        assert_eq!((fast.media_at(18 * SECOND), fast.media_now(at(102))), (5 * SECOND, 5 * SECOND));
+        let hurried = with(1.0, 4.0);
+        assert_eq!(hurried.leaves_at(14 * SECOND), at(101));
+        assert_eq!(hurried.position(at(102)), Npt::from_nanos(18_000_000_000));
+        assert_eq!(
+            (hurried.media_at(18 * SECOND), hurried.ends_at().0),
+            (11 * SECOND, 102_500_000_000)
+        );
+        assert_eq!(hurried.media_now(at(102)), 11 * SECOND);
+        let (start, end) = (timeline().end, timeline().start);
+        let back = Timeline { start, end, ..with(-2.0, 1.0) };
+        assert_eq!(back.leaves_at(18 * SECOND), at(101));
+        assert_eq!(back.leaves_at(20 * SECOND + 1), at(100));
+        assert_eq!(back.position(at(101)), Npt::from_nanos(18_000_000_000));
+        assert_eq!((back.position(at(1000)), back.position(at(99))), (end, start));
+        assert_eq!((back.media_end(), back.ends_at()), (8 * SECOND, at(105)));
+        let extreme = Timeline { start: Npt::from_nanos(u64::MAX), ..back };
+        extreme.leaves_at(i64::MIN);
+        extreme.due_at(MonoTime(u64::MAX));
     }
 }

@@ -3,7 +3,7 @@
 use super::rtsp_session::{Facts, Life};
 use super::viewer::Phase;
 use super::whole::{TIMEOUT, Whole};
-use crate::mailbox::{Command, EndReason, Report, SessionKey};
+use crate::mailbox::{Command, EndReason, Inspection, Paused, Report, SessionKey};
 
 impl Whole {
     /// What is seen between control and a shard: a command arrives.
@@ -15,19 +15,11 @@ impl Whole {
                     self.unknown.entry(*session).or_default().shard = shard;
                 }
             }
-            Command::Cue { token, session, cue } => {
+            Command::Play { token, session, play } => {
                 self.tokens.insert(*token, *session);
-                self.cues.taken(*token, *session, cue.as_ref());
-                let Some(facts) = self.facts(*session) else { return };
-                facts.cues += 1;
-                facts.was_finished = facts.is_finished;
-                facts.goes_on = cue.is_none() && facts.is_running;
-                facts.has_resumed = cue.is_none() && !facts.is_finished;
-                if !facts.has_resumed {
-                    facts.cue.clone_from(cue);
-                }
+                self.plays.insert(*token, *play);
             }
-            Command::Pause { token, session } => {
+            Command::Pause { token, session, .. } | Command::Inspect { token, session } => {
                 self.tokens.insert(*token, *session);
             }
             Command::Start(start) => {
@@ -43,6 +35,7 @@ impl Whole {
             | Command::Touch { .. }
             | Command::Adopt(_)
             | Command::Reply { .. }
+            | Command::Close { .. }
             | Command::Drain
             | Command::Snapshot => {}
         }
@@ -57,35 +50,54 @@ impl Whole {
                     self.keys.insert(set_up.ssrc.0, key);
                 }
             }
-            Report::Cued { token, cued: Some(cued) } => {
+            Report::Cued { token, result: Ok(cued) } => {
                 let key = self.tokens.remove(token).expect("asked for");
-                self.cues.done(*token, key, cued);
+                let play = self.plays.remove(token).expect("asked for");
+                let goes_on = play.start.is_none() && play.end.is_none();
+                self.cues.done(key, cued, goes_on);
                 let Some(facts) = self.facts(key) else { return };
+                facts.cues += 1;
+                facts.was_finished = facts.is_finished;
+                facts.goes_on = goes_on && facts.is_running;
+                facts.has_resumed = goes_on && !facts.is_finished && facts.play.is_some();
+                if !facts.has_resumed {
+                    facts.play = Some(play);
+                }
                 (facts.is_finished, facts.is_finish_known) = (false, false);
                 if !facts.goes_on {
                     facts.is_running = false;
                     self.silence(key);
                 }
             }
-            Report::Paused { token, position } => {
+            Report::Paused { token, result } => {
                 let key = self.tokens.remove(token).expect("asked for");
                 self.cues.stopped(key);
                 let Some(facts) = self.facts(key) else { return };
-                facts.paused = *position;
+                facts.paused = match result {
+                    Ok(Paused::At(position)) => Some(*position),
+                    Ok(Paused::Later) | Err(_) => None,
+                };
                 facts.is_running = false;
                 self.silence(key);
             }
-            Report::Finished { session } => {
+            Report::Finished { session, .. } => {
                 self.outcome.finished += 1;
                 self.cues.stopped(*session);
                 self.finished(*session);
             }
-            Report::Ended { session, reason } => {
+            Report::Inspected { token, inspection } => {
+                let key = self.tokens.remove(token).expect("asked for");
+                if let Some(inspection) = inspection {
+                    self.inspected(key, inspection);
+                }
+            }
+            Report::Ended { reason: EndReason::TornDown, .. } => {}
+            Report::Ended { session, reason, .. } => {
                 self.outcome.ended += 1;
                 self.ended(*session, *reason);
             }
             Report::Drained => self.around.note(&format!("shard {index} has drained")),
-            Report::Cued { cued: None, .. }
+            Report::Cued { result: Err(_), .. }
             | Report::Request { .. }
             | Report::Unreadable { .. }
             | Report::ReplyWritten(_)
@@ -97,7 +109,7 @@ impl Whole {
     /// Control hears a report.
     pub(super) fn witness_known(&mut self, report: &Report) {
         match report {
-            Report::Finished { session } => {
+            Report::Finished { session, .. } => {
                 if let Some(facts) = self.facts(*session) {
                     facts.is_finish_known = facts.is_finished;
                 }
@@ -110,6 +122,7 @@ impl Whole {
             Report::SetUp { .. }
             | Report::Cued { .. }
             | Report::Paused { .. }
+            | Report::Inspected { .. }
             | Report::Request { .. }
             | Report::Unreadable { .. }
             | Report::ReplyWritten(_)
@@ -171,6 +184,13 @@ impl Whole {
                 || session.viewer.saw_everything(),
             "{key:?} is finished before its end"
         );
+    }
+
+    /// A session stands somewhere in its title.
+    fn inspected(&mut self, key: SessionKey, inspection: &Inspection) {
+        let Some(&(client, session)) = self.known.get(&key) else { return };
+        let viewer = &self.clients[client].sessions[session].viewer;
+        assert!(inspection.position <= viewer.title.index.duration, "{key:?}: {inspection:?}");
     }
 
     fn ended(&mut self, key: SessionKey, reason: EndReason) {

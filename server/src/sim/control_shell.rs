@@ -4,11 +4,11 @@
 use super::catalog;
 use super::mail::Lanes;
 use super::net::Pipe;
-use super::surroundings::Surroundings;
+use super::surroundings::{Surroundings, WALLCLOCK};
 use super::whole::{Agenda, Event};
 use crate::clock::MonoTime;
 use crate::config::Config;
-use crate::control::{Control, Effect};
+use crate::control::{Control, Effect, Port};
 use crate::mailbox::{AdoptedConnection, Command, ConnectionId};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -49,7 +49,7 @@ impl ControlShell {
         let mut random = fastrand::Rng::with_seed(seed);
         let random = Box::new(move || random.u128(..));
         Self {
-            control: Control::new(Arc::new(config), shard_count, random),
+            control: Control::new(Arc::new(config), shard_count, random).with_wallclock(WALLCLOCK),
             sockets: BTreeMap::new(),
             commands: Lanes::new(shard_count),
             is_drained: false,
@@ -79,7 +79,7 @@ impl ControlShell {
         peer: SocketAddr,
     ) -> Result<(), Bytes> {
         let local = SocketAddr::from(([127, 0, 0, 1], 8554));
-        self.control.connected(around.now, id, peer, local)?;
+        self.control.connected(around.now, id, peer, local, Port::Rtsp)?;
         self.sockets.insert(id, Socket { doing: Doing::Nothing, is_closing: false });
         self.proceed(around, agenda, id);
         Ok(())
@@ -111,16 +111,19 @@ impl ControlShell {
                 socket.doing = Doing::Writing { bytes, written: 0 };
                 agenda.push(around.soon(200_000), Event::Write(connection));
             }
+            // Every connection goes on after every input, if it can.
+            Effect::Resume { .. } => {}
             Effect::Close { connection } => {
                 let Some(socket) = self.sockets.get_mut(&connection) else { return };
                 assert!(!socket.is_closing, "closed once");
                 socket.is_closing = true;
                 agenda.push(around.soon(100_000), Event::Closed(connection));
             }
-            Effect::Adopt { connection, shard, peer, unparsed } => {
+            Effect::Adopt { connection, shard, peer, unparsed, direction } => {
                 let Some(socket) = self.sockets.remove(&connection) else { return };
                 assert!(matches!(socket.doing, Doing::Nothing), "nothing is under way");
-                let adopted = AdoptedConnection { id: connection, socket: None, peer, unparsed };
+                let id = connection;
+                let adopted = AdoptedConnection { id, socket: None, peer, unparsed, direction };
                 self.send(around, agenda, shard, Command::Adopt(adopted));
             }
             Effect::Command { shard, command } => self.send(around, agenda, shard, command),

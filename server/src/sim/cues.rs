@@ -2,8 +2,8 @@
 //! control the session.
 
 use super::reply::Reply;
-use crate::mailbox::{Cued, SessionKey, Token};
-use packetizer::index::{Cue, TrackId};
+use crate::mailbox::{Cued, SessionKey};
+use packetizer::index::TrackId;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The last cue that moved a session.
@@ -23,28 +23,19 @@ struct Move {
 #[derive(Debug, Default)]
 pub(super) struct Cues {
     moves: BTreeMap<SessionKey, Move>,
-    /// Cues that move nothing.
-    idle: BTreeSet<Token>,
 }
 
 impl Cues {
-    /// A shard takes a cue.
-    pub(super) fn taken(&mut self, token: Token, key: SessionKey, cue: Option<&Cue>) {
-        let goes_on = self.moves.get(&key).is_some_and(|last| !last.is_over);
-        if cue.is_none() && goes_on {
-            self.idle.insert(token);
-        } else {
-            self.moves.insert(key, Move::default());
+    /// A shard has taken a PLAY; one that `goes_on` may only ask where the session stands.
+    pub(super) fn done(&mut self, key: SessionKey, cued: &Cued, goes_on: bool) {
+        let is_under_way = self.moves.get(&key).is_some_and(|last| !last.is_over);
+        if !(goes_on && is_under_way) {
+            let first = cued.streams.iter().filter_map(|info| Some((info.track, info.sequence?)));
+            self.moves.insert(key, Move { first: first.collect(), ..Move::default() });
         }
-    }
-
-    /// The shard has answered it.
-    pub(super) fn done(&mut self, token: Token, key: SessionKey, cued: &Cued) {
         let Some(last) = self.moves.get_mut(&key) else { return };
-        last.told.extend(cued.streams.iter().map(|info| (info.sequence, info.rtptime)));
-        if !self.idle.remove(&token) {
-            last.first = cued.streams.iter().map(|info| (info.track, info.sequence)).collect();
-        }
+        let told = cued.streams.iter().filter_map(|info| Some((info.sequence?, info.rtptime)));
+        last.told.extend(told);
     }
 
     /// The session was paused, or its range is over.

@@ -53,7 +53,7 @@ impl Whole {
         let (cseq, url, session) = (remote.cseq, url(session.title, None), &session.id);
         let mut text = format!("{method} {url} RTSP/1.0\r\nCSeq: {cseq}\r\nSession: {session}\r\n");
         if let Some(start) = range {
-            text += &format!("Range: npt={start}-\r\n");
+            text += &format!("Range: npt={start}-\r\nSeek-Style: RAP\r\n");
         }
         text += "\r\n";
         self.around.note(&format!("remote {index} says {text:?}"));

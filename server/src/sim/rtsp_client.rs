@@ -260,8 +260,11 @@ impl RtspClient {
             }
             Span::Until(end) => Some(format!("npt=-{}", seconds(end))),
         };
-        let headers: Vec<(&str, &str)> =
-            range.iter().map(|range| ("Range", range.as_str())).collect();
+        // With a style, a range takes the place of the one that plays and never waits behind it.
+        let headers: Vec<(&str, &str)> = range
+            .iter()
+            .flat_map(|range| [("Range", range.as_str()), ("Seek-Style", "RAP")])
+            .collect();
         if range.is_none() && random.u8(..6) == 0 {
             let track = random.u8(..2);
             let url = url(title, Some(track));
@@ -277,6 +280,16 @@ impl RtspClient {
 
     fn keep_alive(&mut self, random: &mut fastrand::Rng, at: Option<usize>) -> Vec<u8> {
         let method = random.choice(["OPTIONS", "GET_PARAMETER", "SET_PARAMETER"]).expect("three");
+        if let (Some(at), 0) = (at, random.u8(..3)) {
+            let url = url(self.sessions[at].title, None);
+            let body = "position\r\npackets_sent\r\njitter\r\n";
+            let length = ("Content-Length", body.len().to_string());
+            let length = [(length.0, length.1.as_str())];
+            let aim = Aim::OfSession(200);
+            let mut bytes = self.request("GET_PARAMETER", &url, Some(at), aim, 0, &length);
+            bytes.extend_from_slice(body.as_bytes());
+            return bytes;
+        }
         let aim = if at.is_some() { Aim::OfSession(200) } else { Aim::Always(200) };
         self.request(method, &url(0, None), at, aim, 0, &[])
     }
@@ -318,7 +331,7 @@ impl RtspClient {
             _ if at.is_none() => ask("TEARDOWN", &base, None, Aim::Always(454), &[]),
             13 => ask("PLAY", &base, at, Aim::OfSession(400), &[("Range", "npt=x-")]),
             14 => {
-                ask("PLAY", &base, at, Aim::OfSession(457), &[("Range", "clock=19961108T143720Z-")])
+                ask("PLAY", &base, at, Aim::OfSession(456), &[("Range", "clock=19961108T143720Z-")])
             }
             15 => ask("PLAY", &other, at, Aim::OfSession(404), &[]),
             16 => ask("PLAY", &base, at, Aim::OfSession(400), &[("Scale", "fast")]),

@@ -236,7 +236,7 @@ impl Asked {
             Span::From(start, Some(end)) if end <= start => vec![457],
             Span::None | Span::From(..) => vec![200],
             Span::Until(end) => match (state, session.facts.paused) {
-                (State::Playing, _) => vec![457],
+                (State::Playing, _) => vec![200, 457],
                 (State::Ready(Stopped::AtStart), _) if end > 0 => vec![200],
                 (State::Ready(Stopped::Paused), Some(at)) if at < millis(end) => vec![200],
                 (State::Ready(Stopped::AtStart | Stopped::Paused), _) => vec![457],

@@ -4,7 +4,7 @@ use super::rtsp_model::Asked;
 use super::title::titles;
 use super::viewer::Viewer;
 use crate::clock::MonoTime;
-use crate::mailbox::{ConnectionId, SessionKey};
+use crate::mailbox::{ConnectionId, Play, SessionKey};
 use packetizer::index::{Cue, TrackId, TrackSet};
 use packetizer::time::Npt;
 
@@ -15,9 +15,9 @@ pub(super) const RANGE_NANOS: i64 = 1_000_000;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
     pub(super) shard: usize,
-    /// Cues that the shard took, and the last one.
+    /// Cues that the shard took, and the last one that moved it elsewhere.
     pub(super) cues: u32,
-    pub(super) cue: Option<Cue>,
+    pub(super) play: Option<Play>,
     /// The last one went on where the session stood.
     pub(super) has_resumed: bool,
     /// It played, and the last cue changed nothing.
@@ -135,20 +135,18 @@ impl Session {
     fn joining_cue(&self) -> Option<Cue> {
         let has_new = self.streams.iter().any(|stream| !stream.has_joined);
         let paused = self.facts.paused.filter(|_| has_new)?;
-        let end = self.facts.cue.as_ref().map(|cue| cue.end);
-        self.viewer.title.index.cue(self.tracks(), paused, end)
+        self.viewer.title.index.cue(self.tracks(), paused, self.facts.play?.end)
     }
 
-    /// Compares what control asked of the shard with what the client asked of control. Gives the
-    /// cue, if the session moved.
+    /// Compares where the session went with what its client asked for. Gives the cue, if it moved.
     pub(super) fn check_cue(&self, asked: &Asked, start: Npt, end: Npt) -> Option<Cue> {
         let facts = &self.facts;
-        let whole = || self.viewer.title.index.cue(self.tracks(), Npt::ZERO, None);
+        let moved = || {
+            let end = facts.play.and_then(|play| play.end);
+            self.viewer.title.index.cue(self.tracks(), start, end)
+        };
         let cue = match asked.expected_cue(self) {
-            Ok(Some(cue)) => {
-                assert_eq!(facts.cue.as_ref(), Some(&cue), "what the client asked for");
-                Some(cue)
-            }
+            Ok(Some(cue)) => Some(cue),
             Ok(None) => {
                 assert!(facts.has_resumed, "it goes on where it was");
                 let paused = facts.paused.expect("it was paused");
@@ -156,7 +154,7 @@ impl Session {
                 None
             }
             Err(()) if facts.has_resumed => self.joining_cue(),
-            Err(()) => facts.cue.clone().or_else(whole),
+            Err(()) => moved(),
         };
         if let Some(cue) = &cue {
             assert_eq!(start, rounded_up(cue.start), "the Range");

@@ -16,6 +16,9 @@ use std::net::SocketAddr;
 /// Most bytes that arrive at once.
 const CHUNK_BYTES_MAX: usize = 400;
 
+/// When the server's kernel gives up a client whose kernel does not answer.
+const KERNEL_ANSWERS_NANOS_MAX: u64 = 50_000_000_000;
+
 /// What a client is about to do.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Step {
@@ -131,8 +134,12 @@ impl Whole {
         let client = &mut self.clients[index];
         match self.around.random.u8(..4) {
             0 => self.hang_up(index),
-            // Without a word: the server must find out.
-            1 => client.is_reading = false,
+            // Without a word: the server must find out, or its kernel by asking the client's.
+            1 => {
+                client.is_reading = false;
+                let found = self.around.after(KERNEL_ANSWERS_NANOS_MAX);
+                self.agenda.push(found, Event::Client(index, Step::HangUp));
+            }
             _ => {
                 let is_mute = client.line.as_ref().is_none_or(|line| line.fault.is_some());
                 if !is_mute {

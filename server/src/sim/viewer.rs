@@ -3,7 +3,7 @@
 use super::surroundings::WALLCLOCK;
 use super::title::{Units, units_of};
 use crate::clock::MonoTime;
-use crate::mailbox::Cued;
+use crate::mailbox::{Cued, StreamInfo};
 use crate::title::SharedTitle;
 use packetizer::image::SPREAD_NANOS_MAX;
 use packetizer::index::{Cue, TrackId};
@@ -98,10 +98,10 @@ impl Viewer {
         for (stream, info) in self.streams.iter_mut().zip(&cued.streams) {
             assert_eq!(stream.track, info.track, "RTP-Info comes in SETUP order");
             if let Some(next) = stream.next_sequence {
-                let gap = u64::from(info.sequence.wrapping_sub(next));
+                let gap = u64::from(first_sequence(info).wrapping_sub(next));
                 assert!(gap <= lost_max, "sequence numbers go on: {gap} missing of {lost_max}");
             }
-            stream.next_sequence = Some(info.sequence);
+            stream.next_sequence = Some(first_sequence(info));
             if let (Some(highest), false) = (stream.highest, resumed) {
                 let gap = info.rtptime.wrapping_sub(highest).cast_signed();
                 assert!(gap > 0, "timestamps go on: {gap} ticks from the highest to rtptime");
@@ -136,7 +136,7 @@ impl Viewer {
         for (stream, info) in self.streams.iter().zip(&cued.streams) {
             assert_eq!(stream.track, info.track, "RTP-Info comes in SETUP order");
             let next = stream.next_sequence.expect("it plays");
-            let ahead = i64::from(info.sequence.wrapping_sub(next).cast_signed());
+            let ahead = i64::from(first_sequence(info).wrapping_sub(next).cast_signed());
             assert!(ahead <= lost_max.cast_signed(), "{ahead} packets ahead of {next}");
             let since = i64::from(info.rtptime.wrapping_sub(stream.rtptime).cast_signed());
             let error = since - nanos_to_ticks(stream.rate, start - self.start_nanos);
@@ -240,6 +240,10 @@ impl Viewer {
             stream.first_unit == stream.end_unit || last + 8 >= stream.end_unit
         })
     }
+}
+
+fn first_sequence(info: &StreamInfo) -> u16 {
+    info.sequence.expect("its range waits for none")
 }
 
 fn nanos_to_ticks(rate: ClockRate, nanos: i64) -> i64 {

@@ -18,7 +18,7 @@ use crate::clock::MonoTime;
 use crate::config::{Config, MediaRoot};
 use crate::control::{OpenError, OpenToken};
 use crate::framing::Framer;
-use crate::mailbox::{Command, ConnectionId, Report, SessionKey, Token};
+use crate::mailbox::{Command, ConnectionId, Play, Report, SessionKey, Token};
 use crate::shard::operation;
 use crate::title::SharedTitle;
 use fastrand::Rng;
@@ -100,6 +100,8 @@ pub struct Whole {
     pub(super) clients: Vec<RtspClient>,
     pub(super) routes: BTreeMap<Route, Routed>,
     pub(super) tokens: BTreeMap<Token, SessionKey>,
+    /// What PLAYs asked for that the shards have not answered.
+    pub(super) plays: BTreeMap<Token, Play>,
     /// The sessions that streams were set up in, by SSRC.
     pub(super) keys: BTreeMap<u32, SessionKey>,
     /// Sessions that no client knows yet, and those of clients.
@@ -189,6 +191,7 @@ impl Whole {
             agenda: Agenda::default(),
             routes: BTreeMap::new(),
             tokens: BTreeMap::new(),
+            plays: BTreeMap::new(),
             keys: BTreeMap::new(),
             unknown: BTreeMap::new(),
             known: BTreeMap::new(),
@@ -377,6 +380,7 @@ fn config(is_tight: bool) -> Config {
     Config {
         media: vec![MediaRoot { name: None, directory: PathBuf::from("/sim") }],
         listen: Vec::new(),
+        http_listen: Vec::new(),
         shard_cpus: vec![None],
         control_cpu: None,
         rtp_ports: 6970..=7033,
@@ -389,6 +393,10 @@ fn config(is_tight: bool) -> Config {
         egress_bits_per_second: is_tight.then_some(10_000_000),
         payload_class: PayloadClass { packet_bytes_max: 1400 },
         session_timeout: TIMEOUT,
+        moved: Vec::new(),
+        clock_origins: Vec::new(),
+        redirect_to: None,
+        profiles_off: Vec::new(),
         drain_deadline: Duration::from_secs(5),
         coalescing: Duration::from_millis(4),
     }

@@ -11,6 +11,7 @@ use super::whole::{Route, Routed, TIMEOUT, Whole};
 use crate::framing::Message;
 use crate::limits::{REPLY_DEADLINE, REQUEST_DEADLINE};
 use crate::mailbox::{ConnectionId, Cued, StreamInfo};
+use crate::pace::{Pace, SeekStyle};
 use packetizer::index::TrackId;
 use packetizer::rtp::Ssrc;
 use std::collections::VecDeque;
@@ -332,10 +333,11 @@ impl Whole {
         assert_eq!(urls, expected.iter().map(|(_, url)| url.as_str()).collect::<Vec<_>>());
         let streams = infos.iter().zip(&expected).map(|(info, (track, _))| StreamInfo {
             track: *track,
-            sequence: info.sequence,
+            sequence: Some(info.sequence),
             rtptime: info.rtptime,
         });
-        let cued = Cued { start, end, streams: streams.collect() };
+        let (pace, style) = (Pace::NORMAL, SeekStyle::RandomAccess);
+        let cued = Cued { start, end, pace, style, streams: streams.collect() };
         if session.facts.goes_on {
             return session.viewer.goes_on(self.around.now, &cued, REPLY_NANOS_MAX, lost);
         }

@@ -10,8 +10,8 @@ use super::viewer::{Phase, Viewer};
 use crate::clock::MonoTime;
 use crate::framing::{Framer, Message};
 use crate::mailbox::{
-    AdoptedConnection, Command, ConnectionId, Cued, Report, SessionKey, Start, StreamTransport,
-    Token,
+    AdoptedConnection, Command, ConnectionId, Cued, Direction, EndReason, Play, Report, SessionKey,
+    Start, StreamTransport, Token,
 };
 use crate::shard::operation::{Datagram, PairId, PairSocket};
 use crate::title::SharedTitle;
@@ -261,9 +261,9 @@ impl World {
                     let port = set_up.server_port.unwrap_or(PORT_MIN);
                     client.pairs.push(PairId(u8::try_from((port - PORT_MIN) / 2).expect("few")));
                 }
-                Report::Cued { token, cued } => {
+                Report::Cued { token, result } => {
                     let client = self.tokens.remove(&token).expect("asked for");
-                    let Some(cued) = cued else { continue };
+                    let Ok(cued) = result else { continue };
                     let cue = self.clients[client].cue.take();
                     if self.clients[client].connection.is_some() {
                         self.clients[client].replied = Some((cued, cue));
@@ -281,7 +281,7 @@ impl World {
                         self.clients[client].viewer.phase = Phase::Silent;
                     }
                 }
-                Report::Finished { session } => {
+                Report::Finished { session, .. } => {
                     self.outcome.finished += 1;
                     let client = &mut self.clients[usize::try_from(session.0).expect("small")];
                     client.is_finished = true;
@@ -294,6 +294,7 @@ impl World {
                         "{session:?} is finished before its end"
                     );
                 }
+                Report::Ended { reason: EndReason::TornDown, .. } => {}
                 Report::Ended { session, .. } => {
                     self.outcome.ended += 1;
                     self.clients[usize::try_from(session.0).expect("small")].is_gone = true;
@@ -307,6 +308,7 @@ impl World {
                 Report::Unreadable { .. }
                 | Report::ReplyWritten(_)
                 | Report::ConnectionClosed { .. }
+                | Report::Inspected { .. }
                 | Report::Drained
                 | Report::Counters(_) => {}
             }
@@ -377,7 +379,13 @@ impl World {
         }
         if let Some(id) = connection {
             let peer = SocketAddr::new(address, 40_000);
-            let adopted = AdoptedConnection { id, socket: None, peer, unparsed: Bytes::new() };
+            let adopted = AdoptedConnection {
+                id,
+                socket: None,
+                peer,
+                unparsed: Bytes::new(),
+                direction: Direction::Both,
+            };
             self.command(Command::Adopt(adopted));
             self.step_in(READ_INTERVAL, index, Step::Read);
         }
@@ -400,11 +408,11 @@ impl World {
             Npt::from_nanos(start.nanos() + self.around.random.u64(1_000_000..6_000_000_000))
         });
         let Some(cue) = title.index.cue(tracks, start, end) else { return };
-        client.cue = Some(cue.clone());
-        self.cue(index, Some(cue));
+        client.cue = Some(cue);
+        self.cue(index, Play::seek(start, end));
     }
 
-    fn cue(&mut self, index: usize, cue: Option<Cue>) {
+    fn cue(&mut self, index: usize, play: Play) {
         self.tokens_made += 1;
         let token = Token(self.tokens_made * 10);
         self.tokens.insert(token, index);
@@ -414,7 +422,7 @@ impl World {
         let session = self.clients[index].key;
         // What was on its way when the seek came arrives before the reply: it is of the old range.
         self.read_all(index);
-        self.command(Command::Cue { token, session, cue });
+        self.command(Command::Play { token, session, play });
     }
 
     fn start(&mut self, index: usize) {
@@ -454,7 +462,7 @@ impl World {
                 let token = Token(self.tokens_made * 10);
                 self.tokens.insert(token, index);
                 let session = self.clients[index].key;
-                self.command(Command::Pause { token, session });
+                self.command(Command::Pause { token, session, at: None });
                 self.hear();
                 // What has come to its end starts again (the last range is over).
                 let client = &mut self.clients[index];
@@ -462,7 +470,7 @@ impl World {
                     let title = &client.viewer.title;
                     client.cue = title.index.cue(client.tracks(), Npt::ZERO, None);
                 }
-                self.cue(index, None);
+                self.cue(index, Play::RESUME);
             }
             3 if is_rude && client.connection.is_some() => {
                 client.appetite = 0;

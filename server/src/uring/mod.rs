@@ -13,6 +13,7 @@ mod handover;
 mod memory;
 mod message;
 mod offload;
+mod path;
 mod pool;
 mod process;
 mod ring;
@@ -23,8 +24,9 @@ mod waker;
 
 pub use driver::{Driver, DriverLimits, Event};
 pub use file::{direct_alignment, open_media};
-pub use handover::socket_of;
+pub use handover::{readiness_of, socket_of};
 pub use memory::give_back;
+pub use path::path_mtu;
 pub use pool::ReadPool;
 pub use process::{Resource, raise_limit};
 pub use ring::{RingFlavour, ring_flavour};

@@ -7,8 +7,8 @@ use packetizer::index::{TrackId, TrackSet};
 use packetizer::time::Npt;
 use server::clock::Clock;
 use server::mailbox::{
-    AdoptedConnection, Command, ConnectionId, Cued, EndReason, Report, SessionKey, Start,
-    StreamSetUp, StreamTransport, Token,
+    AdoptedConnection, Command, ConnectionId, Cued, Direction, EndReason, Play, Report, SessionKey,
+    Start, StreamSetUp, StreamTransport, Token,
 };
 use server::runtime::mailbox_queue::{ControlEnd, mailbox};
 use server::runtime::shard_loop;
@@ -104,12 +104,12 @@ impl Rig {
         }
     }
 
-    fn cue(&self, title: &SharedTitle, tracks: TrackSet, end: Duration) -> Cued {
+    fn cue(&self, end: Duration) -> Cued {
         let end = Npt::from_nanos(end.as_nanos() as u64);
-        let cue = title.index.cue(tracks, Npt::ZERO, Some(end));
-        self.send(Command::Cue { token: CUE, session: SESSION, cue });
+        let play = Play::seek(Npt::ZERO, Some(end));
+        self.send(Command::Play { token: CUE, session: SESSION, play });
         match self.report() {
-            Report::Cued { token: CUE, cued: Some(cued) } => cued,
+            Report::Cued { token: CUE, result: Ok(cued) } => cued,
             other => panic!("{other:?}"),
         }
     }
@@ -167,7 +167,7 @@ fn header(packet: &[u8]) -> (bool, u16, u32, u32) {
 /// Checks the packets of one stream against what the shard said of it: gapless from the number in
 /// RTP-Info, one SSRC, as many ends of access units as the cue holds.
 fn check_video(packets: &[Vec<u8>], set_up: StreamSetUp, cued: &Cued, units: usize) {
-    let mut sequence = cued.streams[0].sequence;
+    let mut sequence = cued.streams[0].sequence.expect("it waits for none");
     let mut markers = 0;
     for packet in packets {
         let (marker, number, _, ssrc) = header(packet);
@@ -203,12 +203,12 @@ fn a_udp_session_plays_and_ends_with_bye() {
     let set_up = rig.set_up(&title, 0, transport);
     let tracks = TrackSet::EMPTY.with(TrackId(0));
     let end = Duration::from_millis(700);
-    let cued = rig.cue(&title, tracks, end);
+    let cued = rig.cue(end);
     rtp.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
     let mut buffer = [0; 2048];
     assert!(rtp.recv(&mut buffer).is_err(), "a packet before the reply");
     rig.send(Command::Start(START));
-    assert!(matches!(rig.report(), Report::Finished { session: SESSION }));
+    assert!(matches!(rig.report(), Report::Finished { session: SESSION, paused: None }));
     let mut packets = Vec::new();
     let port = set_up.server_port.unwrap();
     while let Ok((bytes, from)) = rtp.recv_from(&mut buffer) {
@@ -245,7 +245,16 @@ fn connect() -> (TcpStream, AdoptedConnection) {
     ours.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
     let (socket, peer) = listener.accept().unwrap();
     let id = ConnectionId(u64::from(peer.port()));
-    (ours, AdoptedConnection { id, socket: Some(socket.into()), peer, unparsed: Bytes::new() })
+    (
+        ours,
+        AdoptedConnection {
+            id,
+            socket: Some(socket.into()),
+            peer,
+            unparsed: Bytes::new(),
+            direction: Direction::Both,
+        },
+    )
 }
 
 #[test]
@@ -268,16 +277,17 @@ fn an_interleaved_session_plays_behind_its_replies() {
     }
     let tracks = TrackSet::EMPTY.with(TrackId(0));
     let end = Duration::from_millis(700);
-    let cued = rig.cue(&title, tracks, end);
+    let cued = rig.cue(end);
     let reply = b"RTSP/1.0 200 OK\r\nCSeq: 3\r\n\r\n";
     let bytes = Bytes::from_static(reply);
     rig.send(Command::Reply { connection, bytes, start: Some(START), close: false });
-    assert!(matches!(rig.report(), Report::Finished { session: SESSION }));
+    assert!(matches!(rig.report(), Report::Finished { session: SESSION, paused: None }));
     rig.send(Command::TearDown { session: SESSION, stream: None });
     let bytes = Bytes::from_static(b"bye");
     rig.send(Command::Reply { connection, bytes, start: None, close: true });
     let mut stream = Vec::new();
     client.read_to_end(&mut stream).unwrap();
+    assert!(matches!(rig.report(), Report::Ended { session: SESSION, .. }));
     assert!(matches!(rig.report(), Report::ConnectionClosed { .. }));
     let frames = stream.strip_prefix(&reply[..]).expect("the reply comes first");
     let mut frames = frames.strip_suffix(b"bye").expect("and the last reply last");

@@ -46,7 +46,10 @@ pub(super) fn parse(moov: &[u8], file_bytes: u64) -> Result<MediaIndex, IndexErr
     for track in tracks {
         index.add(track)?;
     }
-    index.finish(has_fragments(moov))
+    let created = find(moov, b"mvhd").and_then(|header| parse_creation_time(header.bytes()));
+    let mut index = index.finish(has_fragments(moov))?;
+    index.created = created;
+    Ok(index)
 }
 
 /// Tracks that are looked at; most files have two.
@@ -245,6 +248,16 @@ fn parse_time_scale(mut header: Bytes<'_>) -> Option<ClockRate> {
     header.take(if version == 1 { 16 } else { 8 })?;
     ClockRate::new(header.u32()?)
 }
+
+/// The creation time of `mvhd` (§8.2.2), which counts seconds from 1904, as seconds from 1970. Zero
+/// is what writers put that do not know it.
+fn parse_creation_time(mut header: Bytes<'_>) -> Option<u64> {
+    let (version, _) = header.version_and_flags()?;
+    let since_1904 = if version == 1 { header.u64()? } else { header.u32()?.into() };
+    since_1904.checked_sub(SECONDS_FROM_1904_TO_1970)
+}
+
+const SECONDS_FROM_1904_TO_1970: u64 = 2_082_844_800;
 
 /// The language of `mdhd`: three letters of five bits. QuickTime's own codes, all below 0x400, and
 /// `und` are none.

@@ -1,16 +1,17 @@
 //! DESCRIBE (RFC 2326 §10.2).
 
-use super::{Answer, Outcome, Reply, control_url, ok};
+use super::{Answer, Outcome, Rejection, Reply, control_url, ok};
 use crate::clock::MonoTime;
-use crate::control::connection::AfterReply;
+use crate::config::{self, ClockOrigin};
 use crate::control::{Control, Effect};
 use crate::limits::SDP_BYTES_MAX;
 use crate::mailbox::ConnectionId;
-use crate::rtsp::headers::accepts;
-use crate::rtsp::{Request, Response, StatusCode, Url};
-use crate::title::{Generation, SharedTitle};
+use crate::rtsp::headers::{NptRange, NptStart, RangeUnit, accepts};
+use crate::rtsp::{Request, StatusCode, Url};
+use crate::title::{Generation, SharedTitle, Title};
 use httpdate::{fmt_http_date, parse_http_date};
 use packetizer::sdp::{Origin, presentation_description};
+use packetizer::time::{NANOS_PER_SECOND, Npt};
 use std::time::{Duration, SystemTime};
 use tracing::warn;
 
@@ -33,39 +34,88 @@ impl Control {
             // Only presentations are described: a stream's base would be its own URL.
             return Err(StatusCode::NOT_FOUND.into());
         }
+        self.send_elsewhere(request, &url)?;
         match self.find_title(now, id, &url.title, effects)? {
-            Some(title) => self.describe_title(id, request, &title),
+            Some(title) => self.describe_title(now, id, request, &title),
             None => Ok(Outcome::AwaitTitle),
         }
     }
 
     pub(super) fn describe_title(
         &self,
+        now: MonoTime,
         id: ConnectionId,
         request: &Request<'_>,
         title: &SharedTitle,
     ) -> Answer {
-        let modified = modified(&title.generation);
-        if request.header("If-Modified-Since").is_some_and(|since| is_fresh(since, modified)) {
-            let response = Response::new(StatusCode::NOT_MODIFIED, Some(request.cseq));
-            return Ok(response.header("Last-Modified", fmt_http_date(modified)).into());
-        }
+        refuse_unmodified(request, title)?;
+        let range = self.clock_range(title).filter(|_| wants_absolute_time(request));
         let origin = Origin {
             session_id: version(&title.generation),
             address: self.connection(id)?.local.ip(),
             name: &title.name,
+            absolute_range: range.as_deref(),
         };
         let body = presentation_description(&title.index, &origin);
         if body.len() > SDP_BYTES_MAX {
             warn!(title = title.name, bytes = body.len(), "presentation description too large");
             return Err(StatusCode::INTERNAL_SERVER_ERROR.into());
         }
-        let mut response = ok(request).header("Last-Modified", fmt_http_date(modified));
+        // The file may be replaced at any time: who keeps the description asks again whether it
+        // still holds (§12.19).
+        let expires = self.wallclock.at(now);
+        let mut response = ok(request)
+            .header("Last-Modified", fmt_http_date(modified(&title.generation)))
+            .header("Expires", fmt_http_date(expires));
         if let Some(base) = request.uri.url().and_then(Url::base) {
             response = response.header("Content-Base", base);
         }
-        let bytes = response.into_bytes_with_body(CONTENT_TYPE, body.as_bytes());
-        Ok(Outcome::Reply(Reply { bytes, then: AfterReply::NextRequest }))
+        Ok(Reply::of(response).with_body(CONTENT_TYPE, body).into())
+    }
+}
+
+impl Control {
+    /// When a title's normal play time was zero (from 1970), if it has an absolute time.
+    pub(super) fn clock_origin(&self, title: &Title) -> Option<Npt> {
+        let is_its = |it: &&ClockOrigin| it.titles.rest(&title.name).is_some();
+        match self.config.clock_origins.iter().find(is_its)?.origin {
+            config::Origin::At(origin) => Some(origin),
+            config::Origin::CreationTime => title
+                .index
+                .created?
+                .checked_mul(NANOS_PER_SECOND.unsigned_abs())
+                .map(Npt::from_nanos),
+        }
+    }
+
+    /// A title's range in absolute time (RFC 2326 §3.7).
+    fn clock_range(&self, title: &Title) -> Option<String> {
+        let origin = self.clock_origin(title)?;
+        let range = NptRange::new(NptStart::At(Npt::ZERO), Some(title.index.duration)).ok()?;
+        Some(RangeUnit::Clock.write(range, Some(origin)))
+    }
+}
+
+/// Whether the client asks for ranges in absolute time, by `range=clock` in its URL: there is no
+/// header for it.
+fn wants_absolute_time(request: &Request<'_>) -> bool {
+    let query = request.uri.url().and_then(Url::query).unwrap_or_default();
+    query.trim_end_matches('/').split('&').any(|field| field == "range=clock")
+}
+
+/// Refuses what is asked for only if it was modified (RFC 2326 §12.23), and was not.
+pub(super) fn refuse_unmodified(
+    request: &Request<'_>,
+    title: &SharedTitle,
+) -> Result<(), Rejection> {
+    let modified = modified(&title.generation);
+    match request.header("If-Modified-Since") {
+        Some(since) if is_fresh(since, modified) => Err(Rejection::with_header(
+            StatusCode::NOT_MODIFIED,
+            "Last-Modified",
+            fmt_http_date(modified),
+        )),
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -75,9 +125,9 @@ fn version(generation: &Generation) -> u64 {
     u64::try_from(seconds).unwrap_or(u64::MAX)
 }
 
-/// When a title was last modified, to the second (RFC 2326 §12.26). Dates of HTTP end with the year
+/// When a title was last modified, to the second (RFC 2326 §12.24). Dates of HTTP end with the year
 /// 9999, and files may claim any.
-fn modified(generation: &Generation) -> SystemTime {
+pub(super) fn modified(generation: &Generation) -> SystemTime {
     let seconds = u64::try_from(generation.modified_nanos / 1_000_000_000).unwrap_or(0);
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.min(HTTP_SECONDS_MAX))
 }

@@ -1,7 +1,9 @@
 //! What each method of RFC 2326 §10 does, one file a method.
 
 mod describe;
+mod elsewhere;
 mod parameters;
+mod pause;
 mod play;
 mod setup;
 mod teardown;
@@ -12,13 +14,15 @@ use super::refusals::excerpt;
 use super::session::Session;
 use super::{Control, Effect};
 use crate::clock::MonoTime;
-use crate::mailbox::{Command, ConnectionId, SessionKey};
+use crate::mailbox::{ConnectionId, SessionKey};
 use crate::rtsp::headers::required_options;
 use crate::rtsp::{ControlUrl, Method, Request, RequestUri, Response, StatusCode};
 use crate::title::SharedTitle;
 use bytes::Bytes;
+use httpdate::fmt_http_date;
+use play::Moving;
 use setup::SettingUp;
-use std::time::Duration;
+use std::time::SystemTime;
 use tracing::{info, warn};
 
 /// The methods that are accepted (RFC 2326 §10.1). GET_PARAMETER in it makes players keep their
@@ -26,8 +30,12 @@ use tracing::{info, warn};
 const PUBLIC: &str =
     "OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN, GET_PARAMETER, SET_PARAMETER";
 
-/// How often a shard hears that a session's viewer lives, however often it says so.
-const TOUCH_INTERVAL: Duration = Duration::from_secs(1);
+const ALLOWED_OF_STREAM: &str =
+    "OPTIONS, SETUP, PLAY, PAUSE, TEARDOWN, GET_PARAMETER, SET_PARAMETER";
+/// Of `*`, which means the session that is named.
+const ALLOWED_OF_SESSION: &str = "OPTIONS, PLAY, PAUSE, TEARDOWN, GET_PARAMETER, SET_PARAMETER";
+/// Of `*` without a session.
+const ALLOWED_OF_SERVER: &str = "OPTIONS, GET_PARAMETER, SET_PARAMETER";
 
 /// What becomes of a request.
 pub(super) type Answer = Result<Outcome, Rejection>;
@@ -43,20 +51,43 @@ pub(super) enum Outcome {
     AwaitShard,
 }
 
-/// A response as it goes on the wire, and what follows it.
+/// A response, and what follows it.
 #[derive(Debug)]
 pub(super) struct Reply {
-    pub(super) bytes: Bytes,
+    response: Response,
+    /// The body and its type.
+    body: Option<(&'static str, String)>,
     pub(super) then: AfterReply,
 }
 
 impl Reply {
     pub(super) fn of(response: Response) -> Self {
-        Self { bytes: response.into_bytes(), then: AfterReply::NextRequest }
+        Self { response, body: None, then: AfterReply::NextRequest }
+    }
+
+    pub(super) fn with_body(self, content_type: &'static str, body: String) -> Self {
+        Self { body: Some((content_type, body)), ..self }
     }
 
     pub(super) fn then(self, then: AfterReply) -> Self {
         Self { then, ..self }
+    }
+
+    /// The response as it goes on the wire, with the date (RFC 2326 §12.18) that it is sent.
+    pub(super) fn into_bytes(self, date: SystemTime) -> Bytes {
+        let response = self.response.header("Date", fmt_http_date(date));
+        match self.body {
+            Some((content_type, body)) => {
+                response.into_bytes_with_body(content_type, body.as_bytes())
+            }
+            None => response.into_bytes(),
+        }
+    }
+}
+
+impl From<Reply> for Outcome {
+    fn from(reply: Reply) -> Self {
+        Self::Reply(reply)
     }
 }
 
@@ -86,11 +117,11 @@ impl Rejection {
         if let Some((name, value)) = self.header {
             response = response.header(name, value);
         }
+        let reply = Reply::of(response);
         if self.body.is_empty() {
-            return Reply::of(response);
+            return reply;
         }
-        let bytes = response.into_bytes_with_body(parameters::CONTENT_TYPE, self.body.as_bytes());
-        Reply { bytes, then: AfterReply::NextRequest }
+        reply.with_body(parameters::CONTENT_TYPE, self.body)
     }
 }
 
@@ -105,7 +136,9 @@ impl From<StatusCode> for Rejection {
 pub(super) enum Pending {
     SetUp(Box<SettingUp>),
     /// PLAY or PAUSE.
-    Move {
+    Move(Moving),
+    /// GET_PARAMETER.
+    Inspect {
         connection: ConnectionId,
         session: SessionKey,
     },
@@ -123,7 +156,7 @@ impl Control {
         refuse_required(request)?;
         match request.method {
             Method::Announce | Method::Record | Method::Redirect => {
-                let allow = PUBLIC.to_owned();
+                let allow = allowed(request).to_owned();
                 Err(Rejection::with_header(StatusCode::METHOD_NOT_ALLOWED, "Allow", allow))
             }
             Method::Extension(_) => Err(Rejection::with_header(
@@ -161,7 +194,7 @@ impl Control {
         if request.method == Method::Setup {
             self.set_up_title(now, id, request, &url, &title, effects)
         } else {
-            self.describe_title(id, request, &title)
+            self.describe_title(now, id, request, &title)
         }
     }
 
@@ -223,15 +256,11 @@ impl Control {
         let peer = self.connections.get(&id).map(|connection| connection.peer.ip());
         let session = peer.and_then(|peer| self.sessions.find(header, peer));
         let key = session.ok_or(StatusCode::SESSION_NOT_FOUND)?.key;
-        if let Some(session) = self.sessions.get_mut(key) {
-            let (shard, last) = (session.shard, session.connection);
-            if now - session.touched >= TOUCH_INTERVAL {
-                session.touched = now;
-                effects.push(Effect::Command { shard, command: Command::Touch { session: key } });
-            }
-            if last != id {
-                self.attach(now, key, id, last);
-            }
+        self.touch(now, key, effects);
+        if let Some(last) = self.sessions.get(key).map(|session| session.connection)
+            && last != id
+        {
+            self.attach(now, key, id, last);
         }
         Ok(Some(key))
     }
@@ -279,6 +308,16 @@ fn refuse_required(request: &Request<'_>) -> Result<(), Rejection> {
     }
     let tags = required.join(", ");
     Err(Rejection::with_header(StatusCode::OPTION_NOT_SUPPORTED, "Unsupported", tags))
+}
+
+/// The methods that what the request names supports (RFC 2326 §12.4).
+fn allowed(request: &Request<'_>) -> &'static str {
+    match control_url(request) {
+        Ok(ControlUrl { control: Some(_), .. }) => ALLOWED_OF_STREAM,
+        Ok(ControlUrl { title, .. }) if !title.is_empty() => PUBLIC,
+        Ok(_) | Err(_) if request.header("Session").is_some() => ALLOWED_OF_SESSION,
+        Ok(_) | Err(_) => ALLOWED_OF_SERVER,
+    }
 }
 
 /// What the request's URL names.

@@ -1,17 +1,16 @@
 //! SETUP (RFC 2326 §10.4): chooses a transport, and with the first one of a session the shard.
 
-use super::describe::without_credentials;
+use super::describe::{modified, refuse_unmodified, without_credentials};
 use super::{Answer, Outcome, Pending, Rejection, Reply, control_url, ok};
 use crate::clock::MonoTime;
 use crate::control::admission::{Refusal, reservation};
 use crate::control::connection::{AfterReply, Connection, Home};
 use crate::control::memory::MemoryNeed;
+use crate::control::payload_size::PayloadSizes;
 use crate::control::refusals::excerpt;
 use crate::control::session::{Session, SessionId, State, Stream};
 use crate::control::{Control, Effect};
-use crate::limits::{
-    PACKET_BYTES_CLASSES, PACKET_BYTES_MAX_IPV6, PACKET_BYTES_MIN, SESSION_STREAMS_MAX,
-};
+use crate::limits::SESSION_STREAMS_MAX;
 use crate::mailbox::{
     Command, ConnectionId, SessionKey, SetUpRefused, StreamSetUp, StreamTransport, Token,
 };
@@ -20,9 +19,9 @@ use crate::rtsp::headers::{
 };
 use crate::rtsp::{ControlUrl, Request, StatusCode};
 use crate::title::SharedTitle;
-use packetizer::image::{Framing, PayloadClass};
+use httpdate::fmt_http_date;
+use packetizer::image::Framing;
 use packetizer::index::{MediaIndex, TrackId};
-use packetizer::rtp;
 use packetizer::sdp;
 use std::collections::VecDeque;
 use std::mem;
@@ -44,7 +43,7 @@ pub(in crate::control) struct SettingUp {
     url: String,
     bits_per_second: u64,
     memory: MemoryNeed,
-    payload_class: PayloadClass,
+    payload_sizes: PayloadSizes,
     /// What the shard has been asked for.
     transport: StreamTransport,
     /// What the client takes if the shard refuses that, most wanted first.
@@ -79,7 +78,10 @@ impl Control {
                 return Err(StatusCode::AGGREGATE_OPERATION_NOT_ALLOWED.into());
             }
             Some(key) => Some(Arc::clone(&self.session(key)?.title)),
-            None => self.find_title(now, id, &url.title, effects)?,
+            None => {
+                self.send_elsewhere(request, &url)?;
+                self.find_title(now, id, &url.title, effects)?
+            }
         };
         match title {
             Some(title) => self.set_up_title(now, id, request, &url, &title, effects),
@@ -97,15 +99,22 @@ impl Control {
         effects: &mut Vec<Effect>,
     ) -> Answer {
         let track = track_to_set_up(&title.index, url)?;
+        refuse_unmodified(request, title)?;
         let session = self.session_to_extend(id, request)?;
         let offers = parse_offers(request.headers("Transport")).map_err(|error| error.status())?;
         let peer = self.connection(id)?.peer.ip();
-        let class = payload_class(self.config.payload_class, peer, request);
+        let sizes = PayloadSizes::choose(
+            self.config.payload_class,
+            peer,
+            self.connection(id)?.path_mtu,
+            request.header("Blocksize").and_then(Blocksize::parse),
+        );
         let shard = match session {
             Some(session) => session.shard,
             None => {
-                let need = MemoryNeed::of(title, track, class, offered_framing(&offers));
-                let bound = self.connection(id)?.shard;
+                let framing = offered_framing(&offers);
+                let need = MemoryNeed::of(title, track, sizes.of(framing), framing);
+                let bound = self.connection(id)?.shard_for(&offers);
                 bound.unwrap_or_else(|| self.admission.choose_shard(title.source, &need))
             }
         };
@@ -142,8 +151,8 @@ impl Control {
                 Purpose::Replace => 0,
                 Purpose::NewSession | Purpose::NewStream => reservation(track_bits_per_second),
             },
-            memory: MemoryNeed::of(title, track, class, transport.framing()),
-            payload_class: class,
+            memory: memory_need(title, track, sizes, &transport),
+            payload_sizes: sizes,
             transport,
             alternatives: transports,
             purpose,
@@ -163,12 +172,8 @@ impl Control {
         let peer = self.connection(id)?.peer.ip();
         let session = self.sessions.find(header, peer).ok_or(StatusCode::SESSION_NOT_FOUND)?;
         match session.state {
-            State::Ready { .. } if !session.setting_up && session.cues_underway == 0 => {
-                Ok(Some(session))
-            }
-            State::Ready { .. } | State::Playing => {
-                Err(StatusCode::METHOD_NOT_VALID_IN_THIS_STATE.into())
-            }
+            State::Ready if !session.setting_up && session.cues_underway == 0 => Ok(Some(session)),
+            State::Ready | State::Playing => Err(StatusCode::METHOD_NOT_VALID_IN_THIS_STATE.into()),
         }
     }
 
@@ -193,14 +198,26 @@ impl Control {
     fn reserve(&mut self, setting_up: &SettingUp) -> Result<(), Refusal> {
         let SettingUp { peer, shard, bits_per_second, ref memory, purpose, .. } = *setting_up;
         let source = setting_up.title.source;
-        if purpose == Purpose::NewSession {
-            self.admission.admit_session(peer, source, shard)?;
+        match purpose {
+            Purpose::NewSession => self.admission.admit_session(peer, source, shard)?,
+            Purpose::Replace => {
+                let old = self.replaced_memory(setting_up);
+                return self.admission.reserve_instead(shard, memory, old.as_ref());
+            }
+            Purpose::NewStream => {}
         }
         self.admission.reserve(shard, bits_per_second, memory).inspect_err(|_| {
             if purpose == Purpose::NewSession {
                 self.admission.release_session(peer, source, shard);
             }
         })
+    }
+
+    /// What the stream has reserved that is to be replaced, as long as it is there.
+    fn replaced_memory(&self, setting_up: &SettingUp) -> Option<MemoryNeed> {
+        let is_replacing = setting_up.purpose == Purpose::Replace;
+        let session = self.sessions.get(setting_up.session).filter(|_| is_replacing)?;
+        session.stream(setting_up.track).map(|stream| stream.memory)
     }
 
     /// Gives back what [`Self::admit_stream`] took.
@@ -223,7 +240,7 @@ impl Control {
             track: setting_up.track,
             transport: setting_up.transport,
             is_adopted: home == Some(Home::Shard(setting_up.shard)),
-            payload_class: setting_up.payload_class,
+            payload_class: setting_up.payload_sizes.of(setting_up.transport.framing()),
         };
         effects.push(Effect::Command { shard: setting_up.shard, command });
         self.pending.insert(token, Pending::SetUp(Box::new(setting_up)));
@@ -273,15 +290,13 @@ impl Control {
     /// Moves on to the next transport that the client takes and that there is memory for.
     fn take_alternative(&mut self, setting_up: &mut SettingUp) -> bool {
         while let Some(transport) = setting_up.alternatives.pop_front() {
-            let SettingUp { shard, track, payload_class: class, .. } = *setting_up;
-            let memory = MemoryNeed::of(&setting_up.title, track, class, transport.framing());
-            self.admission.release(shard, 0, &setting_up.memory);
-            if self.admission.reserve(shard, 0, &memory).is_ok() {
+            let SettingUp { shard, track, payload_sizes, .. } = *setting_up;
+            let memory = memory_need(&setting_up.title, track, payload_sizes, &transport);
+            let old = self.replaced_memory(setting_up);
+            if self.admission.exchange(shard, &setting_up.memory, &memory, old.as_ref()) {
                 (setting_up.transport, setting_up.memory) = (transport, memory);
                 return true;
             }
-            let restored = self.admission.reserve(shard, 0, &setting_up.memory);
-            restored.expect("it was reserved before");
         }
         false
     }
@@ -335,9 +350,6 @@ impl Control {
             }
             if is_interleaved {
                 connection.carries.insert(key);
-                connection.shard = Some(shard);
-            } else {
-                connection.shard.get_or_insert(shard);
             }
         }
     }
@@ -345,17 +357,21 @@ impl Control {
     fn open_session(&mut self, now: MonoTime, setting_up: SettingUp, stream: Stream) {
         let SettingUp { session: key, peer, shard, title, connection, .. } = setting_up;
         let id = SessionId((self.random)());
+        let clock_origin = self.clock_origin(&title);
         self.sessions.insert(Session {
             id,
             key,
             peer,
             shard,
             title,
-            state: State::Ready { paused: None },
+            clock_origin,
+            state: State::Ready,
             setting_up: false,
             cues_underway: 0,
             streams: vec![stream],
+            extra_bits_per_second: 0,
             playing_since: None,
+            stands_since: None,
             played: Duration::ZERO,
             touched: now,
             connection,
@@ -386,6 +402,9 @@ impl Control {
         let session_id = session.id.to_string();
         let timeout_seconds = u32::try_from(self.config.session_timeout.as_secs()).ok();
         let response = ok(request)
+            .header("Last-Modified", fmt_http_date(modified(&session.title.generation)))
+            // The file may be replaced at any time (RFC 2326 §12.8).
+            .header("Cache-Control", "must-revalidate")
             .header("Transport", transport)
             .header("Session", SessionHeader { id: &session_id, timeout_seconds });
         let then = match stream.interleaved_in() {
@@ -458,24 +477,26 @@ fn log_opened(peer: SocketAddr, session: &Session, stream: &Stream, request: &Re
     );
 }
 
-/// How big packets may be: as configured, but not more than an Ethernet frame carries to the peer,
-/// or by the class below what Blocksize asks for. One that asks for less than the least gets that
-/// (RFC 2326 §12.7: the server may override it).
-fn payload_class(configured: PayloadClass, peer: IpAddr, request: &Request<'_>) -> PayloadClass {
-    let configured = match peer {
-        IpAddr::V6(_) => PayloadClass {
-            packet_bytes_max: configured.packet_bytes_max.min(PACKET_BYTES_MAX_IPV6),
-        },
-        IpAddr::V4(_) => configured,
-    };
-    let Some(Blocksize(payload)) = request.header("Blocksize").and_then(Blocksize::parse) else {
-        return configured;
-    };
-    let payload = usize::try_from(payload).unwrap_or(usize::MAX);
-    let fits = |bytes: &u16| payload.saturating_add(rtp::HEADER_BYTES) >= usize::from(*bytes);
-    let mut classes = std::iter::once(configured.packet_bytes_max).chain(PACKET_BYTES_CLASSES);
-    let packet_bytes_max = classes.find(fits).unwrap_or(PACKET_BYTES_MIN);
-    PayloadClass { packet_bytes_max: packet_bytes_max.min(configured.packet_bytes_max) }
+fn memory_need(
+    title: &SharedTitle,
+    track: TrackId,
+    sizes: PayloadSizes,
+    transport: &StreamTransport,
+) -> MemoryNeed {
+    let framing = transport.framing();
+    MemoryNeed::of(title, track, sizes.of(framing), framing)
+}
+
+impl Connection {
+    /// The shard of a new session that takes one of the offers, if that is settled: an adopted
+    /// connection carries sessions of its shard alone.
+    fn shard_for(&self, offers: &[TransportOffer<'_>]) -> Option<usize> {
+        let Home::Shard(shard) = self.home else { return None };
+        let is_interleaved = |offer: &TransportOffer<'_>| {
+            offer.mode == Mode::Play && offer.protocol == Protocol::RtpAvpTcp
+        };
+        offers.iter().any(is_interleaved).then_some(shard)
+    }
 }
 
 /// How packets will probably travel: as the client's first offer says.

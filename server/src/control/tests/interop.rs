@@ -196,11 +196,11 @@ fn vlc_puts_a_slash_behind_a_setup_url() {
 }
 
 #[test]
-fn vlc_asks_for_a_rate_and_is_told_the_normal_one() {
+fn vlc_asks_for_a_rate_and_is_told_it() {
     let (mut bench, session) = ready();
     bench.ask("PLAY", MOVIE, &[&session]);
     let response = bench.ask("PLAY", MOVIE, &[&session, "Scale: 2.0"]);
-    assert_eq!((response.status, response.header("Scale")), (200, Some("1.0")));
+    assert_eq!((response.status, response.header("Scale")), (200, Some("2.0")));
 }
 
 #[test]
@@ -212,10 +212,10 @@ fn gstreamer_keeps_a_session_alive_by_an_empty_set_parameter() {
 }
 
 #[test]
-fn gstreamer_asks_for_a_speed_and_is_told_the_normal_one() {
+fn gstreamer_asks_for_a_speed_and_is_told_it() {
     let (mut bench, session) = ready();
     let response = bench.ask("PLAY", MOVIE, &[&session, "Speed: 2.0", "Range: npt=0-"]);
-    assert_eq!((response.status, response.header("Speed")), (200, Some("1.0")));
+    assert_eq!((response.status, response.header("Speed")), (200, Some("2.0")));
 }
 
 #[test]

@@ -1,10 +1,15 @@
 //! Tests of control as a whole, on the bench of `testing`.
 
+mod absolute_time;
 mod connections;
+mod elsewhere;
 mod interop;
+mod life;
 mod model;
+mod parameters;
 mod sessions;
 mod statuses;
 mod transcripts;
+mod tunnels;
 
 use super::testing::CLIENT;

@@ -71,7 +71,8 @@ impl Model {
                 | Ask::TearDown { .. }
                 | Ask::Wrong(..) => 454,
             },
-            Ask::Play { range: Some("npt=77-" | "clock=19961108T143720Z-") } => 457,
+            Ask::Play { range: Some("npt=77-") } => 457,
+            Ask::Play { range: Some("clock=19961108T143720Z-") } => 456,
             Ask::Play { range: Some("npt=x-") } => 400,
             Ask::Play { .. } | Ask::Pause | Ask::KeepAlive | Ask::TearDown { track: None } => 200,
             Ask::TearDown { track: Some(track) } => {

@@ -2,11 +2,12 @@
 
 use super::CLIENT;
 use crate::config::{Config, SHARD_MEMORY_BYTES_MIN};
-use crate::control::testing::{Bench, Event, PAUSED_AT, TCP, config, title, udp};
+use crate::control::testing::{Bench, Event, TCP, config, title, udp};
 use crate::mailbox::{
-    Command, ConnectionId, EndReason, Report, SessionKey, SetUpRefused, Start, StreamTransport,
-    Token,
+    Command, ConnectionId, EndReason, Play, Report, Sent, SessionKey, SetUpRefused, Start,
+    StreamTransport, Token,
 };
+use crate::pace::{Pace, Scale, SeekStyle, Speed};
 use crate::title::{ByteSourceId, Title};
 use packetizer::image::PayloadClass;
 use packetizer::index::{IndexBuilder, TrackDescription};
@@ -80,15 +81,28 @@ fn an_interleaved_connection_moves_to_its_shard_with_what_was_not_parsed() {
 }
 
 #[test]
-fn a_connection_has_the_shard_of_its_first_session() {
-    let mut bench = Bench::with(config(), 2);
-    assert_eq!(bench.ask("SETUP", VIDEO, &[TCP]).status, 200);
-    let other = "Transport: RTP/AVP/TCP;interleaved=4-5";
-    let second = bench.ask("SETUP", "rtsp://h/silent.mp4/trackID=0", &[other]);
-    assert_eq!(second.status, 200);
-    assert_ne!(second.session(), "");
-    let shards = bench.control.session_shards();
-    assert_eq!(shards, [0, 0]);
+fn sessions_interleaved_in_a_connection_share_its_shard_and_others_do_not() {
+    let tcp = "Transport: RTP/AVP/TCP;interleaved=4-5";
+    let either = "Transport: RTP/AVP;unicast;client_port=4004-4005,RTP/AVP/TCP;interleaved=4-5";
+    for (first, second, is_shared) in [
+        (TCP, tcp, true),
+        (TCP, either, true),
+        (TCP, udp(4002), false),
+        (udp(4000), udp(4002), false),
+        (udp(4000), tcp, false),
+    ] {
+        let mut bench = Bench::with(config(), 2);
+        assert_eq!(bench.ask("SETUP", VIDEO, &[first]).status, 200);
+        // The shard that has nothing yet has more room.
+        let response = bench.ask("SETUP", "rtsp://h/silent.mp4/trackID=0", &[second]);
+        assert_eq!(response.status, 200, "{first} {second}");
+        let expected = if is_shared { [0, 0] } else { [0, 1] };
+        assert_eq!(bench.control.session_shards(), expected, "{first} {second}");
+        assert_eq!(bench.ask("PLAY", MOVIE, &[]).status, 454);
+        let session = format!("Session: {}", response.session());
+        let play = bench.ask("PLAY", "rtsp://h/silent.mp4", &[&session]);
+        assert_eq!(play.status, 200, "{first} {second}: {}", play.text);
+    }
 }
 
 #[test]
@@ -122,10 +136,11 @@ fn packets_start_only_when_the_reply_to_play_is_written() {
     bench.hold_writes = true;
     bench.post(CLIENT, "PLAY", MOVIE, &[&session, "Range: npt=3.5-"]);
     let commands = bench.take_commands();
-    let [Command::Cue { cue: Some(cue), .. }] = &commands[..] else { panic!("{commands:?}") };
-    assert_eq!(cue.start, Npt::from_nanos(3_000_000_000), "the sync sample before");
+    let [Command::Play { play, .. }] = &commands[..] else { panic!("{commands:?}") };
+    let seek = Play::seek(Npt::from_nanos(3_500_000_000), None);
+    assert_eq!(*play, Play { may_queue: true, ..seek });
     let reply = bench.take_response(CLIENT).unwrap();
-    assert_eq!(reply.header("Range"), Some("npt=3.000-10.000"));
+    assert_eq!(reply.header("Range"), Some("npt=3.000-10.000"), "what the shard says");
     assert!(bench.take_commands().is_empty());
     bench.drive(|control, now, effects| control.written(now, CLIENT, effects));
     assert!(matches!(bench.take_commands()[..], [Command::Start(_)]));
@@ -156,7 +171,7 @@ fn each_reply_to_play_starts_its_own_cue() {
     bench.post(CLIENT, "PLAY", MOVIE, &[&session, "Range: npt=3-"]);
     bench.post(other, "PLAY", MOVIE, &[&session, "Range: npt=7-"]);
     let token = |command: &Command| {
-        let Command::Cue { token, .. } = command else { return None };
+        let Command::Play { token, .. } = command else { return None };
         Some(*token)
     };
     let cues: Vec<Token> = bench.take_commands().iter().filter_map(token).collect();
@@ -177,7 +192,7 @@ fn the_time_that_a_session_plays_is_counted() {
         assert_eq!(bench.ask(method, MOVIE, &[&session]).status, 200);
         bench.pass(Duration::from_secs(seconds));
     }
-    let report = Report::Finished { session: SessionKey(1) };
+    let report = Report::Finished { session: SessionKey(1), paused: None };
     bench.drive(|control, now, effects| control.report(now, 0, report, effects));
     bench.pass(Duration::from_secs(32));
     let played = bench.control.sessions.get(SessionKey(1)).map(|session| session.played);
@@ -216,32 +231,44 @@ fn a_pause_that_comes_while_a_play_is_under_way_follows_it() {
 }
 
 #[test]
-fn play_without_a_range_resumes_a_pause_and_else_begins() {
-    let mut bench = Bench::new();
-    let session = format!("Session: {}", bench.set_up_movie());
-    let starts_at = |bench: &mut Bench, headers: &[&str]| {
+fn what_a_play_asks_of_the_shard() {
+    let second = |count: u64| Npt::from_nanos(count * 1_000_000_000);
+    let resume = Play { may_queue: true, ..Play::RESUME };
+    let seek = |start, end| Play { start: Some(start), end, ..resume };
+    let at_pace = |scale, speed| {
+        let (scale, speed) = (Scale::nearest(scale), Speed::nearest(speed));
+        Play { pace: Pace { scale, speed }, ..resume }
+    };
+    let styled = |style| Play { style, may_queue: false, ..seek(second(5), None) };
+    for (headers, expected) in [
+        (&[][..], resume),
+        (&["Range: npt=5-8"], seek(second(5), Some(second(8)))),
+        (&["Range: npt=now-"], resume),
+        (&["Range: npt=-9"], Play { end: Some(second(9)), ..resume }),
+        (&["Range: npt=now-9"], Play { end: Some(second(9)), ..resume }),
+        (&["Range: smpte-25=0:00:08-"], seek(second(8), None)),
+        (&["Range: npt=9-2", "Scale: -2"], Play { ..at_pace(-2.0, 1.0) }),
+        (&["Scale: 3.5"], at_pace(4.0, 1.0)),
+        (&["Speed: 2.5"], at_pace(1.0, 2.5)),
+        (&["Range: npt=5-", "Seek-Style: CoRAP"], styled(SeekStyle::Conditional)),
+        (&["Range: npt=5-", "Seek-Style: whatever"], styled(SeekStyle::RandomAccess)),
+    ] {
+        let mut bench = Bench::new();
+        let session = format!("Session: {}", bench.set_up_movie());
         bench.take_commands();
         let mut headers = headers.to_vec();
         headers.push(&session);
-        assert_eq!(bench.ask("PLAY", MOVIE, &headers).status, 200);
-        bench.take_commands().into_iter().find_map(|command| {
-            let Command::Cue { cue, .. } = command else { return None };
-            Some(cue.map(|cue| (cue.start, cue.end)))
-        })
-    };
-    let second = |count: u64| Npt::from_nanos(count * 1_000_000_000);
-    let seconds = |start: u64, end: u64| (second(start), second(end));
-    assert_eq!(starts_at(&mut bench, &[]), Some(Some(seconds(0, 10))), "from the beginning");
-    assert_eq!(starts_at(&mut bench, &[]), Some(None), "goes on as it plays");
-    assert_eq!(starts_at(&mut bench, &["Range: npt=5-8"]), Some(Some(seconds(5, 8))), "a seek");
-    assert_eq!(bench.ask("PAUSE", MOVIE, &[&session]).status, 200);
-    assert_eq!(starts_at(&mut bench, &[]), Some(None), "resumes");
-    assert_eq!(bench.ask("PAUSE", MOVIE, &[&session]).status, 200);
-    assert_eq!(starts_at(&mut bench, &["Range: npt=-9"]), Some(Some(seconds(4, 9))));
-    assert_eq!(PAUSED_AT, seconds(4, 9).0);
-    let finished = Report::Finished { session: SessionKey(1) };
-    bench.drive(|control, now, effects| control.report(now, 0, finished, effects));
-    assert_eq!(starts_at(&mut bench, &[]), Some(Some(seconds(0, 10))), "from the beginning again");
+        assert_eq!(bench.ask("PLAY", MOVIE, &headers).status, 200, "{headers:?}");
+        let asked = bench.take_commands().into_iter().find_map(|command| {
+            let Command::Play { play, .. } = command else { return None };
+            Some(play)
+        });
+        let expected = match expected.pace.scale.factor() {
+            -2 => Play { start: Some(second(9)), end: Some(second(2)), ..expected },
+            _ => expected,
+        };
+        assert_eq!(asked, Some(expected), "{headers:?}");
+    }
 }
 
 #[test]
@@ -297,7 +324,11 @@ fn requests_that_name_a_session_keep_it_alive_but_not_each_of_a_flood() {
 fn a_session_that_its_shard_ends_is_forgotten() {
     let mut bench = Bench::new();
     let session = format!("Session: {}", bench.set_up_movie());
-    let ended = Report::Ended { session: SessionKey(1), reason: EndReason::TimedOut };
+    let ended = Report::Ended {
+        session: SessionKey(1),
+        reason: EndReason::TimedOut,
+        sent: Sent::default(),
+    };
     bench.drive(|control, now, effects| control.report(now, 0, ended, effects));
     assert_eq!(bench.ask("PLAY", MOVIE, &[&session]).status, 454);
     bench.drive(|control, now, effects| control.closed(now, CLIENT, effects));
@@ -315,7 +346,11 @@ fn a_session_that_ends_while_its_shard_is_asked_is_not_found() {
         bench.hold_reports = true;
         bench.post(CLIENT, method, MOVIE, &[&session, range]);
         assert!(!bench.control.wants_read(CLIENT), "one request at a time");
-        let ended = Report::Ended { session: SessionKey(1), reason: EndReason::TimedOut };
+        let ended = Report::Ended {
+            session: SessionKey(1),
+            reason: EndReason::TimedOut,
+            sent: Sent::default(),
+        };
         bench.drive(|control, now, effects| control.report(now, 0, ended, effects));
         bench.release();
         assert_eq!(bench.take_response(CLIENT).unwrap().status, 454, "{method}");
@@ -523,13 +558,19 @@ fn viewers_whose_images_do_not_fit_are_refused_and_leave_nothing() {
         let session = format!("Session: {session}");
         assert_eq!(bench.ask("TEARDOWN", "rtsp://h/a.mp4", &[&session]).status, 200);
     }
+    // The only viewer changes to TCP: there is room for his stream, though not for both.
+    let session = format!("Session: {}", bench.ask("SETUP", a, &[udp(4000)]).session());
+    assert_eq!(bench.ask("SETUP", a, &[TCP, &session]).status, 200);
+    assert_eq!(bench.ask("TEARDOWN", "rtsp://h/a.mp4", &[&session]).status, 200);
+    bench.events.clear();
     // The shard has no pair left: the stream, and its memory, move to TCP.
     bench.refusals.push_back(SetUpRefused::NoPairLeft);
     let both = "Transport: RTP/AVP;unicast;client_port=4000-4001,RTP/AVP/TCP;interleaved=2-3";
     assert_eq!(bench.ask("SETUP", b, &[both]).status, 200);
     let commands = bench.take_commands();
     let Some(Command::SetUp { session, .. }) = commands.last() else { panic!("{commands:?}") };
-    let ended = Report::Ended { session: *session, reason: EndReason::TimedOut };
+    let ended =
+        Report::Ended { session: *session, reason: EndReason::TimedOut, sent: Sent::default() };
     bench.drive(|control, now, effects| control.report(now, 0, ended, effects));
     assert_eq!(bench.control.fingerprint(), before);
 }
@@ -549,6 +590,28 @@ fn packets_to_an_ipv6_viewer_fit_an_ethernet_frame() {
 }
 
 #[test]
+fn datagrams_are_no_bigger_than_the_path_to_the_client_takes() {
+    for (offer, path_mtu, packet_bytes_max) in [
+        (udp(4000), 1500, 1400),
+        (udp(4000), 1280, 1200),
+        (udp(4000), 576, 512),
+        (TCP, 1280, 1400),
+        (
+            "Transport: RTP/AVP/TCP;interleaved=2-2,RTP/AVP;unicast;client_port=4000-4001",
+            1280,
+            1200,
+        ),
+    ] {
+        let mut bench = Bench::new();
+        bench.control.path_measured(CLIENT, path_mtu);
+        assert_eq!(bench.ask("SETUP", VIDEO, &[offer]).status, 200);
+        let commands = bench.take_commands();
+        let Command::SetUp { payload_class, .. } = &commands[0] else { panic!("{commands:?}") };
+        assert_eq!(payload_class.packet_bytes_max, packet_bytes_max, "{path_mtu} {offer}");
+    }
+}
+
+#[test]
 fn a_session_whose_play_reply_was_lost_starts_with_the_next_play() {
     let mut bench = Bench::new();
     let session = format!("Session: {}", bench.set_up_movie());
@@ -562,7 +625,7 @@ fn a_session_whose_play_reply_was_lost_starts_with_the_next_play() {
     let response = bench.ask_on(again, "PLAY", MOVIE, &[&session]);
     assert!(response.header("RTP-Info").is_some(), "{}", response.text);
     let commands = bench.take_commands();
-    assert!(matches!(commands[..], [Command::Cue { cue: None, .. }, Command::Start(_)]));
+    assert!(matches!(commands[..], [Command::Play { .. }, Command::Start(_)]));
 }
 
 #[test]

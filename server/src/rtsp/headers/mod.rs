@@ -22,6 +22,7 @@ pub use session::{SessionHeader, SessionHeaderError};
 pub use transport::{
     Delivery, Mode, Protocol, Transport, TransportError, TransportOffer, parse_offers,
 };
+pub use utc::UtcTime;
 
 /// Splits at commas that stand outside quotes; pieces come trimmed, empty ones are left out.
 fn split_list(text: &str) -> impl Iterator<Item = &str> {

@@ -39,6 +39,12 @@ impl Rate {
         (factor.is_finite() && factor != 0.0).then_some(Self(factor))
     }
 
+    /// The rate of a factor that the server has chosen; never zero.
+    #[must_use]
+    pub const fn of(factor: f32) -> Self {
+        Self(factor)
+    }
+
     /// How many seconds of normal play time a second takes, or of normal delivery.
     #[must_use]
     pub const fn factor(self) -> f32 {

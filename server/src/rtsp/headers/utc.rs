@@ -7,21 +7,27 @@ use time::{Date, Month, OffsetDateTime, Time};
 
 /// A moment from 1970 on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct UtcTime {
+pub struct UtcTime {
     since_1970: Npt,
 }
 
 impl UtcTime {
-    pub(super) const fn new(since_1970: Npt) -> Self {
+    /// A moment by the time from 1970 to it.
+    #[must_use]
+    pub const fn new(since_1970: Npt) -> Self {
         Self { since_1970 }
     }
 
-    pub(super) const fn since_1970(self) -> Npt {
+    /// The time from 1970 to it.
+    #[must_use]
+    pub const fn since_1970(self) -> Npt {
         self.since_1970
     }
 
-    /// Reads `YYYYMMDDThhmmss[.fraction]Z`; what is finer than nanoseconds is cut off.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    /// Reads `YYYYMMDDThhmmss[.fraction]Z`; what is finer than nanoseconds is cut off. `None` if it
+    /// is no such moment.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         let text = text.strip_suffix(['Z', 'z'])?;
         let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
         let (date, time) = seconds.split_once(['T', 't'])?;

@@ -141,7 +141,7 @@ fn whoever_waits_for_memory_is_woken_and_does_not_poll() {
     assert!(turns < trains * 2 + 100, "{turns} turns for {trains} pictures");
     let fed = |session: &u64| {
         let slot = rig.shard.session_slots[&SessionKey(*session)];
-        rig.shard.streams[rig.shard.sessions[slot].streams[0]].packets_sent > 50
+        rig.shard.streams[rig.shard.sessions[slot].streams[0]].sent.packets > 50
     };
     assert_eq!((0..4).filter(fed).count(), 4, "nobody starves");
 }
@@ -199,7 +199,7 @@ fn audio_that_lies_behind_all_video_is_read_rarely() {
     let mut rig = Rig::with(films, 256, 4 << 20);
     rig.set_up_track(1, 0, TrackId(0), udp(1));
     rig.set_up_track(1, 0, TrackId(1), udp(2));
-    rig.cue(1, None);
+    rig.play(1, Play::RESUME);
     rig.start(1, 1);
     for seconds in (5..=65).step_by(5) {
         run(&mut rig, seconds);
@@ -222,7 +222,7 @@ fn with_too_few_blocks_to_read_ahead_a_viewer_is_served_all_the_same() {
     let mut rig = Rig::with(films, 18, 4 << 20);
     rig.set_up_track(1, 0, TrackId(0), udp(1));
     rig.set_up_track(1, 0, TrackId(1), udp(2));
-    rig.cue(1, None);
+    rig.play(1, Play::RESUME);
     rig.start(1, 1);
     run(&mut rig, 19);
     assert_eq!((rig.ends(), rig.shard.counters().stalls), (vec![], 0));

@@ -58,7 +58,9 @@ const RANGES: [&str; 9] = [
     "npt=x-",
     "npt=now-0.05",
 ];
-const OTHERS: [&str; 8] = [
+const OTHERS: [&str; 10] = [
+    "Content-Length: 9\r\n\r\nposition\n",
+    "Content-Length: 14\r\n\r\njitter\nvolume\n",
     "Require: x",
     "Scale: 2",
     "Speed: x",

@@ -5,8 +5,8 @@ use packetizer::rtp::Ssrc;
 use packetizer::time::Npt;
 use server::limits::SESSION_STREAMS_MAX;
 use server::mailbox::{
-    Command, ConnectionId, Cued, EndReason, Report, SessionKey, SetUpRefused, StreamInfo,
-    StreamSetUp, StreamTransport,
+    Command, ConnectionId, Cued, EndReason, Inspection, NotMoved, Paused, Report, Sent, SessionKey,
+    SetUpRefused, StreamInfo, StreamSetUp, StreamTransport,
 };
 use std::collections::{BTreeMap, VecDeque};
 
@@ -37,22 +37,34 @@ impl Shards {
                 };
                 Report::SetUp { token, result }
             }
-            Command::Cue { token, session, cue } => {
-                let streams = self.sessions[shard].get(&session);
-                if let (Some(streams), Some(cue)) = (streams, &cue) {
-                    let of_streams = |track| streams.iter().any(|(other, ..)| *other == track);
-                    assert!(cue.tracks.iter().all(|track| of_streams(track.track)));
-                }
-                let cued = streams.map(|streams| Cued {
-                    start: cue.as_ref().map_or(Npt::ZERO, |cue| cue.start),
-                    end: cue.as_ref().map_or(Npt::from_nanos(100_000_000), |cue| cue.end),
+            Command::Play { token, session, play } => {
+                let cued = self.sessions[shard].get(&session).map(|streams| Cued {
+                    start: play.start.unwrap_or_default(),
+                    end: play.end.unwrap_or(Npt::from_nanos(100_000_000)),
+                    pace: play.pace,
+                    style: play.style,
                     streams: streams.iter().map(|(track, ..)| info(*track)).collect(),
                 });
-                Report::Cued { token, cued }
+                let is_outside = play.start.is_some_and(|start| start.nanos() > 100_000_000);
+                let result = match cued {
+                    Some(_) if is_outside => Err(NotMoved::OutOfRange),
+                    cued => cued.ok_or(NotMoved::Gone),
+                };
+                Report::Cued { token, result }
             }
-            Command::Pause { token, session } => {
+            Command::Pause { token, session, at } => {
                 let known = self.sessions[shard].contains_key(&session);
-                Report::Paused { token, position: known.then_some(Npt::from_nanos(40_000_000)) }
+                let paused = match at {
+                    Some(_) => Paused::Later,
+                    None => Paused::At(Npt::from_nanos(40_000_000)),
+                };
+                let result = known.then_some(paused).ok_or(NotMoved::Gone);
+                Report::Paused { token, result }
+            }
+            Command::Inspect { token, session } => {
+                let known = self.sessions[shard].contains_key(&session);
+                let inspection = Inspection { position: Npt::ZERO, streams: Vec::new() };
+                Report::Inspected { token, inspection: known.then_some(inspection) }
             }
             Command::TearDown { session, stream } => {
                 return self.tear_down(shard, session, stream);
@@ -65,7 +77,9 @@ impl Shards {
             }
             Command::Snapshot => Report::Counters(Box::default()),
             Command::Start(_) | Command::Touch { .. } => return,
-            Command::Adopt(_) | Command::Reply { .. } => unreachable!("the world's"),
+            Command::Adopt(_) | Command::Reply { .. } | Command::Close { .. } => {
+                unreachable!("the world's")
+            }
         };
         self.reports[shard].push_back(report);
     }
@@ -100,14 +114,14 @@ impl Shards {
         match position {
             Some(None) => {}
             Some(Some(position)) if streams.len() > 1 => drop(streams.remove(position)),
-            Some(Some(_)) | None => drop(self.sessions[shard].remove(&session)),
+            Some(Some(_)) | None => self.end(shard, session, EndReason::TornDown),
         }
     }
 
     /// Ends a session of the shard's own accord.
     pub(super) fn end(&mut self, shard: usize, session: SessionKey, reason: EndReason) {
         self.sessions[shard].remove(&session);
-        self.reports[shard].push_back(Report::Ended { session, reason });
+        self.reports[shard].push_back(Report::Ended { session, reason, sent: Sent::default() });
     }
 
     /// The nth session of all, counted round and round, and its shard.
@@ -137,5 +151,5 @@ impl Shards {
 }
 
 fn info(track: TrackId) -> StreamInfo {
-    StreamInfo { track, sequence: 100 + u16::from(track.0), rtptime: 9000 }
+    StreamInfo { track, sequence: Some(100 + u16::from(track.0)), rtptime: 9000 }
 }

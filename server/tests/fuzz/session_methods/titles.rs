@@ -20,6 +20,7 @@ pub(super) fn config() -> Config {
     Config {
         media: vec![MediaRoot { name: None, directory: PathBuf::from("/media") }],
         listen: Vec::new(),
+        http_listen: Vec::new(),
         shard_cpus: vec![None; SHARD_COUNT],
         control_cpu: None,
         rtp_ports: 6970..=7033,
@@ -31,6 +32,10 @@ pub(super) fn config() -> Config {
         egress_bits_per_second: Some(40_000_000),
         payload_class: PayloadClass { packet_bytes_max: 1400 },
         session_timeout: Duration::from_secs(60),
+        moved: vec!["old/=rtsp://elsewhere/new/".parse().unwrap()],
+        clock_origins: vec!["movie.mp4=1996-11-08T14:37:20Z".parse().unwrap()],
+        redirect_to: Some("rtsp://elsewhere/".parse().unwrap()),
+        profiles_off: Vec::new(),
         drain_deadline: Duration::from_secs(5),
         coalescing: Duration::from_millis(4),
     }

@@ -4,9 +4,10 @@
 use super::shards::{SHARD_COUNT, Shards};
 use super::titles::{CONNECTIONS_MAX, SESSIONS_MAX, config, title};
 use server::clock::MonoTime;
-use server::control::{Control, Effect, OpenError, OpenRequest};
+use server::control::{Control, Effect, OpenError, OpenRequest, Port};
 use server::framing::{Framer, Message};
-use server::mailbox::{CloseReason, Command, ConnectionId, EndReason, Report};
+use server::mailbox::{CloseReason, Command, ConnectionId, Direction, EndReason, Report};
+use server::rtsp::http::is_http;
 use server::rtsp::{ReceivedResponse, Request};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -52,13 +53,24 @@ struct Client {
     /// Cuts what it sends.
     sent: Framer,
     expected: VecDeque<Expected>,
+    /// Whether it began with HTTP, once that is known: what it is sent then is not expected.
+    is_http: Option<bool>,
     is_written_to: bool,
     is_closing: bool,
 }
 
 enum Home {
     Control,
-    Shard { shard: usize, framer: Framer, awaits_reply: bool },
+    Shard {
+        shard: usize,
+        framer: Framer,
+        awaits_reply: bool,
+    },
+    /// With a tunnel's output.
+    Input {
+        shard: usize,
+        of: ConnectionId,
+    },
 }
 
 /// What a client must be sent next.
@@ -102,13 +114,14 @@ impl World {
             ["192.0.2.1:5000", "192.0.2.2:5000", "[2001:db8::1]:5000", "[::ffff:c000:201]:1"];
         let peer = peers[usize::from(from) % peers.len()].parse().unwrap();
         let local = "192.0.2.100:8554".parse().unwrap();
-        if self.control.connected(self.now, id, peer, local).is_ok() {
+        if self.control.connected(self.now, id, peer, local, Port::Rtsp).is_ok() {
             assert!(!self.is_draining);
             let client = Client {
                 home: Home::Control,
                 unread: Vec::new(),
                 sent: Framer::new(),
                 expected: VecDeque::new(),
+                is_http: None,
                 is_written_to: false,
                 is_closing: false,
             };
@@ -122,10 +135,15 @@ impl World {
         };
         client.unread.extend_from_slice(bytes);
         client.sent.push(bytes);
-        while !matches!(client.expected.back(), Some(Expected::Refusal)) {
+        while client.is_http != Some(true)
+            && !matches!(client.expected.back(), Some(Expected::Refusal))
+        {
             let expected = match client.sent.next() {
                 Ok(None) => break,
                 Ok(Some(Message::Request(message))) => {
+                    if *client.is_http.get_or_insert(is_http(message)) {
+                        break;
+                    }
                     let cseq = Request::parse(message).map_or_else(|e| e.cseq, |r| Some(r.cseq));
                     Expected::Response(cseq.map(str::to_owned))
                 }
@@ -144,7 +162,9 @@ impl World {
                 self.clients.remove(&id);
                 self.tell(|control, now, effects| control.closed(now, id, effects));
             }
-            Home::Shard { shard, .. } => self.lose(id, shard, CloseReason::Peer(None)),
+            Home::Shard { shard, .. } | Home::Input { shard, .. } => {
+                self.lose(id, shard, CloseReason::Peer(None));
+            }
         }
     }
 
@@ -176,7 +196,7 @@ impl World {
 
     pub(super) fn finish_session(&mut self, nth: u8) {
         if let Some((shard, session)) = self.shards.nth_session(nth) {
-            self.shards.reports[shard].push_back(Report::Finished { session });
+            self.shards.reports[shard].push_back(Report::Finished { session, paused: None });
         }
     }
 
@@ -210,7 +230,13 @@ impl World {
         let [connections, sessions, pending] = self.counts();
         assert!(connections <= CONNECTIONS_MAX as usize && sessions <= SESSIONS_MAX as usize);
         let answers = self.shards.reports.iter().flatten().filter(|report| {
-            matches!(report, Report::SetUp { .. } | Report::Cued { .. } | Report::Paused { .. })
+            matches!(
+                report,
+                Report::SetUp { .. }
+                    | Report::Cued { .. }
+                    | Report::Paused { .. }
+                    | Report::Inspected { .. }
+            )
         });
         assert_eq!(pending, answers.count(), "a request waits for nothing, or two for one");
         if self.held == 0 {
@@ -267,19 +293,32 @@ impl World {
                 client.is_written_to = true;
                 self.check_response(connection, &bytes);
             }
+            Effect::Resume { .. } => {}
             Effect::Close { connection } => {
                 let client = self.clients.get_mut(&connection).expect("a client to close");
                 assert!(matches!(client.home, Home::Control));
                 client.is_closing = true;
             }
-            Effect::Adopt { connection, shard, unparsed, .. } => {
+            Effect::Adopt { connection, shard, unparsed, direction, .. } => {
                 assert!(!self.control.wants_read(connection));
                 let carried = self.shards.carried_by(connection);
                 assert!(carried.iter().all(|(other, _)| *other == shard), "carries another's");
                 let client = self.clients.get_mut(&connection).expect("a client to adopt");
                 assert!(matches!(client.home, Home::Control));
                 assert!(!client.is_written_to && !client.is_closing);
-                let framer = Framer::with_unparsed(unparsed);
+                let framer = Framer::with_unparsed(unparsed.clone());
+                let framer = match direction {
+                    Direction::Both => framer,
+                    Direction::Output(decoder) => framer.decoding(decoder),
+                    Direction::Input { of } => {
+                        client.unread.splice(..0, unparsed);
+                        client.home = Home::Input { shard, of };
+                        if !self.clients.contains_key(&of) {
+                            self.lose(connection, shard, CloseReason::Server);
+                        }
+                        return true;
+                    }
+                };
                 client.home = Home::Shard { shard, framer, awaits_reply: false };
             }
             Effect::Command { shard, command } => self.command(shard, command),
@@ -311,6 +350,11 @@ impl World {
                     self.lose(connection, shard, CloseReason::Server);
                 }
             }
+            Command::Close { connection } => {
+                if self.clients.contains_key(&connection) {
+                    self.lose(connection, shard, CloseReason::Server);
+                }
+            }
             Command::Drain => {
                 let adopted = self.clients.iter().filter(|(_, client)| {
                     matches!(client.home, Home::Shard { shard: home, .. } if home == shard)
@@ -321,9 +365,10 @@ impl World {
                 self.shards.obey(shard, command);
             }
             Command::SetUp { .. }
-            | Command::Cue { .. }
+            | Command::Play { .. }
             | Command::Start(_)
             | Command::Pause { .. }
+            | Command::Inspect { .. }
             | Command::TearDown { .. }
             | Command::Touch { .. }
             | Command::Adopt(_)
@@ -333,6 +378,19 @@ impl World {
 
     /// A response is whole, and that to the client's oldest unanswered request.
     fn check_response(&mut self, id: ConnectionId, bytes: &[u8]) {
+        match self.clients[&id].is_http {
+            // Of a request that cannot be read, control knows more than this world.
+            None if bytes.starts_with(b"HTTP/1.0 4") => {
+                self.clients.get_mut(&id).unwrap().expected.clear();
+                return;
+            }
+            // In a tunnel they answer what came by another connection.
+            Some(true) => {
+                assert!(bytes.starts_with(b"HTTP/1.0 ") || bytes.starts_with(b"RTSP/1.0 "));
+                return;
+            }
+            None | Some(false) => {}
+        }
         let mut framer = Framer::new();
         framer.push(bytes);
         let Ok(Some(Message::Response(message))) = framer.next() else {
@@ -412,6 +470,7 @@ impl World {
             !client.unread.is_empty() && !client.is_closing && self.control.wants_read(id)
         };
         let Some(id) = self.find_client(0, wants) else { return false };
+        assert!(matches!(self.clients[&id].home, Home::Control));
         let unread = &mut self.clients.get_mut(&id).unwrap().unread;
         let bytes: Vec<u8> = unread.drain(..unread.len().min(READ_BYTES)).collect();
         self.tell(|control, now, effects| control.received(now, id, &bytes, effects));
@@ -420,6 +479,7 @@ impl World {
 
     /// Shards report one request of a connection at a time.
     fn feed_shard(&mut self) -> bool {
+        self.feed_tunnels();
         for (id, client) in &mut self.clients {
             let Home::Shard { shard, framer, awaits_reply } = &mut client.home else { continue };
             if *awaits_reply {
@@ -447,9 +507,31 @@ impl World {
         false
     }
 
-    /// An adopted connection ends, and with it the sessions it carries.
+    /// What comes by the inputs of tunnels is for their outputs.
+    fn feed_tunnels(&mut self) {
+        let of = |client: &Client| match client.home {
+            Home::Input { of, .. } => Some(of),
+            Home::Control | Home::Shard { .. } => None,
+        };
+        let fed = self.clients.iter().filter_map(|(id, client)| Some((*id, of(client)?)));
+        for (input, output) in fed.collect::<Vec<_>>() {
+            let bytes = std::mem::take(&mut self.clients.get_mut(&input).unwrap().unread);
+            let output = self.clients.get_mut(&output).expect("an input ends with its output");
+            output.unread.clear();
+            if let Home::Shard { framer, .. } = &mut output.home {
+                framer.push(&bytes);
+            }
+        }
+    }
+
+    /// An adopted connection ends, and with it the sessions it carries and its input.
     fn lose(&mut self, id: ConnectionId, shard: usize, reason: CloseReason) {
         self.clients.remove(&id);
+        let is_input = |client: &Client| matches!(client.home, Home::Input { of, .. } if of == id);
+        let inputs = self.clients.iter().filter(|(_, client)| is_input(client));
+        for input in inputs.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.lose(input, shard, CloseReason::Server);
+        }
         for (shard, session) in self.shards.carried_by(id) {
             self.shards.end(shard, session, EndReason::ConnectionClosed);
         }

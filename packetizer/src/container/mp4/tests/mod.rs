@@ -47,6 +47,26 @@ fn skip_reason(result: Result<MediaIndex, IndexError>) -> SkipReason {
 }
 
 #[test]
+fn a_movie_says_when_it_was_made() {
+    let moov = make_movie(&[TrackBoxes::video()]);
+    for (version, words_before_scale, created) in [
+        (0, vec![0, 0], None),
+        (0, vec![2_082_844_799, 0], None),
+        (0, vec![2_082_844_810, 0], Some(10)),
+        (0, vec![u32::MAX, 0], Some(2_212_122_495)),
+        (1, vec![0, 2_082_844_810, 0, 0], Some(10)),
+        (1, vec![u32::MAX, u32::MAX, 0, 0], Some(u64::MAX - 2_082_844_800)),
+    ] {
+        let header = [vec![version << 24], words_before_scale, vec![1000, 0]].concat();
+        let mvhd = make_box(b"mvhd", &[&words(&header), &[0; 80]]);
+        let old = make_box(b"mvhd", &[&words(&[0, 0, 0, 1000, 0]), &[0; 80]]);
+        let moov = make_box(b"moov", &[&mvhd, &moov[8 + old.len()..]]);
+        let file = [make_file_type(), moov].concat();
+        assert_eq!(open_padded(&file, 4096).unwrap().created, created);
+    }
+}
+
+#[test]
 fn reads_tables_into_units() {
     // Audio first in the container; video comes first in the index.
     let index = open_movie(&[TrackBoxes::audio(), TrackBoxes::video()]).unwrap();

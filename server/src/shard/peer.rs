@@ -1,0 +1,147 @@
+//! Where a viewer's datagrams go: to the port that SETUP named, or behind a NAT to the port that
+//! its own datagrams come from.
+//!
+//! The address never changes, so nobody can turn a stream on somebody else; what is to be decided
+//! is whose the ports of one address are, because a NAT has many viewers behind one.
+
+use crate::clock::MonoTime;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// A viewer's end of one socket of a stream's pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Peer {
+    address: SocketAddr,
+    /// When a datagram last came from the port in use; `None` leaves the port to the next one.
+    heard: Option<MonoTime>,
+    /// The port of the last datagram that came from another, and when.
+    other: Option<(u16, MonoTime)>,
+}
+
+/// What a datagram says of who sent it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// A receiver report on the stream: only who receives it, or set it up, knows its SSRC.
+    Proven,
+    /// Nothing: it opens a NAT, or reports on no stream yet.
+    None,
+    /// Reports on other streams, or takes its leave: it is left over from an earlier stream.
+    Foreign,
+}
+
+impl Peer {
+    /// At the port that SETUP named, which serves until a datagram shows another.
+    pub(super) const fn named(address: SocketAddr) -> Self {
+        Self { address, heard: None, other: None }
+    }
+
+    /// Where to send.
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) const fn ip(&self) -> IpAddr {
+        self.address.ip()
+    }
+
+    /// Whether a datagram has shown the port in use.
+    pub(super) const fn is_known(&self) -> bool {
+        self.heard.is_some()
+    }
+
+    /// A datagram came from this address and `port`. Whether it moved the port in use.
+    pub(super) fn heard(&mut self, now: MonoTime, port: u16, claim: Claim) -> bool {
+        let is_taught = match claim {
+            Claim::Proven => true,
+            Claim::None => self.heard.is_none(),
+            Claim::Foreign => false,
+        };
+        if port == self.address.port() || is_taught {
+            return self.learn(now, port);
+        }
+        if claim == Claim::None {
+            self.other = Some((port, now));
+        }
+        false
+    }
+
+    /// The viewer has shown that he is there, but not by this socket: he asked to play, or his
+    /// other port has moved. Unless the port in use was heard just now, the one that was takes its
+    /// place, or else the next to come. Whether the port has moved.
+    pub(super) fn ask_again(&mut self, now: MonoTime) -> bool {
+        let is_recent = |at: MonoTime| now <= at + PUNCH_LEAD;
+        if self.heard.is_some_and(is_recent) {
+            return false;
+        }
+        match self.other.filter(|(_, at)| is_recent(*at)) {
+            Some((port, at)) => self.learn(at, port),
+            None => {
+                self.heard = None;
+                false
+            }
+        }
+    }
+
+    fn learn(&mut self, at: MonoTime, port: u16) -> bool {
+        let has_moved = port != self.address.port();
+        self.address.set_port(port);
+        (self.heard, self.other) = (Some(at), None);
+        has_moved
+    }
+}
+
+/// How long before its PLAY a client may have opened its NAT: the request may be sent again on its
+/// way, the datagram is not.
+const PUNCH_LEAD: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What happens to a peer that SETUP named at port 5000: `PORT@SECOND` is a datagram, with `!`
+    /// behind it a report on the stream and with `?` one on others; `PLAY@SECOND`. Then the port
+    /// that is used.
+    const TABLE: [(&str, &str, u16); 18] = [
+        ("nothing came", "", 5000),
+        ("a punch teaches", "7000@1", 7000),
+        ("and so does a report", "7000@1!", 7000),
+        ("the first alone", "7000@1 7001@2", 7000),
+        ("however long ago", "7000@1 7001@900", 7000),
+        ("no NAT", "5000@1 7001@2", 5000),
+        ("a report proves a rebind", "7000@1 7001@2!", 7001),
+        ("of another stream it does not", "7000@1 7001@2?", 7000),
+        ("nor does it teach", "7001@1? 7000@2", 7000),
+        ("after a rebind the old port is a stranger's", "7000@1 7001@2! 7000@3", 7001),
+        ("a punch before PLAY", "7000@1 7001@60 PLAY@61", 7001),
+        ("too long before", "7000@1 7001@60 PLAY@64", 7000),
+        ("a punch behind PLAY", "7000@1 PLAY@61 7001@62", 7001),
+        ("a stranger where the port in use is heard", "7000@1 7000@60 7001@61 PLAY@61", 7000),
+        ("also if he is first", "7000@1 7001@60 7000@61 PLAY@61", 7000),
+        ("or last", "7000@1 7000@60 PLAY@61 7001@62", 7000),
+        ("PLAY alone changes nothing", "7000@1 PLAY@60", 7000),
+        ("of two strangers the last", "7000@1 7001@60 7002@61 PLAY@61", 7002),
+    ];
+
+    #[test]
+    fn the_port_follows_the_viewer_and_nobody_else() {
+        for (what, steps, expected) in TABLE {
+            let mut peer = Peer::named("192.0.2.1:5000".parse().unwrap());
+            for step in steps.split_whitespace() {
+                let (who, rest) = step.split_once('@').unwrap();
+                let (seconds, claim) = match rest.strip_suffix('!') {
+                    Some(seconds) => (seconds, Claim::Proven),
+                    None if rest.ends_with('?') => (rest.trim_end_matches('?'), Claim::Foreign),
+                    None => (rest, Claim::None),
+                };
+                let now = MonoTime(seconds.parse::<u64>().unwrap() * 1_000_000_000);
+                let before = peer.address();
+                let has_moved = match who.parse() {
+                    Ok(port) => peer.heard(now, port, claim),
+                    Err(_) => peer.ask_again(now),
+                };
+                assert_eq!(has_moved, peer.address() != before, "{what}");
+            }
+            assert_eq!(peer.address().to_string(), format!("192.0.2.1:{expected}"), "{what}");
+        }
+    }
+}
