@@ -103,6 +103,7 @@ class Client:
             for name, value in options.items():
                 self.curl.setopt(getattr(pycurl, name), value)
             self.curl.perform()
+            self.curl.unsetopt(pycurl.HTTPHEADER)
 
     def open(self):
         self.request(pycurl.RTSPREQ_OPTIONS, OPT_RTSP_STREAM_URI=drive.URL)
@@ -154,13 +155,11 @@ class Client:
 
     is_playing = False
 
-    def play(self, wanted=None):
+    def play(self, wanted=None, scale=1):
         self.is_playing = True
-        if wanted is None:
-            self.curl.unsetopt(pycurl.RANGE)
-        else:
-            self.curl.setopt(pycurl.RANGE, f"npt={wanted}-")
-        self.request(pycurl.RTSPREQ_PLAY)
+        headers = [f"Scale: {scale}"] if scale != 1 else []
+        headers += [f"Range: npt={wanted}-"] if wanted is not None else []
+        self.request(pycurl.RTSPREQ_PLAY, **({"HTTPHEADER": headers} if headers else {}))
 
     def pause(self):
         self.is_playing = False
@@ -178,6 +177,9 @@ def main():
     client = Client()
     client.open()
     client.play(0)
+    if drive.IS_TRICK:
+        drive.trick(client.seek, lambda rate: client.play(scale=rate))
+        drive.leave()
     drive.script(client.seek, client.pause, client.resume)
 
 

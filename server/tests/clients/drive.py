@@ -1,6 +1,6 @@
 """What the drivers of the clients share.
 
-A driver is called DRIVER URL TRANSPORT PAUSE_SECONDS FILE TITLE_SECONDS. It makes one client play
+A driver is called DRIVER URL TRANSPORT PAUSE_SECONDS FILE TITLE_SECONDS play|trick. It makes one client play
 a title whose pictures, 320x240 and 25 a second, carry their number in white and black boxes, and
 writes what it sees, a line each with the time in front:
 
@@ -14,7 +14,8 @@ writes what it sees, a line each with the time in front:
   evidence TEXT  what the client says of something that it cannot do
 
 The script is the same for all: play, seek to the middle, pause for as long as told, resume, seek
-close to the end, and play to the end.
+close to the end, and play to the end. With `trick` it is another: play, seek to the middle, play four
+times as fast, and then back, twice as fast.
 """
 import os
 import re
@@ -36,10 +37,14 @@ URL, TRANSPORT = sys.argv[1:3]
 PAUSE_SECONDS = float(sys.argv[3])
 FILE = sys.argv[4]
 TITLE_SECONDS = int(sys.argv[5])
+IS_TRICK = sys.argv[6] == "trick"
 
 PORT = int(URL.split("/")[2].rsplit(":", 1)[1])
 FIRST_SEEK = TITLE_SECONDS // 2
 SECOND_SEEK = TITLE_SECONDS - 3
+FORWARD, BACK = 4, -2
+# Sync samples are shown then, a second apart.
+TRICK_PICTURES = 10
 
 _lock = threading.Lock()
 _start = time.monotonic()
@@ -52,6 +57,7 @@ _children = []
 
 
 def leave(*_):
+    """Ends the driver and what it started."""
     for child in _children:
         child.kill()
     os._exit(1)
@@ -160,3 +166,16 @@ def script(seek, pause=None, resume=None):
     seek(SECOND_SEEK)
     pictures_from(SECOND_SEEK * RATE, 1)
     wait("the end", _ended.is_set, 20)
+
+
+def trick(seek, set_rate, rates=(FORWARD, BACK)):
+    """The other script."""
+    say("begin")
+    pictures(30)
+    say("seek", FIRST_SEEK)
+    seek(FIRST_SEEK)
+    pictures_from(FIRST_SEEK * RATE, 10)
+    for rate in rates:
+        say("rate", rate)
+        set_rate(rate)
+        pictures(TRICK_PICTURES + 4, 20)

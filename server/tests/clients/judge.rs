@@ -10,6 +10,8 @@ pub(crate) const RATE: u32 = 25;
 const SYNC_DISTANCE: u32 = 25;
 /// Pictures that must come in a row.
 const ROW: usize = 30;
+/// Pictures that must come in a row at another rate.
+const TRICK_ROW: usize = 8;
 /// A client that leaves out pictures may leave out as many in front, after a pause, and at the end.
 const LEFT_OUT_MAX: u32 = 100;
 /// Seconds after PAUSE in which pictures may still come out of the decoder.
@@ -69,6 +71,30 @@ impl Verdict {
     }
 }
 
+/// Whether it plays at every rate that it was asked for: pictures in the order of time, each a sync
+/// sample. What a client still held of the time before comes first, and what its decoder holds
+/// back comes later.
+pub(crate) fn judge_trick(transcript: &Transcript) -> Verdict {
+    let mut rates = 0;
+    for phase in &transcript.phases {
+        let Act::Rate(rate) = phase.act else { continue };
+        rates += 1;
+        let numbers = phase.numbers();
+        let Some(row) = numbers.len().checked_sub(TRICK_ROW).map(|start| &numbers[start..]) else {
+            let notes = transcript.notes.join("; ");
+            return Verdict::No(format!("{} pictures at rate {rate} {notes}", numbers.len()));
+        };
+        let is_step = |pair: &[u32]| {
+            let step = i64::from(pair[1]) - i64::from(pair[0]);
+            (step > 0) == (rate > 0.0) && pair[0].is_multiple_of(SYNC_DISTANCE)
+        };
+        if !row.windows(2).all(is_step) {
+            return Verdict::No(format!("pictures {row:?} at rate {rate}"));
+        }
+    }
+    if rates == 0 { Verdict::No("it did not come to that".to_owned()) } else { Verdict::Yes(None) }
+}
+
 /// The row of a client.
 pub(crate) type Verdicts = BTreeMap<Feature, Verdict>;
 
@@ -77,20 +103,15 @@ pub(crate) fn judge(transcript: &Transcript, client: &Client, title_seconds: u32
     let judge = Judge { transcript, care: client.care, pictures: title_seconds * RATE };
     let mut verdicts = Verdicts::new();
     for feature in Feature::ALL {
-        let incapable = client.cannot.iter().find(|(what, _)| *what == feature);
-        let verdict = match (incapable, feature) {
-            (Some((_, why)), _) => Verdict::Incapable(judge.with_evidence(why)),
-            (None, Feature::Play) => judge.play().into(),
-            (None, Feature::Seek) => judge.seek().into(),
-            (None, Feature::Pause) => judge.pause().into(),
-            (None, Feature::Trick) => continue,
-            (None, Feature::End) => judge.end().into(),
+        let verdict = match (client.incapable(feature), feature) {
+            (Some(Verdict::Incapable(why)), _) => Verdict::Incapable(judge.with_evidence(&why)),
+            (_, Feature::Play) => judge.play().into(),
+            (_, Feature::Seek) => judge.seek().into(),
+            (_, Feature::Pause) => judge.pause().into(),
+            (_, Feature::Trick) => continue,
+            (_, Feature::End) => judge.end().into(),
         };
-        let verdict = match (verdict, client.remark(feature)) {
-            (Verdict::Yes(_), Some(remark)) => Verdict::Yes(Some(remark.to_owned())),
-            (verdict, _) => verdict,
-        };
-        verdicts.insert(feature, verdict);
+        verdicts.insert(feature, client.remarked(feature, verdict));
     }
     verdicts
 }

@@ -48,8 +48,16 @@ def main():
     events.event_attach(vlc.EventType.MediaPlayerEncounteredError, failed)
     player.set_media(instance.media_new(drive.URL))
     player.play()
+
+    def seek(seconds):
+        player.set_time(seconds * 1000)
+
+    if drive.IS_TRICK:
+        # It has no reverse.
+        drive.trick(seek, player.set_rate, [drive.FORWARD])
+        drive.leave()
     drive.script(
-        lambda seconds: player.set_time(seconds * 1000),
+        seek,
         lambda: player.set_pause(1),
         lambda: player.set_pause(0),
     )

@@ -20,7 +20,7 @@ mod transcript;
 #[path = "../support/mod.rs"]
 mod support;
 
-use judge::{Feature, RATE, Verdict};
+use judge::{Feature, RATE, Verdict, Verdicts};
 use roster::{CLIENTS, Client, Driver};
 use std::path::Path;
 use std::process::Command;
@@ -56,37 +56,58 @@ impl Stage {
         Self { servers, title, title_seconds, pause_seconds }
     }
 
-    /// Runs a client over a transport. One that does not get over the pause is run once more with
-    /// a short one, so that what comes after it is seen.
+    /// Runs a client over a transport.
     fn run(&self, client: &Client, transport: &str) -> Row {
-        let transcript = self.transcript(client, transport, self.pause_seconds);
-        let mut verdicts = judge::judge(&transcript, client, self.title_seconds);
-        if verdicts.get(&Feature::Pause).is_some_and(Verdict::is_no) {
-            let shorter = self.transcript(client, transport, SHORT_PAUSE_SECONDS);
-            let again = judge::judge(&shorter, client, self.title_seconds);
-            if again.get(&Feature::Pause).is_some_and(Verdict::is_yes) {
-                let long = verdicts.remove(&Feature::Pause).unwrap();
-                let short =
-                    format!("{}; after a pause of {SHORT_PAUSE_SECONDS} s it resumes", long.note());
-                verdicts.insert(Feature::Pause, Verdict::No(short));
-            }
-            for feature in [Feature::Seek, Feature::End] {
-                verdicts.insert(feature, again[&feature].clone());
-            }
-        }
+        let verdicts = std::thread::scope(|scope| {
+            let trick = scope.spawn(|| self.run_trick(client, transport));
+            let mut verdicts = self.run_play(client, transport);
+            verdicts.insert(Feature::Trick, trick.join().unwrap());
+            verdicts
+        });
         Row { client: client.title(), transport: transport.to_owned(), verdicts }
     }
 
-    fn transcript(&self, client: &Client, transport: &str, pause_seconds: u32) -> Transcript {
+    /// One that does not get over the pause is run once more with a short one, so that what comes
+    /// after it is seen.
+    fn run_play(&self, client: &Client, transport: &str) -> Verdicts {
+        let transcript = self.transcript(client, transport, self.pause_seconds, "play");
+        let verdicts = judge::judge(&transcript, client, self.title_seconds);
+        let after = [Feature::Pause, Feature::Seek, Feature::End];
+        let missed = after.iter().find_map(|feature| match &verdicts[feature] {
+            Verdict::No(why) => Some(why),
+            Verdict::Yes(_) | Verdict::Incapable(_) => None,
+        });
+        let Some(missed) = missed else { return verdicts };
+        let transcript = self.transcript(client, transport, SHORT_PAUSE_SECONDS, "play");
+        let mut again = judge::judge(&transcript, client, self.title_seconds);
+        let is_over = !after.iter().any(|feature| again[feature].is_no());
+        if !is_over || !again[&Feature::Pause].is_yes() {
+            return verdicts;
+        }
+        let long = format!("{missed}; a pause of {SHORT_PAUSE_SECONDS} s does no harm");
+        let long = client.excuse(transport).map_or(long, str::to_owned);
+        again.insert(Feature::Pause, Verdict::No(long));
+        again
+    }
+
+    fn run_trick(&self, client: &Client, transport: &str) -> Verdict {
+        client.incapable(Feature::Trick).unwrap_or_else(|| {
+            let transcript = self.transcript(client, transport, 0, "trick");
+            client.remarked(Feature::Trick, judge::judge_trick(&transcript))
+        })
+    }
+
+    fn transcript(&self, client: &Client, transport: &str, pause: u32, what: &str) -> Transcript {
         let place = CLIENTS.iter().position(|other| other.key == client.key).unwrap();
         let url = self.servers[place % SERVERS].url(self.title.name);
         match client.driver {
-            Driver::Script(script) => self.run_script(script, transport, &url, pause_seconds),
+            Driver::Script(script) => self.run_script(script, [&url, transport, what], pause),
             Driver::Retina => retina::play(&url, transport, self.title_seconds * RATE),
         }
     }
 
-    fn run_script(&self, script: &str, transport: &str, url: &str, pause: u32) -> Transcript {
+    fn run_script(&self, script: &str, how: [&str; 3], pause: u32) -> Transcript {
+        let [url, transport, what] = how;
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script);
         let limit = self.title_seconds + pause + 60;
         let output = Command::new("timeout")
@@ -95,13 +116,13 @@ impl Stage {
             .arg(path)
             .args([url, &transport.to_lowercase(), &pause.to_string()])
             .arg(titles::directory().join(self.title.name))
-            .arg(self.title_seconds.to_string())
+            .args([&self.title_seconds.to_string(), what])
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("PATH", roster::path())
             .env("VLC_PLUGIN_PATH", roster::vlc_plugins())
             .output()
             .unwrap();
-        let kept = format!("{}-{transport}-{pause}s", script.trim_end_matches(".py"));
+        let kept = format!("{}-{transport}-{what}-{pause}s", script.trim_end_matches(".py"));
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("transcripts");
         std::fs::create_dir_all(&directory).unwrap();
         std::fs::write(directory.join(kept), [&output.stdout[..], &output.stderr].concat())

@@ -37,6 +37,11 @@ def play(options, count):
 def main():
     options = OPTIONS[drive.TRANSPORT]
     drive.say("begin")
+    if drive.IS_TRICK:
+        for rate in [drive.FORWARD, drive.BACK]:
+            drive.say("rate", rate)
+            play([*options, "-s", str(drive.FIRST_SEEK), "-z", str(rate)], drive.TRICK_PICTURES)
+        drive.leave()
     play(options, 60)
     drive.say("seek", drive.FIRST_SEEK)
     play([*options, "-s", str(drive.FIRST_SEEK)], 50)

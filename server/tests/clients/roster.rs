@@ -1,6 +1,6 @@
 //! The clients: how each is run, what it needs, and what it cannot do, with the reason.
 
-use crate::judge::Feature;
+use crate::judge::{Feature, Verdict};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -38,12 +38,13 @@ pub(crate) struct Client {
     programs: &'static [&'static str],
     modules: &'static [&'static str],
     /// What the client itself does not have.
-    pub(crate) cannot: &'static [(Feature, &'static str)],
+    cannot: &'static [(Feature, &'static str)],
     /// What one should know where the table says yes.
     remarks: &'static [(Feature, &'static str)],
 }
 
 const BOTH: &[&str] = &["UDP", "TCP"];
+const ALL: &[&str] = &["UDP", "TCP", "HTTP"];
 
 const NO_SCALE: (Feature, &str) = (Feature::Trick, "never sends `Scale`");
 const FASTER_ITSELF: (Feature, &str) =
@@ -56,7 +57,7 @@ pub(crate) const CLIENTS: &[Client] = &[
         key: "ffmpeg",
         name: "ffmpeg",
         version: &["ffmpeg", "-version"],
-        transports: BOTH,
+        transports: ALL,
         driver: Driver::Script("ffmpeg.py"),
         care: Care::Every,
         programs: &["ffmpeg"],
@@ -68,7 +69,7 @@ pub(crate) const CLIENTS: &[Client] = &[
         key: "ffplay",
         name: "ffplay",
         version: &["ffplay", "-version"],
-        transports: BOTH,
+        transports: ALL,
         driver: Driver::Script("ffplay.py"),
         care: Care::Every,
         programs: &["ffplay", "Xvfb", "xdotool"],
@@ -80,7 +81,7 @@ pub(crate) const CLIENTS: &[Client] = &[
         key: "mpv",
         name: "mpv",
         version: &["mpv", "--version"],
-        transports: BOTH,
+        transports: ALL,
         driver: Driver::Script("mpv.py"),
         care: Care::Every,
         programs: &["mpv"],
@@ -92,7 +93,7 @@ pub(crate) const CLIENTS: &[Client] = &[
         key: "mplayer",
         name: "MPlayer",
         version: &[],
-        transports: BOTH,
+        transports: ALL,
         driver: Driver::Script("mplayer.py"),
         care: Care::Every,
         programs: &["mplayer"],
@@ -104,7 +105,7 @@ pub(crate) const CLIENTS: &[Client] = &[
         key: "opencv",
         name: "OpenCV",
         version: &["@python", "-c", "import cv2; print(cv2.__version__)"],
-        transports: BOTH,
+        transports: ALL,
         driver: Driver::Script("opencv.py"),
         care: Care::Every,
         programs: &[],
@@ -123,34 +124,38 @@ pub(crate) const CLIENTS: &[Client] = &[
         key: "gstreamer",
         name: "GStreamer rtspsrc",
         version: &["gst-launch-1.0", "--version"],
-        transports: BOTH,
+        transports: ALL,
         driver: Driver::Script("gst.py"),
         care: Care::Every,
         programs: &["gst-launch-1.0"],
         modules: &["gi"],
         cannot: &[],
-        remarks: &[],
+        remarks: &[(
+            Feature::Trick,
+            "rates 4 and −2; back with `identity single-segment=true` before the decoder, which \
+             else holds all pictures until the end, from whatever server",
+        )],
     },
     Client {
         key: "gstplay",
         name: "gst-play-1.0",
         version: &["gst-play-1.0", "--version"],
-        transports: BOTH,
+        transports: ALL,
         driver: Driver::Script("gstplay.py"),
         care: Care::Every,
         programs: &["gst-play-1.0"],
         modules: &[],
-        cannot: &[(
-            Feature::Pause,
-            "sends PAUSE, and nothing when it is resumed, to whatever server",
-        )],
+        cannot: &[
+            (Feature::Pause, "sends PAUSE, and nothing when it is resumed, to whatever server"),
+            (Feature::Trick, "is `rtspsrc`: see there"),
+        ],
         remarks: &[(Feature::Seek, "in steps of a twelfth of the title")],
     },
     Client {
         key: "vlc",
         name: "VLC",
         version: &["@python", "-c", "import vlc; print(vlc.libvlc_get_version().decode())"],
-        transports: BOTH,
+        transports: ALL,
         driver: Driver::Script("libvlc.py"),
         care: Care::Order,
         programs: &[],
@@ -158,6 +163,7 @@ pub(crate) const CLIENTS: &[Client] = &[
         cannot: &[],
         remarks: &[
             (Feature::Pause, "goes on at the next sync sample"),
+            (Feature::Trick, "rate 4; has no reverse"),
             (Feature::End, "leaves out what it still holds when BYE comes"),
         ],
     },
@@ -165,13 +171,13 @@ pub(crate) const CLIENTS: &[Client] = &[
         key: "live555",
         name: "live555 openRTSP",
         version: &[],
-        transports: BOTH,
+        transports: ALL,
         driver: Driver::Script("openrtsp.py"),
         care: Care::Every,
         programs: &["openRTSP"],
         modules: &[],
         cannot: &[(Feature::Pause, "has no command for it")],
-        remarks: &[(Feature::Seek, "where it starts (`-s`)")],
+        remarks: &[(Feature::Seek, "where it starts (`-s`)"), (Feature::Trick, "rates 4 and −2")],
     },
     Client {
         key: "curl",
@@ -183,7 +189,10 @@ pub(crate) const CLIENTS: &[Client] = &[
         programs: &["ffmpeg"],
         modules: &["pycurl"],
         cannot: &[],
-        remarks: &[(Feature::Pause, "the application has to keep the session alive, and does")],
+        remarks: &[
+            (Feature::Pause, "the application has to keep the session alive, and does"),
+            (Feature::Trick, "rates 4 and −2"),
+        ],
     },
     Client {
         key: "retina",
@@ -279,10 +288,29 @@ impl Client {
         format!("{} {version}", self.name)
     }
 
-    /// What one should know of a yes.
-    pub(crate) fn remark(&self, feature: Feature) -> Option<&'static str> {
+    /// The verdict on what it does not have.
+    pub(crate) fn incapable(&self, feature: Feature) -> Option<Verdict> {
+        let (_, why) = self.cannot.iter().find(|(what, _)| *what == feature)?;
+        Some(Verdict::Incapable((*why).to_owned()))
+    }
+
+    /// Why it does not get over a pause that is longer than a session lives in silence, where that
+    /// is known.
+    pub(crate) fn excuse(&self, transport: &str) -> Option<&'static str> {
+        let stops_reading = self.remarks.contains(&PAUSES_BY_ITSELF) && transport == "UDP";
+        stops_reading.then_some(
+            "it stops reading instead of sending PAUSE: packets are lost, nobody reports, \
+             and the session ends",
+        )
+    }
+
+    /// A yes with what one should know of it.
+    pub(crate) fn remarked(&self, feature: Feature, verdict: Verdict) -> Verdict {
         let remark = self.remarks.iter().find(|(what, _)| *what == feature);
-        remark.map(|(_, remark)| *remark)
+        match (verdict, remark) {
+            (Verdict::Yes(_), Some((_, remark))) => Verdict::Yes(Some((*remark).to_owned())),
+            (verdict, _) => verdict,
+        }
     }
 }
 
