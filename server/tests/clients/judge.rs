@@ -233,3 +233,67 @@ fn seek_target(phase: &Phase) -> Option<(&Phase, u32)> {
 fn require(is_so: bool, what: impl FnOnce() -> String) -> Result<(), String> {
     if is_so { Ok(()) } else { Err(what()) }
 }
+
+#[test]
+fn a_client_is_judged_by_its_pictures() {
+    use Feature::{End, Pause, Play, Seek};
+    let run =
+        |from: u32, to: u32| (from..to).map(|n| format!("2 picture {n}\n")).collect::<String>();
+    let well = [
+        format!("1 begin\n{}", run(0, 60)),
+        format!("3 seek 20\n{}{}", run(60, 63), run(500, 550)),
+        "4 pause\n4.1 picture 550\n".to_owned(),
+        format!("9 resume\n{}", run(551, 600)),
+        format!("9 seek 37\n{}12 end\n", run(925, 1000).replace("2 p", "11 p")),
+    ];
+    let with = |place: usize, text: String| {
+        let mut lines = well.clone();
+        lines[place] = text;
+        lines.concat()
+    };
+    for (name, text, failing) in [
+        ("all is well", well.concat(), &[][..]),
+        ("begins late", with(0, format!("1 begin\n{}", run(5, 60))), &[Play]),
+        ("few pictures", with(0, format!("1 begin\n{}", run(0, 9))), &[Play]),
+        ("one left out", with(0, format!("1 begin\n{}{}", run(0, 40), run(41, 60))), &[Play]),
+        ("not from a sync sample", with(1, format!("3 seek 20\n{}", run(490, 551))), &[Seek]),
+        ("never gets there", with(1, format!("3 seek 20\n{}", run(60, 440))), &[Seek]),
+        ("does not stop", with(2, format!("4 pause\n{}", "7 picture 550\n")), &[Pause]),
+        ("resumes elsewhere", with(3, format!("9 resume\n{}", run(575, 625))), &[Pause]),
+        ("ends early", with(4, format!("9 seek 37\n{}12 end\n", run(925, 990))), &[End]),
+        ("ends late", with(4, format!("9 seek 37\n{}19 end\n", run(925, 1000))), &[End]),
+        ("does not end", with(4, format!("9 seek 37\n{}", run(925, 1000))), &[End]),
+        ("nothing", String::new(), &[Play, Seek, Pause, End]),
+    ] {
+        let verdicts = judge(&Transcript::parse(&text, 1000), crate::roster::any(), 40);
+        let no: Vec<Feature> =
+            verdicts.iter().filter(|(_, verdict)| verdict.is_no()).map(|(what, _)| *what).collect();
+        assert_eq!(no, failing, "{name}: {verdicts:?}");
+    }
+}
+
+#[test]
+fn trick_play_is_judged_by_its_order() {
+    let run = |numbers: &[u32]| -> String {
+        numbers.iter().map(|number| format!("2 picture {number}\n")).collect()
+    };
+    let forward: Vec<u32> = (20..30).map(|second| second * 25).collect();
+    let back: Vec<u32> = forward.iter().rev().copied().collect();
+    let between: Vec<u32> = forward.iter().map(|number| number + 1).collect();
+    for (name, text, is_yes) in [
+        ("both ways", format!("1 rate 4\n{}3 rate -2\n{}", run(&forward), run(&back)), true),
+        (
+            "what it held comes first",
+            format!("1 rate -2\n{}{}", run(&[700, 725]), run(&back)),
+            true,
+        ),
+        ("back is shown forward", format!("1 rate -2\n{}", run(&forward)), false),
+        ("forward is shown back", format!("1 rate 4\n{}", run(&back)), false),
+        ("no sync samples", format!("1 rate 4\n{}", run(&between)), false),
+        ("too few", format!("1 rate 4\n{}", run(&forward[..4])), false),
+        ("not asked for", "1 begin\n".to_owned(), false),
+    ] {
+        let verdict = judge_trick(&Transcript::parse(&text, 1000));
+        assert_eq!(verdict.is_yes(), is_yes, "{name}: {verdict:?}");
+    }
+}

@@ -33,9 +33,6 @@ use transcript::Transcript;
 /// Servers among which the clients are divided.
 const SERVERS: usize = 3;
 
-/// A pause that every session survives.
-const SHORT_PAUSE_SECONDS: u32 = 2;
-
 /// What one run is about.
 struct Stage {
     /// Several, because every stream of one address takes a pair of ports of its own.
@@ -67,25 +64,31 @@ impl Stage {
         Row { client: client.title(), transport: transport.to_owned(), verdicts }
     }
 
-    /// One that does not get over the pause is run once more with a short one, so that what comes
-    /// after it is seen.
+    /// One that does not get over the pause is run once more with none to speak of, so that what
+    /// comes after it is seen; at the same time, where that is known.
     fn run_play(&self, client: &Client, transport: &str) -> Verdicts {
-        let transcript = self.transcript(client, transport, self.pause_seconds, "play");
-        let verdicts = judge::judge(&transcript, client, self.title_seconds);
+        let play = |pause| {
+            let transcript = self.transcript(client, transport, pause, "play");
+            judge::judge(&transcript, client, self.title_seconds)
+        };
+        let excuse = client.excuse(transport);
+        let (verdicts, again) = std::thread::scope(|scope| {
+            let again = excuse.map(|_| scope.spawn(|| play(0)));
+            (play(self.pause_seconds), again.map(|again| again.join().unwrap()))
+        });
         let after = [Feature::Pause, Feature::Seek, Feature::End];
         let missed = after.iter().find_map(|feature| match &verdicts[feature] {
             Verdict::No(why) => Some(why),
             Verdict::Yes(_) | Verdict::Incapable(_) => None,
         });
         let Some(missed) = missed else { return verdicts };
-        let transcript = self.transcript(client, transport, SHORT_PAUSE_SECONDS, "play");
-        let mut again = judge::judge(&transcript, client, self.title_seconds);
+        let mut again = again.unwrap_or_else(|| play(0));
         let is_over = !after.iter().any(|feature| again[feature].is_no());
         if !is_over || !again[&Feature::Pause].is_yes() {
             return verdicts;
         }
-        let long = format!("{missed}; a pause of {SHORT_PAUSE_SECONDS} s does no harm");
-        let long = client.excuse(transport).map_or(long, str::to_owned);
+        let long =
+            excuse.map_or_else(|| format!("{missed}; not after a short pause"), str::to_owned);
         again.insert(Feature::Pause, Verdict::No(long));
         again
     }

@@ -299,8 +299,8 @@ impl Client {
     pub(crate) fn excuse(&self, transport: &str) -> Option<&'static str> {
         let stops_reading = self.remarks.contains(&PAUSES_BY_ITSELF) && transport == "UDP";
         stops_reading.then_some(
-            "it stops reading instead of sending PAUSE: packets are lost, nobody reports, \
-             and the session ends",
+            "instead of sending PAUSE it stops reading: no report comes from it, and the session \
+             ends. A short pause it gets over",
         )
     }
 
@@ -343,4 +343,10 @@ fn has_live555() -> bool {
         .args(["-name", "liblive555_plugin.so"])
         .output();
     find.is_ok_and(|output| !output.stdout.is_empty())
+}
+
+/// One that shows every picture and can do everything.
+#[cfg(test)]
+pub(crate) fn any() -> &'static Client {
+    CLIENTS.iter().find(|client| client.key == "gstreamer").unwrap()
 }
