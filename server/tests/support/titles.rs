@@ -4,6 +4,42 @@ use super::players::output_of;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+/// The filters that draw a picture's number.
+macro_rules! numbered {
+    () => {
+        concat!(
+            "drawbox=0:0:320:24:black:t=fill",
+            digit!(0, 1),
+            digit!(24, 2),
+            digit!(48, 4),
+            digit!(72, 8),
+            digit!(96, 16),
+            digit!(120, 32),
+            digit!(144, 64),
+            digit!(168, 128),
+            digit!(192, 256),
+            digit!(216, 512),
+            digit!(240, 1024),
+            digit!(264, 2048),
+            digit!(288, 4096)
+        )
+    };
+}
+
+/// One binary digit: white in pictures in whose number it is 1.
+macro_rules! digit {
+    ($x:literal, $weight:literal) => {
+        concat!(",drawbox=", $x, ":0:24:24:white:t=fill:enable='mod(floor(n/", $weight, ")\\,2)'")
+    };
+}
+
+macro_rules! numbered_coding {
+    () => {
+        "-c:v libx264 -preset veryfast -bf 2 -g 25 -sc_threshold 0 -b:v 300k -pix_fmt yuv420p \
+         -c:a aac -aac_pns 0 -ac 2 -movflags +faststart"
+    };
+}
+
 /// A title and what ffmpeg is told to make it.
 pub(crate) struct Title {
     /// Its file name, which is its URL's path.
@@ -87,6 +123,29 @@ pub(crate) const FULL_RATE: Title = Title {
     recipe: "-f lavfi -i testsrc2=s=1280x720:r=25:d=20 -f lavfi -i sine=300:b=2:d=20:r=48000 \
         -vf noise=alls=12:allf=t -c:v libx264 -preset veryfast -bf 2 -g 50 \
         -b:v 2M -maxrate 2.4M -bufsize 4M -c:a aac -b:a 128k -movflags +faststart",
+};
+
+/// 40 s of pictures that carry their number: 13 boxes in a row, white for ones, the lowest digit
+/// on the left. A sync sample every 25.
+pub(crate) const NUMBERED: Title = Title {
+    name: "numbered.mp4",
+    recipe: concat!(
+        "-f lavfi -i testsrc2=s=320x240:r=25:d=40,",
+        numbered!(),
+        " -f lavfi -i sine=300:b=2:d=40:r=48000 ",
+        numbered_coding!()
+    ),
+};
+
+/// The same for 5 minutes.
+pub(crate) const NUMBERED_LONG: Title = Title {
+    name: "numbered_long.mp4",
+    recipe: concat!(
+        "-f lavfi -i testsrc2=s=320x240:r=25:d=300,",
+        numbered!(),
+        " -f lavfi -i sine=300:b=2:d=300:r=48000 ",
+        numbered_coding!()
+    ),
 };
 
 /// Where the titles are; serve this directory.
