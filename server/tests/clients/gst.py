@@ -34,7 +34,7 @@ def main():
     turned = "! identity single-segment=true" if drive.IS_TRICK else ""
     url = drive.URL.replace("rtsp:", SCHEMES[drive.TRANSPORT] + ":")
     pipeline = Gst.parse_launch(
-        f"rtspsrc location={url} latency=200 "
+        f"rtspsrc location={url} "
         f"! application/x-rtp,media=video ! rtph264depay {turned} ! h264parse ! avdec_h264 "
         "! video/x-raw,format=I420 ! appsink name=sink sync=false async=false max-buffers=500"
     )

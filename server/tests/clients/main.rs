@@ -25,13 +25,17 @@ use roster::{CLIENTS, Client, Driver};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
+use std::time::Duration;
 use support::titles::{self, NUMBERED, NUMBERED_LONG, Title};
-use support::{Server, alone, full};
+use support::{Server, alone, full, pause};
 use table::{Recorded, Row, Table};
 use transcript::Transcript;
 
 /// Servers among which the clients are divided.
 const SERVERS: usize = 3;
+
+/// From the start of one client to that of the next: starting is most of their work.
+const STAGGER: Duration = Duration::from_millis(250);
 
 /// What one run is about.
 struct Stage {
@@ -183,6 +187,7 @@ fn run_together(stage: &Stage, jobs: &[(&Client, &str)]) -> Vec<Row> {
         for (place, (client, transport)) in jobs.iter().enumerate() {
             let rows = &rows;
             scope.spawn(move || {
+                pause(STAGGER * u32::try_from(place).unwrap());
                 let row = stage.run(client, transport);
                 rows.lock().unwrap().push((place, row));
             });
