@@ -7,7 +7,7 @@ use super::stream::Extract;
 use super::timeline::{Timeline, rtp_ticks, signed_nanos};
 use crate::clock::MonoTime;
 use crate::limits::RANGES_MAX;
-use crate::pace::{Pace, Scale};
+use crate::pace::Pace;
 use packetizer::image::SPREAD_NANOS_MAX;
 use packetizer::index::{AccessUnitEntry, Direction, MediaIndex, TrackId};
 use packetizer::time::{NANOS_PER_SECOND, Npt};
@@ -141,7 +141,7 @@ impl Shard {
         let Some((_, decode, composition)) = self.unit_times(stream, unit) else { return };
         let mut picture = Timeline {
             start: Npt::ZERO,
-            pace: Pace { scale: Scale::NORMAL, ..range.pace },
+            pace: Pace::NORMAL,
             media_start: range.media_at(composition).saturating_sub(composition),
             ..range
         };

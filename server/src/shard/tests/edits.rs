@@ -1,7 +1,7 @@
 //! Queues of ranges whose streams do not keep step: stalled readers, pause points near what has
 //! left, ends that move.
 
-use super::ranges::{pictures, range, scaled, seconds, shown};
+use super::ranges::{check_cadence, pictures, range, scaled, seconds, shown};
 use super::*;
 use crate::limits::RANGES_MAX;
 use crate::mailbox::{NotMoved, Paused};
@@ -125,6 +125,19 @@ fn a_pause_point_before_what_has_left_already_repeats_nothing() {
         let ends = packets.iter().filter(|packet| packet[1] >> 7 == 1).count();
         assert_eq!(ends, 50, "{millis}: each picture once");
         assert_eq!(packets.len() % 50, 0, "{millis}: whole pictures");
+    }
+}
+
+#[test]
+fn a_skim_keeps_time_at_any_speed() {
+    for (speed, millis) in [(0.25, 1000), (0.5, 500), (2.0, 125)] {
+        let mut rig = Rig::ready();
+        let skim = scaled(Some(10.0), None, 4.0);
+        let pace = Pace { speed: Speed::nearest(speed), ..skim.pace };
+        let cued = rig.played(Play { pace, ..skim });
+        let seen = rig.watch(3300);
+        assert_eq!(seen.len() as u64, 3300 / millis + 1, "{speed}");
+        check_cadence(&seen, &cued, 0, millis, 22_500);
     }
 }
 
