@@ -1,5 +1,6 @@
 //! A viewer who checks what arrives: numbering, order, time.
 
+use super::span::{NORMAL_SPEED, Span, nanos_to_ticks};
 use super::surroundings::WALLCLOCK;
 use super::title::{Units, units_of};
 use crate::clock::MonoTime;
@@ -10,20 +11,22 @@ use packetizer::index::{Cue, TrackId};
 use packetizer::rtcp::{self, Packet as Rtcp};
 use packetizer::rtp::{Packet, Ssrc};
 use packetizer::time::ClockRate;
+use std::collections::VecDeque;
 
 /// What a viewer knows of one of its streams.
 #[derive(Debug)]
 pub(super) struct Watched {
     pub(super) track: TrackId,
     pub(super) ssrc: Ssrc,
-    rate: ClockRate,
-    units: Units,
+    pub(super) rate: ClockRate,
+    pub(super) units: Units,
     next_sequence: Option<u16>,
-    rtptime: u32,
     highest: Option<u32>,
-    first_unit: u32,
-    end_unit: u32,
-    last_unit: Option<u32>,
+    /// The range that its last packet was of, or its first will be of.
+    pub(super) span: Span,
+    /// Those behind it.
+    pub(super) later: VecDeque<Span>,
+    pub(super) last_unit: Option<u32>,
     /// Packets that arrived since the beginning.
     pub(super) packets: u64,
     pub(super) ended: bool,
@@ -44,6 +47,10 @@ pub(super) struct Viewer {
     pub(super) phase: Phase,
     /// The range's start in nanoseconds.
     start_nanos: i64,
+    /// When it was last told of what it plays next, which may be due already.
+    told: MonoTime,
+    /// It has asked to be paused on the way.
+    is_cut: bool,
     /// How well it knows the start of a range, in nanoseconds.
     precision: i64,
     /// Largest lateness seen.
@@ -59,6 +66,8 @@ impl Viewer {
             streams: Vec::new(),
             phase: Phase::Silent,
             start_nanos: 0,
+            told: MonoTime::default(),
+            is_cut: false,
             precision,
             late_max: 0,
             is_prompt: true,
@@ -75,10 +84,9 @@ impl Viewer {
             rate,
             units,
             next_sequence: None,
-            rtptime: 0,
             highest: None,
-            first_unit: 0,
-            end_unit: 0,
+            span: Span::EMPTY,
+            later: VecDeque::new(),
             last_unit: None,
             packets: 0,
             ended: false,
@@ -97,8 +105,19 @@ impl Viewer {
     /// The reply to PLAY: numbering goes on where it was, up to `lost_max` packets that were lost
     /// before; timestamps never go back.
     pub(super) fn cued(&mut self, cued: &Cued, cue: Option<&Cue>, lost_max: u64) {
+        self.go_to(cued, cue, cue.is_none(), lost_max);
+    }
+
+    /// The same where it may be a session that goes on where it was paused.
+    pub(super) fn go_to(
+        &mut self,
+        cued: &Cued,
+        cue: Option<&Cue>,
+        may_resume: bool,
+        lost_max: u64,
+    ) {
         self.phase = Phase::Silent;
-        let resumed = cue.is_none();
+        self.is_cut = false;
         self.start_nanos = i64::try_from(cued.start.nanos()).expect("small");
         for (stream, info) in self.streams.iter_mut().zip(&cued.streams) {
             assert_eq!(stream.track, info.track, "RTP-Info comes in SETUP order");
@@ -107,17 +126,42 @@ impl Viewer {
                 assert!(gap <= lost_max, "sequence numbers go on: {gap} missing of {lost_max}");
             }
             stream.next_sequence = Some(first_sequence(info));
-            if let (Some(highest), false) = (stream.highest, resumed) {
+            if let (Some(highest), false) = (stream.highest, may_resume) {
                 let gap = info.rtptime.wrapping_sub(highest).cast_signed();
                 assert!(gap > 0, "timestamps go on: {gap} ticks from the highest to rtptime");
             }
-            stream.rtptime = info.rtptime;
             if let Some(cue) = cue {
-                let track = cue.tracks.iter().find(|track| track.track == stream.track);
-                let track = track.expect("the cue has all tracks");
-                (stream.first_unit, stream.end_unit) = (track.first_unit, track.end_unit);
-                stream.last_unit = None;
+                stream.enter(Span::new(cued, cue, stream.track, 0));
+            } else {
+                while !stream.span.ends_at(cued.end)
+                    && let Some(span) = stream.later.pop_front()
+                {
+                    stream.enter(span);
+                }
+                (stream.span.start, stream.span.begins) = (self.start_nanos, 0);
             }
+            stream.span.rtptime = info.rtptime;
+            stream.later.clear();
+            stream.ended = false;
+        }
+    }
+
+    /// It is to be paused on the way, or at another point than before.
+    pub(super) const fn cut(&mut self, now: MonoTime) {
+        (self.is_cut, self.told) = (true, now);
+    }
+
+    /// The reply to a PLAY that waits for the ranges before it to end.
+    pub(super) fn queued(&mut self, now: MonoTime, cued: &Cued, cue: &Cue) {
+        self.told = now;
+        for (stream, info) in self.streams.iter_mut().zip(&cued.streams) {
+            let before = stream.later.back().unwrap_or(&stream.span);
+            let mut span = Span::new(cued, cue, stream.track, before.over());
+            span.rtptime = info.rtptime;
+            let gap = info.rtptime.wrapping_sub(before.rtptime).cast_signed();
+            let viewed = nanos_to_ticks(stream.rate, before.viewed());
+            assert!((i64::from(gap) - viewed).abs() <= 2, "it begins where the last ends: {gap}");
+            stream.later.push_back(span);
             stream.ended = false;
         }
     }
@@ -143,7 +187,7 @@ impl Viewer {
             let next = stream.next_sequence.expect("it plays");
             let ahead = i64::from(first_sequence(info).wrapping_sub(next).cast_signed());
             assert!(ahead <= lost_max.cast_signed(), "{ahead} packets ahead of {next}");
-            let since = i64::from(info.rtptime.wrapping_sub(stream.rtptime).cast_signed());
+            let since = i64::from(info.rtptime.wrapping_sub(stream.span.rtptime).cast_signed());
             let error = since - nanos_to_ticks(stream.rate, start - self.start_nanos);
             assert!(
                 error.abs() <= 1 + nanos_to_ticks(stream.rate, slack),
@@ -166,33 +210,29 @@ impl Viewer {
         assert!(u64::from(gap) <= lost_max, "sequence {expected} missing, {gap} of {lost_max}");
         stream.next_sequence = Some(packet.header.sequence.wrapping_add(1));
         stream.packets += 1;
-        let from_start = packet.header.timestamp.wrapping_sub(stream.rtptime).cast_signed();
-        // Where the start of the range falls between two ticks, either may be its timestamp.
-        let start = nanos_to_ticks(stream.rate, self.start_nanos);
-        let ticks = start + i64::from(from_start);
-        let slack = 1 + nanos_to_ticks(stream.rate, self.precision);
-        let (_, (unit, decode)) = stream
-            .units
-            .range(ticks - slack..=ticks + slack)
-            .next()
-            .unwrap_or_else(|| panic!("no unit of track {:?} at tick {ticks}", stream.track));
-        assert!((stream.first_unit..stream.end_unit).contains(unit), "unit {unit} of the range");
-        assert!(stream.last_unit.is_none_or(|last| last <= *unit), "decode order");
-        stream.last_unit = Some(*unit);
+        let found = loop {
+            match stream.find(&self.title, packet.header.timestamp, self.precision) {
+                Ok(found) => break found,
+                Err(wrong) => match stream.later.pop_front() {
+                    Some(span) => stream.enter(span),
+                    None => panic!("{wrong} in {:?}", stream.span),
+                },
+            }
+        };
+        let (unit, due) = found;
+        stream.last_unit = Some(unit);
         let timestamp = packet.header.timestamp;
         let is_higher = |highest: u32| timestamp.wrapping_sub(highest).cast_signed() > 0;
         if stream.highest.is_none_or(is_higher) {
             stream.highest = Some(timestamp);
         }
-        // What is decoded before the start of the range leaves at once.
-        let late = now.nanos_since(started) - (decode - self.start_nanos).max(0);
+        let late = now.nanos_since(started) - due;
+        let since_told = now.nanos_since(self.told);
         // A viewer who stops reading learns late when its range started.
         if self.is_prompt {
-            assert!(
-                late >= -SPREAD_NANOS_MAX - self.precision,
-                "unit {unit} leaves {late} ns early"
-            );
-            self.late_max = self.late_max.max(late);
+            let early = stream.span.delivery(SPREAD_NANOS_MAX).max(SPREAD_NANOS_MAX);
+            assert!(late >= -early - self.precision, "unit {unit} leaves {late} ns early");
+            self.late_max = self.late_max.max(late.min(since_told));
         }
     }
 
@@ -216,15 +256,19 @@ impl Viewer {
                         "the sender counts {count}, {} arrived, {lost} lost",
                         stream.packets
                     );
+                    let is_paced = stream.later.iter().any(|span| span.speed != NORMAL_SPEED)
+                        || stream.span.speed != NORMAL_SPEED
+                        || stream.span.begins > 0;
                     if let (Phase::Playing { started }, true, Some(slack_millis)) =
-                        (self.phase, self.is_prompt, slack_millis)
+                        (self.phase, self.is_prompt && !is_paced, slack_millis)
                     {
                         // The report speaks of when it was made, not of when it is read.
                         let since = report.ntp.0.wrapping_sub(WALLCLOCK.ntp(started).0);
                         let nanos = (i128::from(since.cast_signed()) * 1_000_000_000) >> 32;
                         let nanos = i64::try_from(nanos).expect("a short range");
                         let elapsed = nanos_to_ticks(stream.rate, nanos);
-                        let said = report.rtp_timestamp.wrapping_sub(stream.rtptime).cast_signed();
+                        let said =
+                            report.rtp_timestamp.wrapping_sub(stream.span.rtptime).cast_signed();
                         let error = i64::from(said) - elapsed;
                         let most =
                             1 + slack_millis * i64::from(stream.rate.ticks_per_second()) / 1000;
@@ -239,19 +283,10 @@ impl Viewer {
 
     /// Whether every unit of the range arrived to its end.
     pub(super) fn saw_everything(&self) -> bool {
-        self.streams.iter().all(|stream| {
-            let last = stream.last_unit.unwrap_or(stream.first_unit);
-            // An audio bundle is named by its first unit.
-            stream.first_unit == stream.end_unit || last + 8 >= stream.end_unit
-        })
+        self.is_cut || self.streams.iter().all(Watched::saw_everything)
     }
 }
 
 fn first_sequence(info: &StreamInfo) -> u16 {
     info.sequence.expect("its range waits for none")
-}
-
-fn nanos_to_ticks(rate: ClockRate, nanos: i64) -> i64 {
-    let nanosecond = ClockRate::new(1_000_000_000).expect("not zero");
-    nanosecond.convert_nearest(nanos, rate)
 }

@@ -21,7 +21,6 @@ use packetizer::image::PayloadClass;
 use packetizer::index::{Cue, TrackId, TrackSet};
 use packetizer::rtcp;
 use packetizer::rtp::Ssrc;
-use packetizer::time::Npt;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -60,7 +59,7 @@ pub struct Outcome {
 
 /// What a viewer is about to do.
 #[derive(Clone, Copy, Debug)]
-enum Step {
+pub(super) enum Step {
     Arrive,
     Play,
     Start,
@@ -71,34 +70,34 @@ enum Step {
 }
 
 #[derive(Debug)]
-struct Client {
-    key: SessionKey,
-    viewer: Viewer,
+pub(super) struct Client {
+    pub(super) key: SessionKey,
+    pub(super) viewer: Viewer,
     address: IpAddr,
     /// The pair of each stream, for its receiver reports.
     pairs: Vec<PairId>,
     /// For interleaved streams.
-    connection: Option<ConnectionId>,
+    pub(super) connection: Option<ConnectionId>,
     framer: Framer,
     /// Bytes it reads each [`READ_INTERVAL`]; 0 while it stalls.
     appetite: usize,
     is_gone: bool,
-    is_finished: bool,
-    /// Where it goes on when it has finished.
-    stands_at: Npt,
+    pub(super) is_finished: bool,
+    /// It was paused, at once or by and by, and is to play on.
+    pub(super) is_to_resume: bool,
     /// When it began to play, or a packet last arrived.
     fed: MonoTime,
-    cue: Option<Cue>,
+    pub(super) cue: Option<Cue>,
     /// Its last cue.
     cued_by: Token,
     /// It waits for the reply to PLAY.
-    awaits_reply: bool,
+    pub(super) awaits_reply: bool,
     /// What the reply says that is on its way through the connection.
-    replied: Option<(Cued, Option<Cue>)>,
+    replied: Option<(Cued, Option<Cue>, bool)>,
 }
 
 impl Client {
-    fn tracks(&self) -> TrackSet {
+    pub(super) fn tracks(&self) -> TrackSet {
         let streams = self.viewer.streams.iter();
         streams.fold(TrackSet::EMPTY, |set, stream| set.with(stream.track))
     }
@@ -107,12 +106,12 @@ impl Client {
 /// The world.
 #[derive(Debug)]
 pub struct World {
-    around: Surroundings,
+    pub(super) around: Surroundings,
     shard: SimShard,
-    clients: Vec<Client>,
+    pub(super) clients: Vec<Client>,
     steps: Agenda<(usize, Step)>,
-    tokens_made: u64,
-    tokens: HashMap<Token, usize>,
+    pub(super) tokens_made: u64,
+    pub(super) tokens: HashMap<Token, usize>,
     outcome: Outcome,
 }
 
@@ -200,7 +199,7 @@ impl World {
             appetite: 1 << 20,
             is_gone: false,
             is_finished: false,
-            stands_at: Npt::ZERO,
+            is_to_resume: false,
             fed: MonoTime::default(),
             cue: None,
             cued_by: Token(0),
@@ -209,7 +208,7 @@ impl World {
         }
     }
 
-    fn command(&mut self, command: Command) {
+    pub(super) fn command(&mut self, command: Command) {
         self.shard.command(&mut self.around, command);
     }
 
@@ -253,7 +252,7 @@ impl World {
     }
 
     /// Control's side: the shard's reports.
-    fn hear(&mut self) {
+    pub(super) fn hear(&mut self) {
         while let Some(report) = self.shard.take_report() {
             self.around.note(&format!("{report:?}"));
             match report {
@@ -268,19 +267,34 @@ impl World {
                 }
                 Report::Cued { token, result } => {
                     let client = self.tokens.remove(&token).expect("asked for");
-                    let Ok(cued) = result else { continue };
-                    let cue = self.clients[client].cue.take();
+                    let Ok(cued) = result else {
+                        self.clients[client].awaits_reply = false;
+                        self.step_in(50_000_000, client, Step::Act);
+                        continue;
+                    };
+                    if cued.streams.iter().any(|info| info.sequence.is_none()) {
+                        self.has_queued(client, &cued);
+                        continue;
+                    }
+                    self.clients[client].is_finished = false;
+                    let asked = self.clients[client].cue.take();
+                    let may_resume = asked.is_none();
+                    let cue = asked.or_else(|| self.clients[client].moved_cue(&cued));
                     if self.clients[client].connection.is_some() {
-                        self.clients[client].replied = Some((cued, cue));
+                        self.clients[client].replied = Some((cued, cue, may_resume));
                     } else {
                         let lost = self.lost(client);
-                        self.clients[client].viewer.cued(&cued, cue.as_ref(), lost);
+                        let viewer = &mut self.clients[client].viewer;
+                        viewer.go_to(&cued, cue.as_ref(), may_resume, lost);
                     }
                     let delay = self.around.random.u64(..5_000_000);
                     self.step_in(delay, client, Step::Start);
                 }
-                Report::Paused { token, .. } => {
+                Report::Paused { token, result } => {
                     let client = self.tokens.remove(&token).expect("asked for");
+                    if self.clients[client].asked_point(self.around.now, &result) {
+                        continue;
+                    }
                     // The rest of a packet may still be on its way through a connection.
                     if self.clients[client].connection.is_none() {
                         self.clients[client].viewer.phase = Phase::Silent;
@@ -290,7 +304,7 @@ impl World {
                     self.outcome.finished += 1;
                     let client = &mut self.clients[usize::try_from(session.0).expect("small")];
                     client.is_finished = true;
-                    client.stands_at = paused.unwrap_or(Npt::ZERO);
+                    self.around.note(&format!("{session:?} stands at {paused:?}"));
                     // A late datagram stream skips, to the end of its range if need be.
                     let skips = self.around.faults.makes_late();
                     let fails = self.around.faults.failed_send_one_in != 0;
@@ -407,18 +421,15 @@ impl World {
             return;
         }
         client.is_finished = false;
-        let tracks = client.tracks();
-        let title = &client.viewer.title;
-        let start = Npt::from_nanos(self.around.random.u64(..title.index.duration.nanos()));
-        let end = self.around.random.bool().then(|| {
-            Npt::from_nanos(start.nanos() + self.around.random.u64(1_000_000..6_000_000_000))
-        });
-        let Some(cue) = title.index.cue(tracks, start, end) else { return };
+        client.is_to_resume = false;
+        let Some((play, cue)) = client.draw_range(&mut self.around.random) else {
+            return self.step_in(50_000_000, index, Step::Act);
+        };
         client.cue = Some(cue);
-        self.cue(index, Play::seek(start, end));
+        self.cue(index, play);
     }
 
-    fn cue(&mut self, index: usize, play: Play) {
+    pub(super) fn cue(&mut self, index: usize, play: Play) {
         self.tokens_made += 1;
         let token = Token(self.tokens_made * 10);
         self.tokens.insert(token, index);
@@ -454,30 +465,22 @@ impl World {
     /// Seeks, pauses, resumes, stalls or vanishes.
     fn act(&mut self, index: usize) {
         let is_rude = self.around.faults.rude_viewers;
-        let choice = self.around.random.u8(..6);
+        let choice = self.around.random.u8(..8);
         let client = &mut self.clients[index];
         if client.is_gone {
             return;
         }
         match choice {
-            0..=2 if client.awaits_reply => self.step_in(50_000_000, index, Step::Act),
+            0..=2 | 6 | 7 if client.awaits_reply => self.step_in(50_000_000, index, Step::Act),
             0 | 1 => self.play(index),
             2 => {
-                self.read_all(index);
-                self.tokens_made += 1;
-                let token = Token(self.tokens_made * 10);
-                self.tokens.insert(token, index);
-                let session = self.clients[index].key;
-                self.command(Command::Pause { token, session, at: None });
-                self.hear();
+                self.pause(index, None);
                 // What has come to its end starts again, or goes on behind a range with an end.
-                let client = &mut self.clients[index];
-                if std::mem::take(&mut client.is_finished) {
-                    let title = &client.viewer.title;
-                    client.cue = title.index.cue(client.tracks(), client.stands_at, None);
-                }
-                self.cue(index, Play::RESUME);
+                self.clients[index].is_finished = false;
+                self.resume(index);
             }
+            6 => self.queue(index),
+            7 => self.pause_on_the_way(index),
             3 if is_rude && client.connection.is_some() => {
                 client.appetite = 0;
                 client.viewer.is_prompt = false;
@@ -533,7 +536,7 @@ impl World {
     }
 
     /// Reads everything that is there, without a limit.
-    fn read_all(&mut self, index: usize) {
+    pub(super) fn read_all(&mut self, index: usize) {
         let _ = self.take_from_pipe(index, usize::MAX);
     }
 
@@ -584,15 +587,15 @@ impl World {
     /// The reply to PLAY came through the connection: what follows is of the new range.
     fn reply_arrived(&mut self, index: usize) {
         let client = &mut self.clients[index];
-        if let Some((cued, cue)) = client.replied.take() {
-            client.viewer.cued(&cued, cue.as_ref(), 0);
+        if let Some((cued, cue, may_resume)) = client.replied.take() {
+            client.viewer.go_to(&cued, cue.as_ref(), may_resume, 0);
             client.viewer.phase = Phase::Playing { started: self.around.now };
             client.fed = self.around.now;
             client.awaits_reply = false;
         }
     }
 
-    fn step_in(&mut self, nanos: u64, client: usize, step: Step) {
+    pub(super) fn step_in(&mut self, nanos: u64, client: usize, step: Step) {
         self.steps.push(self.around.after(nanos), (client, step));
     }
 }

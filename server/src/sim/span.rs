@@ -1,0 +1,143 @@
+//! A range as its viewer knows it, and which unit a packet of it is of.
+
+use super::viewer::Watched;
+use crate::mailbox::Cued;
+use crate::pace::Speed;
+use crate::title::Title;
+use packetizer::index::{Cue, TrackId};
+use packetizer::time::{ClockRate, NANOS_PER_SECOND, Npt};
+
+/// Thousandths.
+pub(super) const NORMAL_SPEED: i64 = Speed::NORMAL.thousandths() as i64;
+
+/// One stream's part of a range.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    /// Nanoseconds of the presentation.
+    pub(super) start: i64,
+    end: i64,
+    scale: i64,
+    /// Thousandths.
+    pub(super) speed: i64,
+    pub(super) rtptime: u32,
+    first_unit: u32,
+    end_unit: u32,
+    /// Nanoseconds from when the viewer began to play.
+    pub(super) begins: i64,
+}
+
+impl Span {
+    /// Nothing is played.
+    pub(super) const EMPTY: Self = Self {
+        start: 0,
+        end: 0,
+        scale: 1,
+        speed: NORMAL_SPEED,
+        rtptime: 0,
+        first_unit: 0,
+        end_unit: 0,
+        begins: 0,
+    };
+
+    /// What a reply, and the cue that it tells of, mean for a track.
+    pub(super) fn new(cued: &Cued, cue: &Cue, track: TrackId, begins: i64) -> Self {
+        let track = cue.tracks.iter().find(|found| found.track == track);
+        let (first_unit, end_unit) =
+            track.map_or((0, 0), |track| (track.first_unit, track.end_unit));
+        Self {
+            start: nanos(cued.start),
+            end: nanos(cued.end),
+            scale: cued.pace.scale.factor().into(),
+            speed: cued.pace.speed.thousandths().into(),
+            rtptime: 0,
+            first_unit,
+            end_unit,
+            begins,
+        }
+    }
+
+    pub(super) fn ends_at(&self, end: Npt) -> bool {
+        self.end == nanos(end)
+    }
+
+    /// Nanoseconds that it is viewed.
+    pub(super) const fn viewed(&self) -> i64 {
+        (self.end - self.start) / self.scale
+    }
+
+    /// Nanoseconds in which so many of viewing are delivered.
+    pub(super) const fn delivery(&self, viewing: i64) -> i64 {
+        viewing * NORMAL_SPEED / self.speed
+    }
+
+    /// When it is over, in nanoseconds from when the viewer began to play.
+    pub(super) const fn over(&self) -> i64 {
+        self.begins + self.delivery(self.viewed())
+    }
+
+    const fn is_skim(&self) -> bool {
+        self.scale != 1
+    }
+}
+
+impl Watched {
+    pub(super) fn enter(&mut self, span: Span) {
+        (self.span, self.last_unit) = (span, None);
+    }
+
+    /// The unit of the range that has a timestamp, and when it is due, in nanoseconds from when the
+    /// viewer began to play.
+    pub(super) fn find(
+        &self,
+        title: &Title,
+        timestamp: u32,
+        precision: i64,
+    ) -> Result<(u32, i64), String> {
+        let span = &self.span;
+        let from_start = i64::from(timestamp.wrapping_sub(span.rtptime).cast_signed());
+        // Where the start of the range falls between two ticks, either may be its timestamp.
+        let ticks = nanos_to_ticks(self.rate, span.start) + from_start * span.scale;
+        let slack = 1 + nanos_to_ticks(self.rate, precision) + (span.scale.abs() - 1) * 2;
+        let index = &title.index;
+        let is_shown = |unit: u32| {
+            !span.is_skim() || index.unit(self.track, unit).is_some_and(|unit| unit.sync)
+        };
+        let mut near = self.units.range(ticks - slack..=ticks + slack);
+        let Some((_, &(unit, decode))) = near.find(|(_, (unit, _))| is_shown(*unit)) else {
+            return Err(format!("no unit of track {:?} at tick {ticks}", self.track));
+        };
+        let is_of_it = span.is_skim() || (span.first_unit..span.end_unit).contains(&unit);
+        let is_in_order = self.last_unit.is_none_or(|last| match span.scale {
+            ..0 => unit <= last,
+            _ => last <= unit,
+        });
+        if !is_of_it || !is_in_order {
+            return Err(format!("unit {unit} behind {:?}", self.last_unit));
+        }
+        // What is decoded before the start of the range leaves at once.
+        let viewing = if span.is_skim() {
+            from_start * NANOS_PER_SECOND / i64::from(self.rate.ticks_per_second())
+        } else {
+            decode - span.start
+        };
+        Ok((unit, span.begins + span.delivery(viewing.max(0))))
+    }
+
+    /// Whether every unit of its ranges arrived to the end.
+    pub(super) fn saw_everything(&self) -> bool {
+        let has_nothing = |span: &Span| span.is_skim() || span.first_unit == span.end_unit;
+        let last = self.last_unit.unwrap_or(self.span.first_unit);
+        // An audio bundle is named by its first unit.
+        let is_seen = has_nothing(&self.span) || last + 8 >= self.span.end_unit;
+        is_seen && self.later.iter().all(has_nothing)
+    }
+}
+
+pub(super) fn nanos_to_ticks(rate: ClockRate, nanos: i64) -> i64 {
+    let nanosecond = ClockRate::new(1_000_000_000).expect("not zero");
+    nanosecond.convert_nearest(nanos, rate)
+}
+
+fn nanos(npt: Npt) -> i64 {
+    i64::try_from(npt.nanos()).expect("small")
+}
