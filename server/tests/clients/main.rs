@@ -175,7 +175,10 @@ fn every_client_does_what_the_table_says() {
         table.write(Path::new(&path));
         return;
     }
-    let differing: Vec<_> = table.rows.iter().filter_map(doubtful).collect();
+    // How long a pause without PAUSE may be depends on what the buffers hold.
+    let is_held_to_it = |place: &usize| !(full() && jobs[*place].0.stops_reading());
+    let held_to_it = (0..jobs.len()).filter(is_held_to_it);
+    let differing: Vec<_> = held_to_it.filter_map(|place| doubtful(&table.rows[place])).collect();
     assert!(recorded.is_some(), "the README has no table");
     assert!(differing.is_empty(), "other than the README says:\n{}", differing.join("\n"));
 }
