@@ -13,8 +13,8 @@ use base64::engine::general_purpose::STANDARD;
 use std::fmt::Write;
 use std::net::IpAddr;
 
-/// A description has fewer bytes.
-pub const DESCRIPTION_BYTES_MAX: usize = 20_000;
+/// A description has fewer bytes: live555 reads a response of 20,000, head included.
+pub const DESCRIPTION_BYTES_MAX: usize = 17_000;
 /// A line has fewer bytes, its end included.
 pub const LINE_BYTES_MAX: usize = 4096;
 

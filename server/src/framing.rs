@@ -364,7 +364,10 @@ impl HeadScan {
     }
 
     fn take_header(&mut self, line: &[u8]) -> Located<()> {
-        let Some(colon) = line.iter().position(|&byte| byte == b':') else { return Ok(()) };
+        // One that is folded goes on with the header before it (RFC 2326 §15.1).
+        let is_folded = matches!(line.first(), Some(b' ' | b'\t'));
+        let colon = line.iter().position(|&byte| byte == b':').filter(|_| !is_folded);
+        let Some(colon) = colon else { return Ok(()) };
         if !line[..colon].trim_ascii().eq_ignore_ascii_case(b"Content-Length") {
             return Ok(());
         }

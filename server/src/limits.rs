@@ -35,14 +35,16 @@ pub const RESPONSE_BYTES_MAX: usize = 48 * 1024;
 pub const URL_BYTES_MAX: usize = 2 * 1024;
 /// An interleaved frame's payload: the length field has 16 bits (RFC 2326 §10.12).
 pub const INTERLEAVED_FRAME_BYTES_MAX: usize = 65_535;
-/// A whole presentation description; live555 reads no more (interop: common denominator 8).
-pub const SDP_BYTES_MAX: usize = 20_000;
+/// A whole presentation description.
+pub const SDP_BYTES_MAX: usize = 17_000;
+/// The response that carries it; live555 reads no more (interop: common denominator 8).
+pub const DESCRIBE_BYTES_MAX: usize = 20_000;
 /// The `x-sessioncookie` that names an HTTP tunnel; players send 16 to 32.
 pub const TUNNEL_COOKIE_BYTES_MAX: usize = 128;
 /// POSTs of one tunnel: the one that is read, and those that wait for its end.
-pub const TUNNEL_INPUTS_MAX: usize = 4;
+pub const TUNNEL_INPUTS_MAX: usize = 8;
 
-/// How long one half of an HTTP tunnel may wait for the other.
+/// How long one half of an HTTP tunnel may wait for the other, and a POST for its turn.
 pub const TUNNEL_DEADLINE: Duration = Duration::from_secs(10);
 /// How long the POST of a tunnel may stay open once the next one has come.
 pub const TUNNEL_TAKEOVER_DEADLINE: Duration = Duration::from_secs(2);
@@ -84,6 +86,7 @@ pub const SHARD_READS_MAX: usize = 64;
 pub const LATENESS_MAX: Duration = Duration::from_secs(1);
 
 const _: () = assert!(REQUEST_HEAD_BYTES_MAX <= REQUEST_BYTES_MAX);
+const _: () = assert!(SDP_BYTES_MAX + URL_BYTES_MAX + 512 <= DESCRIBE_BYTES_MAX);
 const _: () = assert!(SDP_BYTES_MAX + REQUEST_HEAD_BYTES_MAX <= RESPONSE_BYTES_MAX);
 const _: () = assert!(SDP_BYTES_MAX < CONNECTION_PENDING_BYTES_MAX);
 const _: () = assert!(TRAIN_BYTES_MAX as usize <= CONNECTION_TURN_BYTES_MAX);

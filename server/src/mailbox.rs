@@ -173,6 +173,14 @@ pub enum Command {
         /// Close the connection when they are.
         close: bool,
     },
+    /// Writes a request of the server to an adopted connection, where no frame and no reply is cut
+    /// by it. Nothing waits for the answer.
+    Ask {
+        /// Which connection.
+        connection: ConnectionId,
+        /// The request as it goes on the wire.
+        bytes: Bytes,
+    },
     /// Closes an adopted connection.
     Close {
         /// Which.

@@ -116,5 +116,6 @@ fn shard_config(rtp_ports: &[u16]) -> ShardConfig {
         coalescing: Duration::from_millis(4),
         cname: "test".to_owned(),
         seed: 7,
+        first_numbers: None,
     }
 }

@@ -43,6 +43,53 @@ fn a_second_signal_ends_the_program_at_once() {
     }
 }
 
+/// Also over a connection that the server is reading at that moment.
+#[test]
+fn sigterm_sends_viewers_elsewhere_and_the_server_ends_with_the_last() {
+    let mut server = start("60s", 21_000, &["--redirect-to", "rtsp://other/all/"]);
+    let mut log = BufReader::new(server.stderr.take().unwrap());
+    let line = wait_for(&mut log, "listening on rtsp://");
+    let address = line.split_once("listening on rtsp://").unwrap().1.trim_end_matches('/');
+    let url = "rtsp://h/sample.mp4";
+    let transports = ["RTP/AVP;unicast;client_port=4000-4001", "RTP/AVP/TCP;interleaved=0-1"];
+    let mut viewers = transports.map(|transport| {
+        let mut viewer = TcpStream::connect(address).unwrap();
+        viewer.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let set_up = format!(
+            "SETUP {url}/trackID=0 RTSP/1.0\r\nCSeq: 1\r\nUser-Agent: GStreamer/1.22.0\r\n\
+             Transport: {transport}\r\n\r\n"
+        );
+        let reply = ask(&mut viewer, &set_up);
+        let session = reply.split("Session: ").nth(1).unwrap().split(';').next().unwrap();
+        (viewer, session.to_owned())
+    });
+    signal(&server, "-TERM");
+    for (viewer, session) in &mut viewers {
+        let request = ask(viewer, "");
+        assert!(request.starts_with("REDIRECT rtsp://h/sample.mp4 RTSP/1.0\r\n"), "{request}");
+        for line in [
+            "Location: rtsp://other/all/sample.mp4",
+            "Range: npt=0.000-",
+            &format!("Session: {session}"),
+        ] {
+            assert!(request.contains(&format!("\r\n{line}\r\n")), "{line}: {request}");
+        }
+        let again = ask(
+            viewer,
+            &format!(
+                "RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\nDESCRIBE {url} RTSP/1.0\r\nCSeq: 2\r\n\r\n"
+            ),
+        );
+        assert!(again.starts_with("RTSP/1.0 302 Moved Temporarily\r\nCSeq: 2\r\n"), "{again}");
+        assert!(again.contains("\r\nLocation: rtsp://other/all/sample.mp4\r\n"), "{again}");
+    }
+    for (viewer, session) in &mut viewers {
+        let goodbye = format!("TEARDOWN {url} RTSP/1.0\r\nCSeq: 3\r\nSession: {session}\r\n\r\n");
+        assert!(ask(viewer, &goodbye).starts_with("RTSP/1.0 200 OK\r\n"));
+    }
+    assert!(server.wait().unwrap().success());
+}
+
 /// Ends the server by a signal while a viewer plays; how long that took.
 fn end_by(signal_name: &str, drain_deadline: &str, port: u16) -> Duration {
     let clock = server::clock::Clock::start();
@@ -69,7 +116,7 @@ fn signal(server: &Child, name: &str) {
 
 /// A server, its log, and a viewer to whom it plays.
 fn serve_a_viewer(drain_deadline: &str, port: u16) -> (Child, BufReader<ChildStderr>, TcpStream) {
-    let mut server = start(drain_deadline, port);
+    let mut server = start(drain_deadline, port, &[]);
     let mut log = BufReader::new(server.stderr.take().unwrap());
     let line = wait_for(&mut log, "listening on rtsp://");
     let address = line.split_once("listening on rtsp://").unwrap().1;
@@ -96,7 +143,7 @@ fn serve_a_viewer(drain_deadline: &str, port: u16) -> (Child, BufReader<ChildStd
     (server, log, viewer)
 }
 
-fn start(drain_deadline: &str, port: u16) -> Child {
+fn start(drain_deadline: &str, port: u16, more: &[&str]) -> Child {
     let is_free = |port: u16| UdpSocket::bind(("0.0.0.0", port)).is_ok();
     let first = (port..port + 250).step_by(4).find(|first| (*first..first + 4).all(is_free));
     let first = first.expect("free ports");
@@ -104,6 +151,7 @@ fn start(drain_deadline: &str, port: u16) -> Child {
         .args(["serve", "--media", concat!(env!("CARGO_MANIFEST_DIR"), "/sample")])
         .args(["--listen", "127.0.0.1:0", "--rtp-ports", &format!("{first}-{}", first + 3)])
         .args(["--drain-deadline", drain_deadline])
+        .args(more)
         .args(["--shards", "2", "--memory", "128MiB", "--log-format", "plain"])
         .stderr(Stdio::piped())
         .spawn()

@@ -369,6 +369,18 @@ impl RtspClient {
         Ok(())
     }
 
+    /// Sends a datagram to the server's RTP port of `stream`, as clients do to open a NAT; nothing
+    /// for an interleaved stream.
+    ///
+    /// # Errors
+    /// The socket failed.
+    pub fn send_to_rtp_port(&self, stream: usize, datagram: &[u8]) -> Result<(), ClientError> {
+        if let Some(Route::Udp(pair)) = self.routes.get(stream) {
+            pair.rtp.send(datagram)?;
+        }
+        Ok(())
+    }
+
     /// The next packet that arrived, of any stream, waiting up to `timeout` for one.
     ///
     /// # Errors

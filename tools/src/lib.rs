@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod clock;
+pub mod conform;
 pub mod headers;
 pub mod histogram;
 pub mod inspect;

@@ -25,6 +25,8 @@ pub(super) struct Connection {
     pub(super) home: Home,
     pub(super) role: Role,
     pub(super) underway: Underway,
+    /// Requests of the server that wait for a reply to be written.
+    pub(super) to_ask: Vec<Bytes>,
     /// Empty once the connection is adopted.
     pub(super) framer: Framer,
     /// When the first byte of the request that is arriving came.
@@ -54,8 +56,8 @@ pub(super) enum Role {
     /// What the server sends to the client of an HTTP tunnel, which must open its first input by
     /// that time.
     Output { input_by: Option<MonoTime> },
-    /// What the client of an HTTP tunnel sends. Without an output, or with a successor, it may stay
-    /// until that time.
+    /// What the client of an HTTP tunnel sends. While it waits for its turn, or has a successor, it
+    /// may stay until that time.
     Input { until: Option<MonoTime> },
 }
 
@@ -93,6 +95,8 @@ pub(super) enum AfterReply {
     Start(Start),
     /// The shard takes the connection over, for the interleaved session just set up.
     Adopt(usize),
+    /// The same, and the connection is closed.
+    StartAndClose(Start),
     /// The connection is closed.
     Close,
 }
@@ -106,6 +110,7 @@ impl Connection {
             home: Home::Control,
             role: Role::Fresh(port),
             underway: Underway::Reading,
+            to_ask: Vec::new(),
             framer: Framer::new(),
             request_began: None,
             sessions: BTreeSet::new(),
@@ -222,6 +227,9 @@ impl Control {
     pub fn advance(&mut self, now: MonoTime, effects: &mut Vec<Effect>) {
         self.keep_standing(now, effects);
         while let Some(id) = self.deadlines.pop_due(now) {
+            if self.prolong(now, id) {
+                continue;
+            }
             debug!(connection = id.0, "connection exceeded its deadline");
             self.close(id, effects);
         }

@@ -6,9 +6,15 @@ use crate::mailbox::{Command, ConnectionId};
 use tracing::info;
 
 impl Control {
-    /// No new connections and sessions from now on; those there are go on.
-    pub fn retire(&mut self) {
+    /// No new connections and sessions from now on; those there are go on. Viewers whose client is
+    /// known to understand it are told where else to go.
+    pub fn retire(&mut self, effects: &mut Vec<Effect>) {
+        if self.retiring {
+            return;
+        }
         self.retiring = true;
+        info!(sessions = self.sessions.len(), "retiring");
+        self.ask_positions(effects);
     }
 
     /// Nothing new from now on; every shard ends its sessions. [`Effect::Drained`] follows.

@@ -20,6 +20,14 @@ pub enum Effect {
         /// A response as it goes on the wire.
         bytes: Bytes,
     },
+    /// Write to a connection at once, although a read may be in flight; no write is. If there is no
+    /// room for it, nothing is written; if only for a part of it, the connection has failed.
+    Ask {
+        /// Which connection.
+        connection: ConnectionId,
+        /// A request as it goes on the wire.
+        bytes: Bytes,
+    },
     /// Look at `Control::wants_read` again: another connection has made it true.
     Resume {
         /// Which connection.

@@ -13,6 +13,8 @@ mod life;
 mod memory;
 mod methods;
 mod payload_size;
+mod profiles;
+mod redirect;
 mod refusals;
 mod requests;
 mod session;
@@ -26,6 +28,7 @@ mod tunnels;
 pub use catalog::{Candidate, OPENING_MAX, OpenError, OpenRequest};
 pub use connection::Port;
 pub use effect::{Effect, OpenToken};
+pub use tunnel::Unread;
 
 use crate::clock::{MonoTime, Wallclock};
 use crate::config::Config;
@@ -63,12 +66,15 @@ pub struct Control {
     shard_count: usize,
     tokens_made: u64,
     sessions_made: u64,
+    /// Requests made of clients.
+    asked_count: u64,
     /// No new connections and sessions.
     retiring: bool,
     /// While draining: the shards that have not finished.
     draining: Option<BTreeSet<usize>>,
     refused_connections: LogLimit,
     refused_sessions: LogLimit,
+    refused_requests: LogLimit,
     refused_titles: RefusedTitles,
     refused_tunnels: LogLimit,
     /// For what has a date.
@@ -106,10 +112,12 @@ impl Control {
             shard_count,
             tokens_made: 0,
             sessions_made: 0,
+            asked_count: 0,
             retiring: false,
             draining: None,
             refused_connections: LogLimit::default(),
             refused_sessions: LogLimit::default(),
+            refused_requests: LogLimit::default(),
             refused_titles: RefusedTitles::default(),
             refused_tunnels: LogLimit::default(),
             wallclock: Wallclock::new(0),
@@ -199,6 +207,7 @@ impl Control {
     pub fn snapshot(&self, effects: &mut Vec<Effect>) {
         info!(
             connections = self.connections.len(),
+            tunnels = self.tunnels.len(),
             sessions = self.sessions.len(),
             reserved_bits_per_second = self.admission.reserved_bits_per_second(),
             titles = self.catalog.len(),

@@ -1,15 +1,16 @@
 //! From the bytes of a connection to requests, and from answers to replies.
 
 use super::connection::{AfterReply, Connection, Home, Role, Underway};
-use super::methods::{Answer, Outcome, Reply};
+use super::methods::{Answer, Outcome, Reply, without_credentials};
+use super::refusals::excerpt;
 use super::{Control, Effect};
 use crate::clock::MonoTime;
 use crate::framing::{FramingError, Message};
 use crate::mailbox::{Command, ConnectionId, Direction};
-use crate::rtsp::{Request, RequestErrorKind, Response, StatusCode, find_cseq};
+use crate::rtsp::{Request, RequestErrorKind, Response, StatusCode, find_cseq, unfolded};
 use bytes::Bytes;
-use std::mem;
-use tracing::debug;
+use std::{fmt, mem};
+use tracing::{debug, info};
 
 impl Control {
     /// Whether the shell should read from the connection. While a request of it is under way, the
@@ -57,6 +58,7 @@ impl Control {
         let Underway::Writing(then) = &connection.underway else { return };
         let then = *then;
         connection.underway = Underway::Reading;
+        connection.take_asked(id, effects);
         match then {
             AfterReply::NextRequest => {}
             AfterReply::Start(start) => self.start(start, effects),
@@ -64,6 +66,10 @@ impl Control {
                 if !connection.carries.is_empty() {
                     self.adopt(id, shard, effects);
                 }
+            }
+            AfterReply::StartAndClose(start) => {
+                self.start(start, effects);
+                return self.close(id, effects);
             }
             AfterReply::Close => return self.close(id, effects),
         }
@@ -94,8 +100,12 @@ impl Control {
                     connection.note_progress(now);
                     break;
                 }
-                // Nothing was asked of the client, and control owns no interleaved stream.
-                Ok(Some(Message::Response(_) | Message::Interleaved { .. })) => continue,
+                Ok(Some(Message::Response(bytes))) => {
+                    Self::client_answered(id, bytes);
+                    continue;
+                }
+                // Control owns no interleaved stream.
+                Ok(Some(Message::Interleaved { .. })) => continue,
                 Ok(Some(Message::Request(bytes))) => Bytes::copy_from_slice(bytes),
                 Err(error) => {
                     let rejected = Bytes::copy_from_slice(connection.framer.rejected());
@@ -127,12 +137,12 @@ impl Control {
         rejected: &[u8],
         effects: &mut Vec<Effect>,
     ) {
-        debug!(connection = id.0, %error, "connection cannot be cut into requests");
         let status = StatusCode::of_framing_error(error.kind);
+        self.log_refused(now, id, None, &error);
         if self.speaks_http(id, rejected) {
             return self.refuse_http(now, id, status, &error.to_string(), effects);
         }
-        let response = Response::new(status, find_cseq(rejected));
+        let response = Response::new(status, find_cseq(rejected)).header("Connection", "close");
         self.reply(now, id, Reply::of(response).then(AfterReply::Close), effects);
     }
 
@@ -152,15 +162,16 @@ impl Control {
         {
             connection.role = Role::Rtsp;
         }
+        let message = unfolded(&message).map_or(message, Bytes::from);
         match Request::parse(&message) {
             Ok(request) => {
                 debug!(connection = id.0, method = %request.method, "request");
                 self.touch_all(now, id, effects);
                 let outcome = self.answer(now, id, &request, effects);
-                self.settle(now, id, &message, request.cseq, outcome, effects);
+                self.settle(now, id, &message, &request, outcome, effects);
             }
             Err(error) => {
-                debug!(connection = id.0, %error, "request refused");
+                self.log_refused(now, id, None, &error);
                 let reply = Reply::of(Response::new(error.status(), error.cseq));
                 let reply = match error.kind {
                     // Nothing that it sends next would be RTSP, and it waits for the end.
@@ -188,7 +199,7 @@ impl Control {
         let Some(message) = waiting else { return };
         if let Ok(request) = Request::parse(&message) {
             let outcome = go_on(self, &request, effects);
-            self.settle(now, id, &message, request.cseq, outcome, effects);
+            self.settle(now, id, &message, &request, outcome, effects);
         }
         self.proceed(now, id, effects);
     }
@@ -199,18 +210,43 @@ impl Control {
         now: MonoTime,
         id: ConnectionId,
         message: &Bytes,
-        cseq: &str,
+        request: &Request<'_>,
         outcome: Answer,
         effects: &mut Vec<Effect>,
     ) {
         let underway = match outcome {
-            Ok(Outcome::Reply(reply)) => return self.reply(now, id, reply, effects),
-            Err(rejection) => return self.reply(now, id, rejection.into_reply(cseq), effects),
+            Ok(Outcome::Reply(reply)) => return self.reply(now, id, reply.to(request), effects),
+            Err(rejection) => {
+                if let Some(status) = rejection.news() {
+                    self.log_refused(now, id, Some(request), &status);
+                }
+                let reply = rejection.into_reply(request).to(request);
+                return self.reply(now, id, reply, effects);
+            }
             Ok(Outcome::AwaitTitle) => Underway::Title(message.clone()),
             Ok(Outcome::AwaitShard) => Underway::Shard(message.clone()),
         };
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.underway = underway;
+        }
+    }
+
+    /// Tells the operator why a client is refused, though not of every one that tries again.
+    fn log_refused(
+        &mut self,
+        now: MonoTime,
+        id: ConnectionId,
+        request: Option<&Request<'_>>,
+        reason: &dyn fmt::Display,
+    ) {
+        if let Some(not_logged) = self.refused_requests.permit(now) {
+            let peer = self.connections.get(&id).map(|connection| connection.peer);
+            let peer = peer.map(tracing::field::display);
+            let method = request.map(|request| excerpt(request.method.name()));
+            let url = request.and_then(|request| request.uri.url());
+            let url = url.map(|url| without_credentials(url.as_str()));
+            let url = url.as_deref().map(excerpt);
+            info!(peer, method, url, %reason, not_logged, "request refused");
         }
     }
 
@@ -239,10 +275,10 @@ impl Control {
         };
         connection.underway = Underway::Reading;
         let start = match then {
-            AfterReply::Start(start) => Some(start),
+            AfterReply::Start(start) | AfterReply::StartAndClose(start) => Some(start),
             AfterReply::NextRequest | AfterReply::Adopt(_) | AfterReply::Close => None,
         };
-        let close = then == AfterReply::Close;
+        let close = matches!(then, AfterReply::Close | AfterReply::StartAndClose(_));
         let command = Command::Reply { connection: id, bytes, start, close };
         effects.push(Effect::Command { shard, command });
     }

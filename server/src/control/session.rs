@@ -2,6 +2,7 @@
 //! (RFC 2326 App. A.2), and its end.
 
 use super::memory::MemoryNeed;
+use super::profiles::Deviations;
 use super::{Control, Effect};
 use crate::clock::MonoTime;
 use crate::mailbox::{
@@ -99,6 +100,8 @@ pub(super) struct Session {
     /// The only address that may use it.
     pub(super) peer: IpAddr,
     pub(super) shard: usize,
+    /// How its client differs from others.
+    pub(super) deviations: Deviations,
     pub(super) title: SharedTitle,
     /// When the title's normal play time was zero, if it has an absolute time.
     pub(super) clock_origin: Option<Npt>,
@@ -128,8 +131,8 @@ impl Session {
     pub(super) fn enter(&mut self, now: MonoTime, state: State) {
         self.stands_since = match state {
             State::Playing => None,
-            State::Ready { .. } if self.playing_since.is_some() => Some(now),
-            State::Ready { .. } => self.stands_since,
+            State::Ready if self.playing_since.is_some() => Some(now),
+            State::Ready => self.stands_since,
         };
         self.played += self.playing_since.take().map_or(Duration::ZERO, |since| now - since);
         self.playing_since = (state == State::Playing).then_some(now);

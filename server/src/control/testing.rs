@@ -5,8 +5,8 @@ use super::{Control, Effect, OpenError, OpenRequest, Port};
 use crate::clock::{MonoTime, Wallclock};
 use crate::config::{Config, MediaRoot};
 use crate::mailbox::{
-    Command, ConnectionId, Cued, Direction, EndReason, Inspection, NotMoved, Paused, Reception,
-    Report, Sent, SessionKey, SetUpRefused, StreamInfo, StreamInspection, StreamSetUp,
+    Command, ConnectionId, Cued, Direction, EndReason, Inspection, NotMoved, Paused, Play,
+    Reception, Report, Sent, SessionKey, SetUpRefused, StreamInfo, StreamInspection, StreamSetUp,
     StreamTransport,
 };
 use crate::title::{ByteSourceId, Generation, SharedTitle, Title};
@@ -112,6 +112,12 @@ fn torn_down(session: SessionKey) -> Report {
     Report::Ended { session, reason: EndReason::TornDown, sent: SENT }
 }
 
+/// How a stream is numbered after a cue.
+fn info_of(track: TrackId) -> StreamInfo {
+    let number = u16::from(track.0);
+    StreamInfo { track, sequence: Some(100 + number), rtptime: 9000 + u32::from(number) }
+}
+
 /// What the bench's shards say of a stream. The viewer has reported the first track only.
 fn inspection_of(track: TrackId) -> StreamInspection {
     let number = u64::from(track.0) + 1;
@@ -133,6 +139,8 @@ pub(super) struct Bench {
     /// What each connection was sent and has not been looked at.
     pub(super) replies: BTreeMap<ConnectionId, Vec<u8>>,
     pub(super) closed: BTreeSet<ConnectionId>,
+    /// What clients were asked, by whom it was written.
+    pub(super) asked: Vec<(ConnectionId, bytes::Bytes)>,
     pub(super) resumed: BTreeSet<ConnectionId>,
     pub(super) adopted: BTreeMap<ConnectionId, Vec<u8>>,
     /// The same, in order, with what each carries.
@@ -208,6 +216,7 @@ impl Bench {
             now: MonoTime(1_000_000_000),
             replies: BTreeMap::new(),
             closed: BTreeSet::new(),
+            asked: Vec::new(),
             resumed: BTreeSet::new(),
             adopted: BTreeMap::new(),
             adoptions: Vec::new(),
@@ -259,6 +268,10 @@ impl Bench {
                     self.events.push(Event::Wrote(connection));
                     self.control.written(self.now, connection, more);
                 }
+            }
+            Effect::Ask { connection, bytes } => {
+                assert!(!self.adopted.contains_key(&connection));
+                self.asked.push((connection, bytes));
             }
             Effect::Resume { connection } => {
                 self.resumed.insert(connection);
@@ -318,6 +331,26 @@ impl Bench {
         self.drive(|_, _, effects| effects.append(&mut more));
     }
 
+    /// Where a session comes by a PLAY.
+    fn cue(&self, session: SessionKey, play: &Play) -> Result<Cued, NotMoved> {
+        let start = play.start.unwrap_or(PAUSED_AT);
+        let end = play.end.unwrap_or(MOVIE_END).min(MOVIE_END);
+        let is_in_order =
+            play.end.is_none_or(|end| (start < end) == (play.pace.scale.factor() > 0));
+        if start >= MOVIE_END || !is_in_order {
+            return Err(NotMoved::OutOfRange);
+        }
+        let streams = self.streams.get(&session).ok_or(NotMoved::Gone)?;
+        Ok(Cued {
+            // A sync sample every second.
+            start: Npt::from_nanos(start.nanos() / 1_000_000_000 * 1_000_000_000),
+            end,
+            pace: play.pace,
+            style: play.style,
+            streams: streams.iter().map(|(track, _)| info_of(*track)).collect(),
+        })
+    }
+
     /// What a shard would do.
     fn obey(&mut self, command: &Command) -> Option<Report> {
         match command {
@@ -338,30 +371,7 @@ impl Bench {
                 Some(Report::SetUp { token: *token, result })
             }
             Command::Play { token, session, play } => {
-                let start = play.start.unwrap_or(PAUSED_AT);
-                let end = play.end.unwrap_or(MOVIE_END).min(MOVIE_END);
-                let is_in_order =
-                    play.end.is_none_or(|end| (start < end) == (play.pace.scale.factor() > 0));
-                if start >= MOVIE_END || !is_in_order {
-                    let result = Err(NotMoved::OutOfRange);
-                    return Some(Report::Cued { token: *token, result });
-                }
-                let cued = self.streams.get(session).map(|streams| Cued {
-                    // A sync sample every second.
-                    start: Npt::from_nanos(start.nanos() / 1_000_000_000 * 1_000_000_000),
-                    end,
-                    pace: play.pace,
-                    style: play.style,
-                    streams: streams
-                        .iter()
-                        .map(|(track, _)| StreamInfo {
-                            track: *track,
-                            sequence: Some(100 + u16::from(track.0)),
-                            rtptime: 9000 + u32::from(track.0),
-                        })
-                        .collect(),
-                });
-                Some(Report::Cued { token: *token, result: cued.ok_or(NotMoved::Gone) })
+                Some(Report::Cued { token: *token, result: self.cue(*session, play) })
             }
             Command::Pause { token, session, at } => {
                 let is_known = self.streams.contains_key(session);
@@ -373,6 +383,7 @@ impl Bench {
                 let streams = self.streams.get(session);
                 let inspection = streams.map(|streams| Inspection {
                     position: PAUSED_AT,
+                    scale: -2,
                     streams: streams.iter().map(|(track, _)| inspection_of(*track)).collect(),
                 });
                 Some(Report::Inspected { token: *token, inspection })
@@ -393,6 +404,11 @@ impl Bench {
             }
             Command::Reply { connection, bytes, .. } => {
                 self.replies.entry(*connection).or_default().extend_from_slice(bytes);
+                None
+            }
+            Command::Ask { connection, bytes } => {
+                assert!(self.adopted.contains_key(connection));
+                self.asked.push((*connection, bytes.clone()));
                 None
             }
             Command::Drain => Some(Report::Drained),

@@ -17,14 +17,30 @@ use httpdate::fmt_http_date;
 use std::mem;
 use tracing::{debug, info};
 
+/// What becomes of what a client sends on a connection that is not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// Nobody wants it: it came behind the GET of a tunnel.
+    Drop,
+    /// It is read later: it came by a POST whose turn has not come. Before it is read, the
+    /// connection has not ended.
+    Keep,
+}
+
 impl Control {
-    /// Whether the shell should notice that the client closes the connection, although it does not
-    /// read: that of a tunnel's GET is only written to.
+    /// Whether the shell should notice that the client closes a connection which it does not read,
+    /// and what should become of what the client sends.
     #[must_use]
-    pub fn wants_end(&self, id: ConnectionId) -> bool {
-        self.connections.get(&id).is_some_and(|connection| {
-            connection.home == Home::Control && matches!(connection.role, Role::Output { .. })
-        })
+    pub fn wants_end(&self, id: ConnectionId) -> Option<Unread> {
+        let connection = self.connections.get(&id).filter(|it| it.home == Home::Control)?;
+        match connection.role {
+            Role::Fresh(_) | Role::Rtsp => None,
+            Role::Output { .. } => Some(Unread::Drop),
+            Role::Input { .. } => {
+                let waits = self.tunnels.output_of(id).is_none() && connection.framer.is_empty();
+                waits.then_some(Unread::Keep)
+            }
+        }
     }
 
     /// Whether what the connection has said first is, or must be, HTTP.
@@ -82,6 +98,9 @@ impl Control {
         connection.role = Role::Output { input_by: Some(now + TUNNEL_DEADLINE) };
         connection.framer = Framer::new().decoding(Base64Decoder::new());
         self.send(id, bytes, AfterReply::NextRequest, effects);
+        for input in self.tunnels.inputs_of(id) {
+            self.await_turn(input, None);
+        }
         if let Some(input) = self.tunnels.input_of(id) {
             self.feed(now, input, id, effects);
         }
@@ -99,13 +118,14 @@ impl Control {
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
         let before = self.tunnels.open_input(id, connection.peer.ip(), cookie)?;
         debug!(connection = id.0, "tunnel's input opened");
-        let is_first = before.is_none();
-        connection.role = Role::Input { until: is_first.then_some(now + TUNNEL_DEADLINE) };
+        // Behind another input it waits as long as that may take.
+        let until = (!self.tunnels.has_output(id)).then_some(now + TUNNEL_DEADLINE);
+        self.await_turn(id, until);
         if let Some(output) = self.tunnels.output_of(id) {
             self.feed(now, id, output, effects);
         } else if let Some(read) = before.filter(|before| self.tunnels.output_of(*before).is_some())
         {
-            self.end_soon(now, read);
+            self.await_turn(read, Some(now + TUNNEL_TAKEOVER_DEADLINE));
         }
         Ok(())
     }
@@ -120,10 +140,8 @@ impl Control {
     ) {
         let Some(connection) = self.connections.get_mut(&input) else { return };
         let unparsed = mem::take(&mut connection.framer).into_unparsed();
-        connection.role = Role::Input { until: None };
-        self.refresh_deadline(now, input);
         if self.tunnels.has_successor(input) {
-            self.end_soon(now, input);
+            self.await_turn(input, Some(now + TUNNEL_TAKEOVER_DEADLINE));
         }
         let Some(connection) = self.connections.get_mut(&output) else { return };
         connection.role = Role::Output { input_by: None };
@@ -152,13 +170,22 @@ impl Control {
         }
     }
 
-    /// The input that is read has a successor. Clients close the one before they open the next,
-    /// whose bytes may still overtake its end.
-    fn end_soon(&mut self, now: MonoTime, input: ConnectionId) {
+    /// An input may stay until that time.
+    fn await_turn(&mut self, input: ConnectionId, until: Option<MonoTime>) {
         if let Some(connection) = self.connections.get_mut(&input) {
-            connection.role = Role::Input { until: Some(now + TUNNEL_TAKEOVER_DEADLINE) };
-            self.deadlines.set(input, Some(now + TUNNEL_TAKEOVER_DEADLINE));
+            connection.role = Role::Input { until };
+            self.deadlines.set(input, until);
         }
+    }
+
+    /// Whether the input, whose time is up, may have sent what nobody has read yet: then it stays.
+    pub(super) fn prolong(&mut self, now: MonoTime, input: ConnectionId) -> bool {
+        let output = self.tunnels.output_of(input).and_then(|id| self.connections.get(&id));
+        let is_unread = output.is_some_and(|it| it.home == Home::Control && !it.wants_requests());
+        if is_unread {
+            self.await_turn(input, Some(now + TUNNEL_TAKEOVER_DEADLINE));
+        }
+        is_unread
     }
 
     /// A half of a tunnel has closed.
@@ -179,6 +206,7 @@ impl Control {
                 }
             }
             Left::Output { output, next: Some(next) } => self.feed(now, next, output, effects),
+            Left::Last(input) => self.await_turn(input, None),
             Left::Output { .. } | Left::Nothing => {}
         }
     }

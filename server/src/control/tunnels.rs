@@ -31,6 +31,8 @@ pub(super) enum Left {
     Inputs(Vec<ConnectionId>),
     /// A tunnel whose input has ended; the one that is read next, if there is one.
     Output { output: ConnectionId, next: Option<ConnectionId> },
+    /// A tunnel whose input is this one still, with nothing behind it any more.
+    Last(ConnectionId),
     /// Nothing that anything could be done with now.
     Nothing,
 }
@@ -61,7 +63,7 @@ impl Tunnels {
     ) -> Result<Option<ConnectionId>, HttpRefusal> {
         let tunnel = self.tunnel(peer, cookie)?;
         if tunnel.inputs.len() >= TUNNEL_INPUTS_MAX {
-            return Err(HttpRefusal::InUse);
+            return Err(HttpRefusal::TooManyInputs);
         }
         let before = tunnel.inputs.back().copied();
         tunnel.inputs.push_back(id);
@@ -73,6 +75,17 @@ impl Tunnels {
     pub(super) fn output_of(&self, input: ConnectionId) -> Option<ConnectionId> {
         let tunnel = self.of(input)?;
         tunnel.output.filter(|_| tunnel.inputs.front() == Some(&input))
+    }
+
+    /// The inputs of this output, in the order in which they are read.
+    pub(super) fn inputs_of(&self, output: ConnectionId) -> Vec<ConnectionId> {
+        let tunnel = self.of(output).filter(|tunnel| tunnel.output == Some(output));
+        tunnel.map_or_else(Vec::new, |tunnel| tunnel.inputs.iter().copied().collect())
+    }
+
+    /// Whether the tunnel of this half has its output.
+    pub(super) fn has_output(&self, id: ConnectionId) -> bool {
+        self.of(id).is_some_and(|tunnel| tunnel.output.is_some())
     }
 
     /// The input that feeds this output.
@@ -98,9 +111,10 @@ impl Tunnels {
         } else {
             let was_read = tunnel.inputs.front() == Some(&id);
             tunnel.inputs.retain(|input| *input != id);
-            match tunnel.output.filter(|_| was_read) {
-                Some(output) => Left::Output { output, next: tunnel.inputs.front().copied() },
-                None => Left::Nothing,
+            match (tunnel.output, tunnel.inputs.front()) {
+                (Some(output), next) if was_read => Left::Output { output, next: next.copied() },
+                (Some(_), Some(last)) if tunnel.inputs.len() == 1 => Left::Last(*last),
+                (_, _) => Left::Nothing,
             }
         };
         if tunnel.output.is_none() && tunnel.inputs.is_empty() {
@@ -109,7 +123,7 @@ impl Tunnels {
         left
     }
 
-    /// Tunnels and halves of tunnels there are.
+    /// Tunnels there are, whole or half.
     pub(super) fn len(&self) -> usize {
         self.by_cookie.len()
     }
@@ -163,9 +177,12 @@ mod tests {
         assert_eq!(tunnels.open_input(POSTS[1], PEER, "a"), Ok(Some(POSTS[0])));
         assert_eq!(tunnels.open_input(POSTS[2], PEER, "a"), Ok(Some(POSTS[1])));
         assert!(tunnels.has_successor(POSTS[0]));
-        // One that waits may go, too.
+        // Those that wait may go, too.
         assert_eq!(tunnels.closed(POSTS[1]), Left::Nothing);
+        assert_eq!(tunnels.closed(POSTS[2]), Left::Last(POSTS[0]));
         assert_eq!(tunnels.input_of(GET), Some(POSTS[0]));
+        assert!(!tunnels.has_successor(POSTS[0]));
+        assert_eq!(tunnels.open_input(POSTS[2], PEER, "a"), Ok(Some(POSTS[0])));
         let next = Some(POSTS[2]);
         assert_eq!(tunnels.closed(POSTS[0]), Left::Output { output: GET, next });
         assert_eq!((tunnels.input_of(GET), tunnels.output_of(POSTS[2])), (next, Some(GET)));
@@ -201,7 +218,7 @@ mod tests {
         for input in 0..TUNNEL_INPUTS_MAX as u64 {
             tunnels.open_input(ConnectionId(10 + input), PEER, "a").unwrap();
         }
-        assert_eq!(tunnels.open_input(late, PEER, "a"), Err(HttpRefusal::InUse));
+        assert_eq!(tunnels.open_input(late, PEER, "a"), Err(HttpRefusal::TooManyInputs));
         assert_eq!(tunnels.closed(late), Left::Nothing);
         assert_eq!(tunnels.input_of(GET), Some(ConnectionId(10)));
     }

@@ -41,8 +41,10 @@ pub enum HttpRefusal {
     TransferCoding,
     /// The tunnel is that of another address.
     Stranger,
-    /// There is such a tunnel, or too many POSTs wait for their turn in it.
+    /// There is such a tunnel.
     InUse,
+    /// Too many POSTs wait for their turn.
+    TooManyInputs,
 }
 
 impl HttpRefusal {
@@ -55,6 +57,7 @@ impl HttpRefusal {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
             Self::Stranger => StatusCode::FORBIDDEN,
+            Self::TooManyInputs => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -68,6 +71,7 @@ impl HttpRefusal {
             Self::TransferCoding => "the body of a tunnel's POST is sent as it is",
             Self::Stranger => "the tunnel was opened from another address",
             Self::InUse => "the tunnel is open already",
+            Self::TooManyInputs => "too many POSTs of the tunnel wait for their turn",
         }
     }
 }

@@ -18,8 +18,7 @@ pub(super) enum HeadError {
     Endless,
     /// It is not UTF-8, or contains control characters: they could travel into a reply or a log.
     NotText,
-    /// A line has no header name. Folded lines (RFC 2068 §2.2) are refused with it: no client in
-    /// the field folds.
+    /// A line has no header name. So has one that is folded (RFC 2068 §2.2): see [`unfolded`].
     NotAHeader,
 }
 
@@ -42,6 +41,27 @@ impl<'a> Parts<'a> {
             Err(HeadError::NotAHeader)
         }
     }
+}
+
+/// The message with its folded header lines in one line each (RFC 2326 §15.1): a line end before a
+/// space or tab means no more than a space. `None` if it has none. Positions stay.
+#[must_use]
+pub fn unfolded(message: &[u8]) -> Option<Vec<u8>> {
+    let head_bytes = head_bytes(message)?;
+    let is_fold = |pair: &[u8]| pair[0] == b'\n' && matches!(pair[1], b' ' | b'\t');
+    if !message[..head_bytes].windows(2).any(is_fold) {
+        return None;
+    }
+    let mut unfolded = message.to_vec();
+    for at in 0..head_bytes - 1 {
+        if is_fold(&message[at..at + 2]) {
+            unfolded[at] = b' ';
+            if at > 0 && unfolded[at - 1] == b'\r' {
+                unfolded[at - 1] = b' ';
+            }
+        }
+    }
+    Some(unfolded)
 }
 
 /// Bytes up to and with the empty line.
@@ -108,3 +128,25 @@ pub fn find_cseq(message: &[u8]) -> Option<&str> {
 
 /// Digits of a CSeq; a 32-bit number has ten.
 const CSEQ_BYTES_MAX: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folded_lines_become_one() {
+        for (folded, expected) in [
+            (
+                &b"A * B\r\nC: d\r\n e\r\n\tf\r\nG: h\r\n\r\n"[..],
+                &b"A * B\r\nC: d   e  \tf\r\nG: h\r\n\r\n"[..],
+            ),
+            (b"A * B\nC: d\n e\n\nbody\n more", b"A * B\nC: d  e\n\nbody\n more"),
+            (b"A * B\r\n C\r\n\r\n", b"A * B   C\r\n\r\n"),
+        ] {
+            assert_eq!(unfolded(folded).as_deref(), Some(expected));
+        }
+        for plain in [&b"A * B\r\nC: d\r\n\r\n x"[..], b"A * B\r\n C", b"", b"\n"] {
+            assert_eq!(unfolded(plain), None);
+        }
+    }
+}

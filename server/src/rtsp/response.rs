@@ -42,11 +42,7 @@ impl Response {
     /// cannot start a line of its own.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl fmt::Display) -> Self {
-        self.head.push_str(name);
-        self.head.push_str(": ");
-        // Writing to a String cannot fail; a value's own Display does not.
-        let _ = write!(WithoutControls(&mut self.head), "{value}");
-        self.head.push_str("\r\n");
+        push_header(&mut self.head, name, &value);
         self
     }
 
@@ -67,6 +63,15 @@ impl Response {
         bytes.extend_from_slice(body);
         bytes.into()
     }
+}
+
+/// Appends a header line, without control characters in its value.
+pub(super) fn push_header(head: &mut String, name: &str, value: &dyn fmt::Display) {
+    head.push_str(name);
+    head.push_str(": ");
+    // Writing to a String cannot fail; a value's own Display does not.
+    let _ = write!(WithoutControls(head), "{value}");
+    head.push_str("\r\n");
 }
 
 /// What the server calls itself (RFC 2326 §12.36).

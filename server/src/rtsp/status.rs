@@ -61,6 +61,7 @@ status_codes! {
     413 REQUEST_ENTITY_TOO_LARGE "Request Entity Too Large"
     414 REQUEST_URI_TOO_LARGE "Request-URI Too Large"
     415 UNSUPPORTED_MEDIA_TYPE "Unsupported Media Type"
+    416 BLOCKSIZE_NOT_VALID "Blocksize Not Valid"
     451 PARAMETER_NOT_UNDERSTOOD "Parameter Not Understood"
     452 CONFERENCE_NOT_FOUND "Conference Not Found"
     453 NOT_ENOUGH_BANDWIDTH "Not Enough Bandwidth"
@@ -146,7 +147,7 @@ mod tests {
 
     /// Codes of RFC 2326 that its successor, which rtsp-types follows, no longer has.
     fn is_dropped_by_rfc_7826(status: StatusCode) -> bool {
-        matches!(status.code(), 201 | 250 | 300 | 303 | 411 | 452)
+        matches!(status.code(), 201 | 250 | 300 | 303 | 411 | 416 | 452)
     }
 
     #[test]

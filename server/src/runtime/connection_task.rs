@@ -4,6 +4,7 @@
 //! nothing races with it, and what must end it shuts the socket down, which completes it.
 
 use super::control_loop::Shell;
+use crate::control::Unread;
 use crate::mailbox::ConnectionId;
 use crate::uring::{readiness_of, socket_of};
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_uring::net::TcpStream;
 
@@ -45,17 +47,48 @@ impl ConnectionSlot {
         self.wake.notify_one();
     }
 
+    /// Writes this at once, beside a read that may be in flight: nothing is being written. Where
+    /// there is no room for it, it is not written.
+    pub(super) fn ask(self: &Rc<Self>, bytes: &[u8]) {
+        let sent = SockRef::from(&socket_of(&self.stream))
+            .send_with_flags(bytes, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL);
+        if sent.is_ok_and(|count| count < bytes.len()) {
+            // The rest cannot follow, so what does would not be RTSP.
+            self.close();
+        }
+    }
+
     /// Has the task look again at what is wanted of it.
     pub(super) fn resume(&self) {
         self.wake.notify_one();
     }
 
-    /// Ends the task, whatever it is doing.
-    pub(super) fn close(&self) {
+    /// Ends the task, whatever it is doing, once the client has had the time to read what it was
+    /// told: a socket that is closed with input that nobody has read resets the connection.
+    pub(super) fn close(self: &Rc<Self>) {
         self.end.set(Some(End::Closed));
-        // Completes what is in flight. It fails if the client was faster.
-        let _ = self.stream.shutdown(Shutdown::Both);
+        // Completes a write in flight. It fails if the client was faster.
+        let _ = self.stream.shutdown(Shutdown::Write);
         self.wake.notify_one();
+        let slot = Rc::clone(self);
+        tokio_uring::spawn(async move {
+            tokio::time::sleep(LINGER).await;
+            // Completes a read in flight.
+            let _ = slot.stream.shutdown(Shutdown::Both);
+        });
+    }
+
+    /// Reads what the client still sends, until it closes, too, or has had its share or its time.
+    async fn drain(&self, mut buffer: Vec<u8>) {
+        let mut left = UNREAD_BYTES_MAX;
+        while left > 0 {
+            let result;
+            (result, buffer) = self.stream.read(buffer).await;
+            match result {
+                Ok(0) | Err(_) => return,
+                Ok(count) => left = left.saturating_sub(count),
+            }
+        }
     }
 
     /// Another descriptor of the socket, for the shard that adopts it; the task, which has nothing
@@ -67,9 +100,9 @@ impl ConnectionSlot {
         Ok(socket)
     }
 
-    /// Waits until there is something to do, and reads nothing that a shard might have to read.
-    /// False once the client has closed the connection.
-    async fn watch(&self) -> bool {
+    /// Waits until there is something to do, and reads nothing that is read later. False once the
+    /// client has closed the connection.
+    async fn watch(&self, unread: Unread) -> bool {
         // This is no operation of the ring: waiting for it may be dropped.
         let Ok(readiness) = readiness_of(&self.stream) else {
             // The end shows when something is written.
@@ -87,11 +120,14 @@ impl ConnectionSlot {
             if self.end.get().is_some() {
                 return true;
             }
-            let mut unwanted = [MaybeUninit::uninit(); UNWANTED_BYTES];
-            match SockRef::from(readiness.get_ref())
-                .recv_with_flags(&mut unwanted, libc::MSG_DONTWAIT)
-            {
+            match self.look(unread) {
                 Ok(0) => return false,
+                Ok(_) if unread == Unread::Keep && ready.ready().is_read_closed() => {
+                    // All is there, and stays so until somebody reads it.
+                    self.wake.notified().await;
+                    return true;
+                }
+                Ok(_) if unread == Unread::Keep => ready.clear_ready(),
                 // Whoever sends much gets no more than his turn.
                 Ok(_) => tokio::task::yield_now().await,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
@@ -99,6 +135,16 @@ impl ConnectionSlot {
                 Err(_) => return false,
             }
         }
+    }
+
+    /// How much there is to read, up to a number; none at the end.
+    fn look(&self, unread: Unread) -> io::Result<usize> {
+        let flags = match unread {
+            Unread::Drop => libc::MSG_DONTWAIT,
+            Unread::Keep => libc::MSG_DONTWAIT | libc::MSG_PEEK,
+        };
+        let mut bytes = [MaybeUninit::uninit(); UNREAD_BYTES];
+        SockRef::from(&socket_of(&self.stream)).recv_with_flags(&mut bytes, flags)
     }
 }
 
@@ -122,13 +168,17 @@ pub(super) async fn serve(shell: Rc<Shell>, id: ConnectionId, slot: Rc<Connectio
                     control.received(now, id, &buffer[..count], effects);
                 }),
             }
-        } else if shell.wants_end(id) {
-            if !slot.watch().await {
+        } else if let Some(unread) = shell.wants_end(id) {
+            // Apart: the tasks of other connections have no room for it.
+            if !Box::pin(slot.watch(unread)).await {
                 break;
             }
         } else {
             slot.wake.notified().await;
         }
+    }
+    if slot.end.get() == Some(End::Closed) {
+        slot.drain(buffer).await;
     }
     let is_adopted = slot.end.get() == Some(End::Adopted);
     shell.forget(id);
@@ -137,7 +187,11 @@ pub(super) async fn serve(shell: Rc<Shell>, id: ConnectionId, slot: Rc<Connectio
     }
 }
 
+/// How long a client may take to close a connection that the server closes.
+const LINGER: Duration = Duration::from_millis(300);
+/// What it may send meanwhile.
+const UNREAD_BYTES_MAX: usize = 256 * 1024;
 /// Read at once; most requests are smaller, and an idle connection holds this much.
 const READ_BYTES: usize = 2048;
-/// Read at once of what nobody wants.
-const UNWANTED_BYTES: usize = 2048;
+/// Read at once of what is dropped.
+const UNREAD_BYTES: usize = 2048;

@@ -7,7 +7,7 @@ use super::mailbox_queue::ControlEnd;
 use super::tide::Tide;
 use crate::clock::{Clock, MonoTime};
 use crate::config::Config;
-use crate::control::{Control, Effect, Port};
+use crate::control::{Control, Effect, Port, Unread};
 use crate::limits::CONNECTION_PROBES;
 use crate::mailbox::{AdoptedConnection, Command, ConnectionId};
 use crate::uring::{Waker, path_mtu, socket_of};
@@ -148,7 +148,7 @@ impl Shell {
         self.control.borrow().wants_read(id)
     }
 
-    pub(super) fn wants_end(&self, id: ConnectionId) -> bool {
+    pub(super) fn wants_end(&self, id: ConnectionId) -> Option<Unread> {
         self.control.borrow().wants_end(id)
     }
 
@@ -161,6 +161,11 @@ impl Shell {
             Effect::Write { connection, bytes } => {
                 if let Some(slot) = self.connection(connection) {
                     slot.write(bytes);
+                }
+            }
+            Effect::Ask { connection, bytes } => {
+                if let Some(slot) = self.connection(connection) {
+                    slot.ask(&bytes);
                 }
             }
             Effect::Resume { connection } => {
@@ -271,7 +276,7 @@ impl Shell {
         if self.stage.get() == Stage::Serving {
             self.stage.set(Stage::Retiring);
             self.ending_began.notify_one();
-            self.drive(|control, _, _| control.retire());
+            self.drive(|control, _, effects| control.retire(effects));
         }
     }
 

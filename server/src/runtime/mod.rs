@@ -14,4 +14,4 @@ mod signals;
 mod tide;
 
 pub use affinity::pin_current_thread;
-pub use serve::{ServeError, serve};
+pub use serve::{ServeError, serve, serve_numbered};

@@ -14,7 +14,7 @@ use crate::limits::{
 };
 use crate::shard::counters::Counters;
 use crate::shard::operation::BLOCK_BYTES;
-use crate::shard::{Shard, ShardConfig};
+use crate::shard::{FirstNumbers, Shard, ShardConfig};
 use crate::uring::{BindError, Driver, DriverLimits, PairSockets, Waker};
 use crossbeam::channel::{Sender, bounded};
 use std::fmt;
@@ -81,6 +81,18 @@ impl std::error::Error for ServeError {
 /// # Errors
 /// [`ServeError`]. Not for anything that viewers or media files do.
 pub fn serve(config: Config, ready: impl FnOnce(&[SocketAddr])) -> Result<(), ServeError> {
+    serve_numbered(config, None, ready)
+}
+
+/// Serves like [`serve`], with streams whose numbers start where a test wants them to.
+///
+/// # Errors
+/// Those of [`serve`].
+pub fn serve_numbered(
+    config: Config,
+    first_numbers: Option<FirstNumbers>,
+    ready: impl FnOnce(&[SocketAddr]),
+) -> Result<(), ServeError> {
     let budget = config.budget();
     let register_blocks = check_host(&config, &budget)?;
     let (listeners, addresses) = bind(&config.listen, Port::Rtsp)?;
@@ -90,7 +102,8 @@ pub fn serve(config: Config, ready: impl FnOnce(&[SocketAddr])) -> Result<(), Se
     let clock = Clock::start();
     let waker = Waker::new().map_err(ServeError::Start)?;
     let (signals, requests) = SignalThread::start().map_err(ServeError::Start)?;
-    let (shards, threads) = start_shards(&config, &budget, register_blocks, clock, &waker)?;
+    let (shards, threads) =
+        start_shards(&config, &budget, register_blocks, first_numbers, clock, &waker)?;
     // The shards' rings may have left no locked memory for control's.
     check_ring(&probe::io_uring())?;
     if let Some(cpu) = config.control_cpu {
@@ -160,6 +173,7 @@ fn start_shards(
     config: &Config,
     budget: &Budget,
     register_blocks: bool,
+    first_numbers: Option<FirstNumbers>,
     clock: Clock,
     control: &Waker,
 ) -> Result<Shards, ServeError> {
@@ -186,6 +200,7 @@ fn start_shards(
             coalescing: config.coalescing,
             cname: cname.clone(),
             seed: u64::from_ne_bytes(random()),
+            first_numbers,
         };
         let limits = DriverLimits {
             blocks: read_blocks,

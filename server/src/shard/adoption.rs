@@ -122,6 +122,23 @@ impl Shard {
         self.dirty.push(slot);
     }
 
+    /// Control asks something of a client.
+    pub(super) fn ask(
+        &mut self,
+        now: MonoTime,
+        id: ConnectionId,
+        bytes: &[u8],
+        operations: &mut Vec<Operation>,
+    ) {
+        let Some(&slot) = self.connection_slots.get(&id) else { return };
+        let connection = &mut self.connections[slot.0 as usize];
+        connection.push(bytes);
+        if connection.pending.len() > CONNECTION_PENDING_BYTES_MAX {
+            return self.close_connection(now, slot, CloseReason::Overflow, operations);
+        }
+        self.dirty.push(slot);
+    }
+
     /// Bytes arrived on a connection.
     pub fn connection_received(
         &mut self,

@@ -1,12 +1,12 @@
 //! What control commands: sessions are set up, touched and torn down.
 
-use super::Shard;
 use super::counters::Sent;
 use super::operation::{Operation, SourceSlot};
 use super::peer::Peer;
 use super::session::Session;
 use super::stream::{Cursor, Delivery, Extract, Stream, Transport};
 use super::timeline::Timeline;
+use super::{FirstNumbers, Shard};
 use crate::clock::MonoTime;
 use crate::mailbox::{
     Command, ConnectionId, EndReason, Report, SessionKey, SetUpRefused, StreamSetUp,
@@ -59,6 +59,7 @@ impl Shard {
             Command::Reply { connection, bytes, start, close } => {
                 self.reply(now, connection, &bytes, start, close, operations);
             }
+            Command::Ask { connection, bytes } => self.ask(now, connection, &bytes, operations),
             Command::Close { connection } => self.close_by_id(now, connection, operations),
             Command::Drain => self.drain(now),
             Command::Snapshot => {
@@ -172,9 +173,11 @@ impl Shard {
             }
         };
         let ssrc = Ssrc(self.random.u32(1..));
-        let timestamp_base = self.random.u32(1..);
         // Sequence numbers 0 and 1 in RTP-Info are taken for "unknown" by some clients.
-        let sequence = self.random.u16(2..0x8000);
+        let random =
+            FirstNumbers { sequence: self.random.u16(2..0x8000), timestamp: self.random.u32(1..) };
+        let FirstNumbers { sequence, timestamp: timestamp_base } =
+            self.config.first_numbers.unwrap_or(random);
         let stream = Stream {
             session,
             track: asked.track,
@@ -190,6 +193,7 @@ impl Shard {
             cursor: Cursor { image: 0, train: 0, packet: 0, sequence },
             held: VecDeque::new(),
             next_segment: None,
+            unread: None,
             awaited: None,
             delivery: Delivery::Idle,
             timestamp_high: None,

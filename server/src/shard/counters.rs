@@ -134,6 +134,8 @@ pub struct Reception {
 pub struct Inspection {
     /// Where it stands.
     pub position: Npt,
+    /// Seconds of normal play time that a second shows, or showed last.
+    pub scale: i8,
     /// Its streams, in the order of their SETUP.
     pub streams: Vec<StreamInspection>,
 }

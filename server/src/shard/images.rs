@@ -176,7 +176,13 @@ impl Shard {
             }
         }
         self.loads.release(&load);
-        self.images_failed(now, &failures);
+        if !failures.is_empty() {
+            let is_lengthened = load.is_lengthened;
+            if is_lengthened {
+                self.sources.mark_faulty(load.source);
+            }
+            self.images_failed(now, is_lengthened, &failures);
+        }
         self.sources.release(load.source, now);
     }
 
@@ -213,22 +219,45 @@ impl Shard {
         }
     }
 
-    /// Ends the sessions that hold images which cannot be had.
-    fn images_failed(&mut self, now: MonoTime, failures: &[(ImageSlot, EndReason)]) {
-        let mut sessions = BTreeMap::new();
-        for &(slot, reason) in failures {
-            self.counters.reads_failed += 1;
-            self.cache.abandon(slot);
-            for (_, stream) in &mut self.streams {
-                let held = stream.held.len();
-                stream.held.retain(|(_, image)| *image != slot);
-                if stream.held.len() < held {
-                    sessions.entry(stream.session).or_insert(reason);
-                }
+    /// Has the streams do without images that cannot be had. Where one is due, its session ends.
+    /// The others ask again, at once if the read brought more than they wanted, or else when it is
+    /// due: they may never come to it, and errors may pass.
+    fn images_failed(
+        &mut self,
+        now: MonoTime,
+        is_lengthened: bool,
+        failures: &[(ImageSlot, EndReason)],
+    ) {
+        let mut ended = BTreeMap::new();
+        let mut asking = Vec::new();
+        let reason_of = |slot: ImageSlot| {
+            failures.iter().find(|(failed, _)| *failed == slot).map(|(_, reason)| *reason)
+        };
+        for (stream, state) in &self.streams {
+            let mut held = state.held.iter().enumerate();
+            let failed = held.find_map(|(at, (_, image))| Some((at, reason_of(*image)?)));
+            let Some((position, reason)) = failed else { continue };
+            if !is_lengthened && self.segment_due(stream, position) <= now {
+                ended.entry(state.session).or_insert(reason);
             }
+            asking.push((stream, position));
         }
-        for (session, reason) in sessions {
+        for &(stream, position) in &asking {
+            let segment = self.streams[stream].held[position].0;
+            self.cut_held(stream, position, |image| reason_of(image).is_some());
+            self.streams[stream].unread = (!is_lengthened).then_some(segment);
+        }
+        for (slot, _) in failures {
+            self.counters.reads_failed += 1;
+            self.cache.abandon(*slot);
+        }
+        for (session, reason) in ended {
             self.end_session(now, session, Some(reason));
+        }
+        for (stream, _) in asking {
+            if self.streams.get(stream).is_some_and(super::Stream::awaits_image) {
+                self.plan(now, stream);
+            }
         }
     }
 }

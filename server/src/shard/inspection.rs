@@ -6,6 +6,7 @@ use super::session::State;
 use super::stream::Stream;
 use crate::clock::MonoTime;
 use crate::mailbox::SessionKey;
+use crate::pace::Scale;
 use packetizer::rtcp::ReportBlock;
 use packetizer::time::Npt;
 use std::time::Duration;
@@ -18,7 +19,10 @@ impl Shard {
             let Stream { track, sent, reception, .. } = self.streams[*stream];
             StreamInspection { track, sent, reception }
         });
-        Some(Inspection { position: self.position(now, slot), streams: streams.collect() })
+        let range = self.sessions[slot].current_range(now);
+        let scale = range.map_or(Scale::NORMAL, |range| range.timeline.pace.scale).factor();
+        let position = self.position(now, slot);
+        Some(Inspection { position, scale, streams: streams.collect() })
     }
 
     /// Where a session stands; when it plays, until where everything has left.

@@ -75,6 +75,8 @@ pub(super) struct Load {
     /// About what its images will take.
     pub(super) image_bytes: usize,
     pub(super) failure: Option<EndReason>,
+    /// It takes later segments along.
+    pub(super) is_lengthened: bool,
     /// Its place in the queue, unless it has been started.
     pub(super) queued: Option<(MonoTime, u64)>,
 }
@@ -88,7 +90,8 @@ impl Load {
     ) -> Self {
         let remaining = parts.len();
         let (failure, queued) = (None, None);
-        Self { source, images, parts, remaining, image_bytes, failure, queued }
+        let is_lengthened = false;
+        Self { source, images, parts, remaining, image_bytes, failure, is_lengthened, queued }
     }
 
     /// A unit's bytes, as they were read.

@@ -78,6 +78,18 @@ pub struct ShardConfig {
     pub cname: String,
     /// Seed of SSRCs, first sequence numbers and timestamps, and report intervals.
     pub seed: u64,
+    /// Where the numbers of all streams start, if not anywhere.
+    pub first_numbers: Option<FirstNumbers>,
+}
+
+/// Where a stream's numbers start. Random numbers wrap now and then; these do it when a test is
+/// there to see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FirstNumbers {
+    /// The sequence number of its first packet.
+    pub sequence: u16,
+    /// The RTP timestamp of the start of its first range.
+    pub timestamp: u32,
 }
 
 /// A core's share of the server.

@@ -14,14 +14,18 @@ pub(super) struct Pairs {
     ports: Vec<u16>,
     /// Streams on each pair, to spread them.
     load: Vec<u32>,
+    /// The number of the last stream that each pair was given to: of pairs with the same load the
+    /// one that rested longest is next, so that what still comes for its last stream is over.
+    last_given: Vec<u64>,
+    given_count: u64,
     streams: HashMap<(IpAddr, PairId), u32>,
 }
 
 impl Pairs {
     /// Pairs with these RTP ports.
     pub(super) fn new(ports: Vec<u16>) -> Self {
-        let load = vec![0; ports.len()];
-        Self { ports, load, streams: HashMap::new() }
+        let (load, last_given) = (vec![0; ports.len()], vec![0; ports.len()]);
+        Self { ports, load, last_given, given_count: 0, streams: HashMap::new() }
     }
 
     /// Gives `stream`, which goes to `client`, the least loaded pair that no other stream to that
@@ -31,8 +35,12 @@ impl Pairs {
         let pair = (0..count)
             .map(PairId)
             .filter(|pair| !self.streams.contains_key(&(client, *pair)))
-            .min_by_key(|pair| self.load[usize::from(pair.0)])?;
+            .min_by_key(|PairId(pair)| {
+                (self.load[usize::from(*pair)], self.last_given[usize::from(*pair)])
+            })?;
         self.load[usize::from(pair.0)] += 1;
+        self.given_count += 1;
+        self.last_given[usize::from(pair.0)] = self.given_count;
         self.streams.insert((client, pair), stream);
         Some(pair)
     }
@@ -73,5 +81,17 @@ mod tests {
         pairs.give_back(a, first);
         assert_eq!(pairs.take(a, 5), Some(first));
         assert_eq!(pairs.port(second), 6972);
+    }
+
+    #[test]
+    fn a_pair_rests_while_there_are_others() {
+        let mut pairs = Pairs::new(vec![6970, 6972, 6974]);
+        let client = IpAddr::from(Ipv4Addr::LOCALHOST);
+        let given = (0..6).map(|stream| {
+            let pair = pairs.take(client, stream).unwrap();
+            pairs.give_back(client, pair);
+            pair.0
+        });
+        assert_eq!(given.collect::<Vec<_>>(), [0, 1, 2, 0, 1, 2]);
     }
 }

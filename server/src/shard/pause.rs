@@ -236,7 +236,8 @@ impl Shard {
         self.finish_if_over(session);
     }
 
-    /// Ends the ranges of a playing session none of whose streams has anything left.
+    /// Ends the ranges of a playing session none of whose streams has anything left. Behind one
+    /// with an end of its own the session is paused (RFC 2326 §10.5).
     pub(super) fn finish_if_over(&mut self, slot: usize) {
         let session = &self.sessions[slot];
         let is_over = |stream: &usize| self.streams[*stream].delivery == Delivery::Idle;
@@ -244,8 +245,14 @@ impl Shard {
             return;
         }
         self.keep_last_range(slot);
-        let paused = self.sessions[slot].pause_point.as_ref().map(|point| point.at);
-        self.sessions[slot].state = paused.map_or(State::Finished, State::Paused);
+        let session = &mut self.sessions[slot];
+        let range = &session.ranges[0];
+        let paused = match &session.pause_point {
+            Some(point) => Some(point.at),
+            // "After playing the desired range, the presentation is automatically paused."
+            None => Some(range.timeline.end).filter(|_| range.is_closed),
+        };
+        session.state = paused.map_or(State::Finished, State::Paused);
         if paused.is_some() {
             self.stand_at_point(slot);
         }

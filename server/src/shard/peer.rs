@@ -12,6 +12,10 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Peer {
     address: SocketAddr,
+    /// The port that SETUP named.
+    named: u16,
+    /// A receiver report on the stream came from the port in use.
+    is_proven: bool,
     /// When a datagram last came from the port in use; `None` leaves the port to the next one.
     heard: Option<MonoTime>,
     /// The port of the last datagram that came from another, and when.
@@ -32,7 +36,7 @@ pub(super) enum Claim {
 impl Peer {
     /// At the port that SETUP named, which serves until a datagram shows another.
     pub(super) const fn named(address: SocketAddr) -> Self {
-        Self { address, heard: None, other: None }
+        Self { address, named: address.port(), is_proven: false, heard: None, other: None }
     }
 
     /// Where to send.
@@ -53,10 +57,14 @@ impl Peer {
     pub(super) fn heard(&mut self, now: MonoTime, port: u16, claim: Claim) -> bool {
         let is_taught = match claim {
             Claim::Proven => true,
-            Claim::None => self.heard.is_none(),
+            // What proves nothing may be left over from an earlier stream to the same address; the
+            // port that SETUP named is rather the viewer's.
+            Claim::None => self.heard.is_none() || (port == self.named && !self.is_proven),
             Claim::Foreign => false,
         };
         if port == self.address.port() || is_taught {
+            let was_proven = self.is_proven && port == self.address.port();
+            self.is_proven = was_proven || claim == Claim::Proven;
             return self.learn(now, port);
         }
         if claim == Claim::None {
@@ -65,16 +73,23 @@ impl Peer {
         false
     }
 
-    /// The viewer has shown that he is there, but not by this socket: he asked to play, or his
-    /// other port has moved. Unless the port in use was heard just now, the one that was takes its
-    /// place, or else the next to come. Whether the port has moved.
+    /// The viewer asks to play. Unless the port in use was heard just now, the one that was takes
+    /// its place, or else the next to come. Whether the port has moved.
     pub(super) fn ask_again(&mut self, now: MonoTime) -> bool {
-        let is_recent = |at: MonoTime| now <= at + PUNCH_LEAD;
-        if self.heard.is_some_and(is_recent) {
+        if self.heard.is_some_and(|at| now <= at + PUNCH_LEAD) {
             return false;
         }
-        match self.other.filter(|(_, at)| is_recent(*at)) {
-            Some((port, at)) => self.learn(at, port),
+        self.forgotten(now)
+    }
+
+    /// A NAT has forgotten the port in use: the one that was heard just now takes its place, or
+    /// else the next to come. Whether the port has moved.
+    pub(super) fn forgotten(&mut self, now: MonoTime) -> bool {
+        match self.other.filter(|(_, at)| now <= *at + PUNCH_LEAD) {
+            Some((port, at)) => {
+                self.is_proven = false;
+                self.learn(at, port)
+            }
             None => {
                 self.heard = None;
                 false
@@ -99,9 +114,10 @@ mod tests {
     use super::*;
 
     /// What happens to a peer that SETUP named at port 5000: `PORT@SECOND` is a datagram, with `!`
-    /// behind it a report on the stream and with `?` one on others; `PLAY@SECOND`. Then the port
-    /// that is used.
-    const TABLE: [(&str, &str, u16); 18] = [
+    /// behind it a report on the stream and with `?` one on others; `PLAY@SECOND`; or, by
+    /// `REBIND@SECOND`, the other socket has shown that a NAT forgot the viewer. Then the port that
+    /// is used.
+    const TABLE: [(&str, &str, u16); 24] = [
         ("nothing came", "", 5000),
         ("a punch teaches", "7000@1", 7000),
         ("and so does a report", "7000@1!", 7000),
@@ -119,6 +135,12 @@ mod tests {
         ("also if he is first", "7000@1 7001@60 7000@61 PLAY@61", 7000),
         ("or last", "7000@1 7000@60 PLAY@61 7001@62", 7000),
         ("PLAY alone changes nothing", "7000@1 PLAY@60", 7000),
+        ("a leftover gives way to the port that was named", "7000@1 5000@2", 5000),
+        ("a proven port does not", "7000@1! 5000@2", 7000),
+        ("nor after silence", "7000@1! 7000@2 7001@8 PLAY@9 7001@10! 5000@12", 7001),
+        ("a rebind of the other socket", "7000@1 7001@2 REBIND@3 7002@4", 7001),
+        ("and the next punch", "7000@1 REBIND@3 7001@4 7002@5", 7001),
+        ("which may be from the old port", "7000@1 REBIND@3 7000@4 7002@5", 7000),
         ("of two strangers the last", "7000@1 7001@60 7002@61 PLAY@61", 7002),
     ];
 
@@ -137,6 +159,7 @@ mod tests {
                 let before = peer.address();
                 let has_moved = match who.parse() {
                     Ok(port) => peer.heard(now, port, claim),
+                    Err(_) if who == "REBIND" => peer.forgotten(now),
                     Err(_) => peer.ask_again(now),
                 };
                 assert_eq!(has_moved, peer.address() != before, "{what}");

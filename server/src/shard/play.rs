@@ -218,12 +218,12 @@ impl Shard {
         }
     }
 
-    /// Goes on at the first unit that was not sent, on the media clock of now. The position is that
-    /// unit's decode time, so none of it is composed before the start of the range.
+    /// Goes on at the first unit that was not sent, where the media clock stopped. The position is
+    /// that unit's decode time, so none of it is composed before the start of the range.
     fn resume(&mut self, now: MonoTime, slot: usize, position: Npt) {
         let session = &mut self.sessions[slot];
         let timeline = &mut session.ranges[0].timeline;
-        timeline.media_start = timeline.media_now(now);
+        timeline.media_start = timeline.media_at(signed_nanos(position));
         (timeline.start, timeline.started) = (position, now);
         session.state = State::Cued;
         for position in 0..self.sessions[slot].streams.len() {
@@ -241,10 +241,16 @@ impl Shard {
         session.is_displaced = false;
     }
 
-    /// The media clock's time from which nothing was sent yet, and not before now.
+    /// The media clock's time from which nothing was sent yet, and not before where it stands.
     fn media_start(&self, now: MonoTime, slot: usize) -> i64 {
         let session = &self.sessions[slot];
         let Some(range) = session.current_range(now) else { return 0 };
+        let stands_at = match session.state {
+            State::Playing => range.timeline.media_now(now),
+            State::Paused(at) => range.timeline.media_at(signed_nanos(at)),
+            State::Finished => range.timeline.media_end(),
+            State::Init | State::Cued => range.timeline.media_start,
+        };
         let sent_until = session.streams.iter().filter_map(|stream| {
             let stream = &self.streams[*stream];
             let track = &self.index(slot).tracks[usize::from(stream.track.0)];
@@ -252,7 +258,7 @@ impl Shard {
             let duration = track.media_rate.nanos_floor(i64::from(unit.duration));
             Some(stream.rtp_rate.nanos_floor(stream.timestamp_high?) + duration)
         });
-        sent_until.max().unwrap_or(0).max(range.timeline.media_now(now))
+        sent_until.max().unwrap_or(0).max(stands_at)
     }
 
     /// Where a session stands, or where the last range begins that waits for others.

@@ -25,7 +25,7 @@ impl Shard {
             && let Some((segment, due)) = self.streams[stream].next_segment
         {
             let leaves_at = self.leaves_at(stream, due);
-            if leaves_at.0 > now.0.saturating_add(PREFETCH_LEAD) {
+            if leaves_at.0 > now.0.saturating_add(self.lead(stream, segment)) {
                 break;
             }
             let image = self.acquire_image(now, stream, segment, leaves_at, operations);
@@ -104,14 +104,7 @@ impl Shard {
     /// Gives back what a stream holds behind the image at its cursor: whoever waits for memory
     /// must not have what others wait for.
     fn let_go_behind(&mut self, stream: usize) {
-        while self.streams[stream].held.len() > 1 {
-            let (segment, image) = self.streams[stream].held.pop_back().expect("more than one");
-            self.release_image(image);
-            let source = self.sessions[self.streams[stream].session].source;
-            let stream = &mut self.streams[stream];
-            stream.seek_segment(&self.sources.title(source).index, segment);
-        }
-        self.await_next(stream);
+        self.cut_held(stream, 1, |_| false);
     }
 
     /// When the next image must be asked for.
@@ -119,9 +112,41 @@ impl Shard {
         if self.streams[stream].held.len() >= IMAGES_AHEAD_MAX {
             return None;
         }
-        let (_, due) = self.streams[stream].next_segment?;
+        let (segment, due) = self.streams[stream].next_segment?;
         let leaves_at = self.leaves_at(stream, due);
-        Some(MonoTime(leaves_at.0.saturating_sub(PREFETCH_LEAD)))
+        Some(MonoTime(leaves_at.0.saturating_sub(self.lead(stream, segment))))
+    }
+
+    /// How long before its first packet the stream asks for a segment's image, in nanoseconds.
+    fn lead(&self, stream: usize, segment: SegmentId) -> u64 {
+        if self.streams[stream].unread == Some(segment) { 0 } else { PREFETCH_LEAD }
+    }
+
+    /// When the segment of a held image is due, whatever the stream wants of it.
+    pub(super) fn segment_due(&self, stream: usize, position: usize) -> MonoTime {
+        let Stream { session, track, ref held, .. } = self.streams[stream];
+        let index = &self.sources.title(self.sessions[session].source).index;
+        self.leaves_at(stream, index.segment_start(track, held[position].0).unwrap_or(i64::MIN))
+    }
+
+    /// Lets go of the images from a position on, which the stream will ask for again. Those that
+    /// `is_gone` names the cache is about to forget.
+    pub(super) fn cut_held(
+        &mut self,
+        stream: usize,
+        position: usize,
+        is_gone: impl Fn(ImageSlot) -> bool,
+    ) {
+        while self.streams[stream].held.len() > position {
+            let (segment, image) = self.streams[stream].held.pop_back().expect("longer than that");
+            if !is_gone(image) {
+                self.release_image(image);
+            }
+            let source = self.sessions[self.streams[stream].session].source;
+            let stream = &mut self.streams[stream];
+            stream.seek_segment(&self.sources.title(source).index, segment);
+        }
+        self.await_next(stream);
     }
 
     /// Whether the read of an image that is not ready has not begun.

@@ -48,7 +48,7 @@ impl Shard {
             self.counters.ports_moved += 1;
             // A NAT has forgotten this viewer, and so his other port as well.
             if was_known {
-                self.counters.ports_moved += u64::from(other.ask_again(now));
+                self.counters.ports_moved += u64::from(other.forgotten(now));
             }
         }
     }

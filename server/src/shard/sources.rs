@@ -14,6 +14,8 @@ struct Source {
     users: u32,
     /// When the last user left.
     idle_since: MonoTime,
+    /// A read of it failed that took more along than was wanted.
+    is_faulty: bool,
 }
 
 /// The open titles. One stays open for a while after its last user, for its images in the cache,
@@ -54,7 +56,7 @@ impl Sources {
         operations: &mut Vec<Operation>,
     ) -> SourceSlot {
         let idle_since = MonoTime::default();
-        let source = Source { title: Arc::clone(title), users: 0, idle_since };
+        let source = Source { title: Arc::clone(title), users: 0, idle_since, is_faulty: false };
         let slot = u32::try_from(self.sources.insert(source)).expect("bounded by sources_max");
         self.slots.insert(title.source, SourceSlot(slot));
         let title = Arc::clone(title);
@@ -83,6 +85,16 @@ impl Sources {
         let source = &mut self.sources[slot.0 as usize];
         source.users = source.users.checked_sub(1).expect("released once an acquire");
         source.idle_since = now;
+    }
+
+    /// Has nothing read along of the title from now on: what is not wanted may be what cannot be
+    /// read.
+    pub(super) fn mark_faulty(&mut self, slot: SourceSlot) {
+        self.sources[slot.0 as usize].is_faulty = true;
+    }
+
+    pub(super) fn is_faulty(&self, slot: SourceSlot) -> bool {
+        self.sources[slot.0 as usize].is_faulty
     }
 
     /// Whether no title is open.

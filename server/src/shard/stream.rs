@@ -113,6 +113,8 @@ pub(super) struct Stream {
     pub(super) held: VecDeque<(SegmentId, ImageSlot)>,
     /// The next segment to hold and the presentation time of its first unit; `None` at the end.
     pub(super) next_segment: Option<(SegmentId, i64)>,
+    /// A segment whose read failed before it was due: it is read again when it is.
+    pub(super) unread: Option<SegmentId>,
     /// What the cache knows it will want next.
     pub(super) awaited: Option<ImageKey>,
     pub(super) delivery: Delivery,

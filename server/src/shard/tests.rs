@@ -22,9 +22,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 mod connections;
+mod faults;
 mod inspection;
 mod life;
 mod memory;
+mod numbers;
 mod ports;
 mod ranges;
 mod tunnels;
@@ -32,6 +34,8 @@ mod tunnels;
 const MILLI: u64 = 1_000_000;
 const SECOND: u64 = 1000 * MILLI;
 const TIMEOUT: Duration = Duration::from_secs(20);
+/// Input/output error.
+const EIO: i32 = 5;
 
 /// A file of one video track: 25 pictures a second, a sync sample every 25.
 struct Film {
@@ -41,6 +45,11 @@ struct Film {
 
 /// So many pictures of `bytes` bytes, each `gap` bytes behind the one before.
 fn film(id: u64, pictures: u32, bytes: u32, gap: usize) -> Film {
+    film_of(id, pictures, bytes, gap, 1)
+}
+
+/// The same with another picture every so many twenty-fifths of a second.
+fn film_of(id: u64, pictures: u32, bytes: u32, gap: usize, ticks: u32) -> Film {
     let mut builder = IndexBuilder::new();
     let codec = CodecConfig::H264(H264Config {
         length_bytes: 4,
@@ -52,8 +61,8 @@ fn film(id: u64, pictures: u32, bytes: u32, gap: usize) -> Film {
     let track = builder.add_track(description).unwrap();
     let mut file = Vec::new();
     for picture in 0..pictures {
-        let (time, sync) = (i64::from(picture), picture % 25 == 0);
-        builder.push(track, file.len() as u64, bytes, time, time, 1, sync).unwrap();
+        let (time, sync) = (i64::from(picture * ticks), picture % 25 == 0);
+        builder.push(track, file.len() as u64, bytes, time, time, ticks, sync).unwrap();
         file.extend((bytes - 4).to_be_bytes());
         file.push(if sync { 0x65 } else { 0x61 });
         file.resize(file.len() + bytes as usize - 5 + gap, (picture % 251) as u8);
@@ -63,7 +72,7 @@ fn film(id: u64, pictures: u32, bytes: u32, gap: usize) -> Film {
         path: format!("/{id}.mp4").into(),
         generation: Generation { inode: (0, id), modified_nanos: 0, bytes: file.len() as u64 },
         source: ByteSourceId(id),
-        index: builder.finish(Npt::from_nanos(u64::from(pictures) * 40 * MILLI)),
+        index: builder.finish(Npt::from_nanos(u64::from(pictures * ticks) * 40 * MILLI)),
         file: None,
     };
     Film { title: Arc::new(title), file }
@@ -86,6 +95,8 @@ struct Rig {
     operations: Vec<Operation>,
     /// Film of each source slot.
     sources: HashMap<u32, usize>,
+    /// Bytes of the files that cannot be read.
+    bad: std::ops::Range<u64>,
     /// Bytes that each connection takes in a turn.
     appetite: usize,
     watched: Vec<ConnectionSlot>,
@@ -112,6 +123,7 @@ impl Rig {
             coalescing: Duration::from_millis(4),
             cname: "rig".to_owned(),
             seed: 1,
+            first_numbers: None,
         };
         Self {
             shard: Shard::new(config, Wallclock::new(0)),
@@ -120,6 +132,7 @@ impl Rig {
             memory: Memory(vec![0; read_blocks as usize * BLOCK_BYTES]),
             operations: Vec::new(),
             sources: HashMap::new(),
+            bad: 0..0,
             appetite: usize::MAX,
             watched: Vec::new(),
             datagrams: HashMap::new(),
@@ -148,7 +161,12 @@ impl Rig {
                         let count = from.len().min(bytes as usize);
                         let at = blocks.first as usize * BLOCK_BYTES;
                         self.memory.0[at..at + count].copy_from_slice(&from[..count]);
-                        let result = ReadResult::Read(count as u32);
+                        let is_bad =
+                            offset < self.bad.end && self.bad.start < offset + count as u64;
+                        let result = match is_bad {
+                            true => ReadResult::Failed(EIO),
+                            false => ReadResult::Read(count as u32),
+                        };
                         let Self { shard, now, memory, operations, .. } = self;
                         shard.read_completed(*now, read, result, memory, operations);
                     }

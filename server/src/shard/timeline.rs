@@ -1,10 +1,11 @@
 //! When a session's packets are due, and how play time maps to RTP time.
 //!
-//! A session has a *media clock* that runs with the wallclock (times the speed of delivery) from
-//! its first PLAY on. Each range is mapped to it: its start to a time that is not before now and
-//! not before what was already sent, the same for all its streams. So RTP timestamps are
-//! continuous and monotonic across seeks (RFC 2326 App. B), tell the time of viewing whatever the
-//! scale, and show a pause as the time it took (RFC 7826 App. C).
+//! A session has a *media clock* that runs while it plays, with the wallclock (times the speed of
+//! delivery). Each range is mapped to it: its start to a time that is not before now and not before
+//! what was already sent, the same for all its streams. So RTP timestamps are continuous and
+//! monotonic across seeks (RFC 2326 App. B) and tell the time of viewing whatever the scale. They
+//! do not tell how long a pause was, as RFC 7826 App. C.4 has it: GStreamer, whose own clock stands
+//! still in a pause, would take that for the end of the range.
 
 use crate::clock::MonoTime;
 use crate::pace::{Pace, Speed};

@@ -26,11 +26,14 @@ impl Shard {
             extents.iter().map(|extent| Part::new(*extent, title.alignment())).collect()
         };
         let mut longer = extents.clone();
-        let ahead = self.wanted_ahead(&wanted, &mut longer);
+        let is_faulty = self.sources.is_faulty(key.source);
+        let ahead = if is_faulty { Vec::new() } else { self.wanted_ahead(&wanted, &mut longer) };
         let mut parts_read = parts(&longer);
         let all = wanted.iter().chain(&ahead).map(|(key, _)| about_bytes(index, key));
         let room = self.loads.awaited_bytes() + all.sum::<usize>();
-        if self.loads.could_hold(&parts_read) && self.cache.has_idle_room(room) {
+        let takes_more = self.loads.could_hold(&parts_read) && self.cache.has_idle_room(room);
+        let is_lengthened = takes_more && !ahead.is_empty();
+        if takes_more {
             wanted.extend(ahead);
         } else {
             parts_read = parts(&extents);
@@ -42,6 +45,7 @@ impl Shard {
             Wanted { key, slot: self.cache.begin(key, start, slot), stream }
         });
         let mut load = Load::new(key.source, images.collect(), parts_read, image_bytes);
+        load.is_lengthened = is_lengthened;
         let fits = self.loads.could_hold(&load.parts);
         if fits && !load.parts.is_empty() {
             self.loads.enqueue(due, load);

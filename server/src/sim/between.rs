@@ -35,6 +35,7 @@ impl Whole {
             | Command::Touch { .. }
             | Command::Adopt(_)
             | Command::Reply { .. }
+            | Command::Ask { .. }
             | Command::Close { .. }
             | Command::Drain
             | Command::Snapshot => {}
@@ -146,7 +147,7 @@ impl Whole {
         let line = self.clients[client].line.as_ref();
         let is_lost = line.is_none_or(|line| self.around.net.pipes[&line.id].is_closed);
         let session = &mut self.clients[client].sessions[session];
-        if session.facts.is_running {
+        if session.facts.is_running || session.facts.is_finished {
             return;
         }
         assert!(

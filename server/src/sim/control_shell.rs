@@ -8,7 +8,7 @@ use super::surroundings::{Surroundings, WALLCLOCK};
 use super::whole::{Agenda, Event};
 use crate::clock::MonoTime;
 use crate::config::Config;
-use crate::control::{Control, Effect, Port};
+use crate::control::{Control, Effect, Port, Unread};
 use crate::mailbox::{AdoptedConnection, Command, ConnectionId};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -111,6 +111,14 @@ impl ControlShell {
                 socket.doing = Doing::Writing { bytes, written: 0 };
                 agenda.push(around.soon(200_000), Event::Write(connection));
             }
+            Effect::Ask { connection, bytes } => {
+                let Some(socket) = self.sockets.get(&connection) else { return };
+                assert!(!matches!(socket.doing, Doing::Writing { .. }), "nothing is being written");
+                let pipe = pipe(around, connection);
+                if pipe.has_room(bytes.len()) {
+                    pipe.write(&bytes);
+                }
+            }
             // Every connection goes on after every input, if it can.
             Effect::Resume { .. } => {}
             Effect::Close { connection } => {
@@ -165,6 +173,17 @@ impl ControlShell {
             socket.doing = Doing::Reading;
         }
         let pipe = pipe(around, id);
+        if matches!(socket.doing, Doing::Nothing)
+            && let Some(unread) = self.control.wants_end(id)
+        {
+            if unread == Unread::Drop {
+                pipe.input.clear();
+            }
+            if pipe.input.is_empty() && pipe.is_broken {
+                self.closed(around, agenda, id);
+            }
+            return;
+        }
         if !matches!(socket.doing, Doing::Reading) {
             return;
         }

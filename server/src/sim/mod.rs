@@ -25,6 +25,7 @@ mod steps;
 mod surroundings;
 mod title;
 mod trace;
+mod tunnel;
 mod viewer;
 mod whole;
 mod witness;

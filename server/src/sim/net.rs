@@ -66,6 +66,11 @@ impl Pipe {
         count
     }
 
+    /// Whether there is room for so many bytes.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.buffer.len() + bytes <= self.buffer_bytes_max
+    }
+
     /// The viewer reads up to so many bytes.
     pub(super) fn read(&mut self, bytes_max: usize) -> Vec<u8> {
         let count = self.buffer.len().min(bytes_max);

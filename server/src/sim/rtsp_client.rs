@@ -19,6 +19,8 @@ pub(super) const PORTS_A_CLIENT: u16 = 1000;
 #[derive(Debug)]
 pub(super) struct Line {
     pub(super) id: ConnectionId,
+    /// Of a tunnel, by which connection the client speaks; it hears by `id`.
+    pub(super) post: Option<ConnectionId>,
     pub(super) asked: VecDeque<Asked>,
     /// Since when its first request waits for a reply.
     pub(super) waits_since: MonoTime,
@@ -52,6 +54,8 @@ pub(super) struct RtspClient {
     /// Who else controls them.
     pub(super) remote: Option<Remote>,
     pub(super) is_rude: bool,
+    /// Its server may ask it to go elsewhere.
+    pub(super) is_obedient: bool,
     pub(super) is_reading: bool,
     pub(super) is_reporting: bool,
     pub(super) is_gone: bool,
@@ -75,6 +79,7 @@ impl Line {
     pub(super) fn new(id: ConnectionId, stalled_at: Option<MonoTime>) -> Self {
         Self {
             id,
+            post: None,
             asked: VecDeque::new(),
             waits_since: MonoTime::default(),
             stalled_at,
@@ -94,6 +99,7 @@ impl RtspClient {
             sessions: Vec::new(),
             remote,
             is_rude,
+            is_obedient: index.is_multiple_of(2),
             is_reading: true,
             is_reporting: true,
             is_gone: false,
@@ -232,7 +238,9 @@ impl RtspClient {
         };
         let url = url(title, Some(track));
         let aim = Aim::SetUp { track, offer };
-        self.request("SETUP", &url, at, aim, title, &[("Transport", &transport)])
+        let agent = if self.is_obedient { "GStreamer/1.22.0" } else { "Lavf59.27.100" };
+        let headers = [("Transport", transport.as_str()), ("User-Agent", agent)];
+        self.request("SETUP", &url, at, aim, title, &headers)
     }
 
     fn play(&mut self, random: &mut fastrand::Rng, at: usize) -> Vec<u8> {

@@ -136,7 +136,9 @@ impl Asked {
         }
         let knew = |before: &Facts| before.is_finish_known && before.cues == session.cues;
         let was_known = self.facts.as_ref().is_some_and(knew);
-        if was_known { State::Ready(Stopped::AtStart) } else { State::Unsure }
+        // A range that its client ended leaves the session paused at that end, if it came so far.
+        let is_whole = facts.play.is_none_or(|play| play.end.is_none());
+        if was_known && is_whole { State::Ready(Stopped::AtStart) } else { State::Unsure }
     }
 
     /// The statuses that are right.
@@ -146,6 +148,10 @@ impl Asked {
         circumstances: &Circumstances,
     ) -> Vec<u16> {
         let mut statuses = match self.aim {
+            // Titles that there may be are elsewhere while the server retires.
+            Aim::Always(status @ (404 | 415 | 500)) if circumstances.is_draining => {
+                return vec![status, 302];
+            }
             Aim::Always(status) => return vec![status],
             Aim::Describe => vec![200],
             Aim::SetUp { offer, .. } => {
@@ -189,7 +195,7 @@ impl Asked {
             }
         }
         if circumstances.is_draining {
-            statuses.extend([454, 503]);
+            statuses.extend([302, 454, 503]);
         }
         statuses
     }
@@ -203,6 +209,7 @@ impl Asked {
         let full = circumstances.are_pairs_taken;
         let mut statuses = match (offer, circumstances.channels) {
             (Offer::Malformed(_), _) => vec![400],
+            (Offer::Unusable(text), _) if text.contains("destination") => vec![462],
             (Offer::Unusable(_), _) => vec![461],
             (Offer::Udp { .. } | Offer::MulticastOrUdp { .. }, _) if full => vec![200, 461],
             (Offer::Interleaved { .. }, _) if circumstances.is_elsewhere => vec![461],

@@ -135,7 +135,9 @@ impl Session {
     fn joining_cue(&self) -> Option<Cue> {
         let has_new = self.streams.iter().any(|stream| !stream.has_joined);
         let paused = self.facts.paused.filter(|_| has_new)?;
-        self.viewer.title.index.cue(self.tracks(), paused, self.facts.play?.end)
+        // Paused where its range ended, it goes on behind that.
+        let end = self.facts.play?.end.filter(|end| paused < *end);
+        self.viewer.title.index.cue(self.tracks(), paused, end)
     }
 
     /// Compares where the session went with what its client asked for. Gives the cue, if it moved.

@@ -6,7 +6,7 @@ use super::surroundings::{Surroundings, WALLCLOCK};
 use crate::clock::MonoTime;
 use crate::mailbox::{Command, ConnectionId, Report};
 use crate::shard::operation::{ConnectionSlot, Datagram, Operation};
-use crate::shard::{Shard, ShardConfig};
+use crate::shard::{FirstNumbers, Shard, ShardConfig};
 use std::time::Duration;
 
 /// What a single image may take beyond a tiny budget.
@@ -47,6 +47,11 @@ impl SimShard {
             coalescing: Duration::from_millis(seed % 3 * 2),
             cname: "sim".to_owned(),
             seed: seed ^ index as u64,
+            // In half of the worlds all numbers wrap within seconds.
+            first_numbers: (seed % 2 == 1).then_some(FirstNumbers {
+                sequence: u16::MAX - 300,
+                timestamp: u32::MAX - 300_000,
+            }),
         };
         let shard = Shard::new(config, WALLCLOCK);
         let disk = SimDisk::new(memory.read_blocks);

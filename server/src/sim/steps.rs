@@ -9,7 +9,7 @@ use super::whole::{Event, Whole};
 use crate::clock::MonoTime;
 use crate::mailbox::ConnectionId;
 use crate::shard::operation::{Datagram, PairId, PairSocket};
-use packetizer::rtcp;
+use packetizer::rtcp::{self, ReportBlock};
 use packetizer::rtp::Ssrc;
 use std::net::SocketAddr;
 
@@ -58,6 +58,9 @@ impl Whole {
     }
 
     fn connect(&mut self, index: usize) {
+        if self.around.random.u8(..4) == 0 {
+            return self.connect_through_tunnel(index);
+        }
         let id = ConnectionId(self.connections_made);
         self.connections_made += 1;
         let room = self.around.random.usize(8 << 10..64 << 10);
@@ -99,20 +102,23 @@ impl Whole {
     }
 
     /// Cuts the client's bytes anywhere and sends them, each piece with a delay of its own.
-    fn send(&mut self, index: usize, bytes: &[u8]) {
+    pub(super) fn send(&mut self, index: usize, bytes: &[u8]) {
         let Some(line) = &self.clients[index].line else { return };
+        let (id, from) = (line.id, line.sent_until);
         self.around.note(&format!("client {index} says {}", first_lines(bytes)));
-        let mut rest = bytes;
-        let mut at = self.around.now.max(line.sent_until);
+        let tunnelled = self.enter_tunnel(index, bytes);
+        let (id, bytes, from) = tunnelled.unwrap_or_else(|| (id, bytes.to_vec(), from));
+        let mut rest = &bytes[..];
+        let mut at = self.around.now.max(from);
         while !rest.is_empty() {
             let count = self.around.random.usize(1..=rest.len().min(CHUNK_BYTES_MAX));
             let (piece, after) = rest.split_at(count);
             at = MonoTime(at.0 + self.around.random.u64(..3_000_000));
-            self.agenda.push(at, Event::Arrive(line.id, piece.to_vec()));
+            self.agenda.push(at, Event::Arrive(id, piece.to_vec()));
             rest = after;
         }
         if let Some(line) = &mut self.clients[index].line {
-            line.sent_until = at;
+            line.sent_until = line.sent_until.max(at);
             line.waits_since = line.waits_since.max(at);
         }
     }
@@ -124,6 +130,10 @@ impl Whole {
         let at = self.around.now.max(line.sent_until);
         let at = MonoTime(at.0 + self.around.random.u64(..8_000_000));
         self.agenda.push(at, Event::HungUp(line.id));
+        if let Some(post) = line.post {
+            let at = MonoTime(at.0 + self.around.random.u64(..8_000_000));
+            self.agenda.push(at, Event::HungUp(post));
+        }
         self.line_lost(index, line.id, line.asked);
     }
 
@@ -154,14 +164,13 @@ impl Whole {
 
     /// Receiver reports of all streams, as signs of life.
     fn report(&mut self, index: usize) {
-        let mut bytes = Vec::new();
-        rtcp::write_receiver_report(Ssrc(7), &[], "viewer", &mut bytes);
         let now = self.around.now;
         let mut frames = Vec::new();
         let client = &mut self.clients[index];
         let line = client.line.as_ref().filter(|line| line.fault.is_none()).map(|line| line.id);
         for session in client.sessions.iter_mut().filter(|session| session.life != Life::Over) {
             for stream in &session.streams {
+                let bytes = report_on(session.viewer.ssrc(stream.track));
                 match stream.way {
                     Way::Udp { port, server_port } => {
                         let place = server_port - PORT_MIN;
@@ -224,6 +233,22 @@ impl Whole {
         let at = self.around.soon(nanos_max);
         self.agenda.push(at, Event::Client(client, step));
     }
+}
+
+/// A receiver report, on a stream that is known.
+fn report_on(ssrc: Option<Ssrc>) -> Vec<u8> {
+    let block = ssrc.map(|ssrc| ReportBlock {
+        ssrc,
+        fraction_lost: 0,
+        cumulative_lost: 0,
+        highest_sequence: 0,
+        jitter: 0,
+        last_report: 0,
+        delay_since_last_report: 0,
+    });
+    let mut bytes = Vec::new();
+    rtcp::write_receiver_report(Ssrc(7), block.as_slice(), "viewer", &mut bytes);
+    bytes
 }
 
 fn first_lines(bytes: &[u8]) -> String {

@@ -80,6 +80,10 @@ fn a_drain_ends_a_whole_world() {
     };
     let outcomes = outcomes(40, |seed| Whole::new(seed, 6, true, draw).run());
     assert!(outcomes.iter().all(|outcome| outcome.is_drained));
+    assert!(
+        outcomes.len() == 1 || sum(&outcomes, |outcome| outcome.redirected) > 0,
+        "nobody is sent elsewhere"
+    );
 }
 
 #[test]

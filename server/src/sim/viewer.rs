@@ -89,6 +89,11 @@ impl Viewer {
         }
     }
 
+    /// The source of a track's stream.
+    pub(super) fn ssrc(&self, track: TrackId) -> Option<Ssrc> {
+        self.streams.iter().find(|stream| stream.track == track).map(|stream| stream.ssrc)
+    }
+
     /// The reply to PLAY: numbering goes on where it was, up to `lost_max` packets that were lost
     /// before; timestamps never go back.
     pub(super) fn cued(&mut self, cued: &Cued, cue: Option<&Cue>, lost_max: u64) {

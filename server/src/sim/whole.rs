@@ -110,6 +110,8 @@ pub struct Whole {
     pub(super) cues: Cues,
     /// What the server writes to each connection, cut when it writes it.
     pub(super) framers: BTreeMap<ConnectionId, Framer>,
+    /// What it has written of the responses that open tunnels.
+    pub(super) heads: BTreeMap<ConnectionId, Vec<u8>>,
     /// Since when which closed connections still carry sessions, by shard.
     orphans: Vec<BTreeMap<ConnectionId, MonoTime>>,
     pub(super) connections_made: u64,
@@ -197,6 +199,7 @@ impl Whole {
             known: BTreeMap::new(),
             cues: Cues::default(),
             framers: BTreeMap::new(),
+            heads: BTreeMap::new(),
             orphans: vec![BTreeMap::new(); shard_count],
             connections_made: 0,
             is_tight,
@@ -275,6 +278,9 @@ impl Whole {
         let slots: Vec<_> =
             self.around.net.slots.keys().filter(|(shard, _)| *shard == index).copied().collect();
         for slot in slots {
+            if !self.around.net.slots.contains_key(&slot) {
+                continue; // it ended with the other half of a tunnel
+            }
             let pipe = self.around.net.pipe_of(slot);
             if pipe.is_paused {
                 continue;
@@ -353,7 +359,7 @@ impl Whole {
             Event::Retire => {
                 around.note("retire");
                 self.is_draining = true;
-                control.drive(around, agenda, |control, _, _| control.retire());
+                control.drive(around, agenda, |control, _, effects| control.retire(effects));
             }
             Event::Drain => {
                 around.note("drain");
@@ -395,7 +401,7 @@ fn config(is_tight: bool) -> Config {
         session_timeout: TIMEOUT,
         moved: Vec::new(),
         clock_origins: Vec::new(),
-        redirect_to: None,
+        redirect_to: Some("rtsp://10.9.9.10/else/".parse().expect("a URL")),
         profiles_off: Vec::new(),
         drain_deadline: Duration::from_secs(5),
         coalescing: Duration::from_millis(4),

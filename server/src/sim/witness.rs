@@ -29,6 +29,7 @@ const LOOK_INTERVAL_MAX: Duration = Duration::from_millis(1500);
 enum Seen {
     Frame(u8, Vec<u8>),
     Reply(Vec<u8>),
+    Request(Vec<u8>),
 }
 
 impl Whole {
@@ -37,6 +38,7 @@ impl Whole {
         let ids: Vec<ConnectionId> = self.around.net.unseen().collect();
         for id in ids {
             let bytes = self.around.net.pipes.get_mut(&id).expect("opened").look();
+            let bytes = self.leave_tunnel(id, bytes);
             let framer = self.framers.entry(id).or_default();
             framer.push(&bytes);
             let mut seen = Vec::new();
@@ -46,7 +48,7 @@ impl Whole {
                         Seen::Frame(channel, payload.to_vec())
                     }
                     Message::Response(bytes) => Seen::Reply(bytes.to_vec()),
-                    Message::Request(_) => panic!("the server asks nothing"),
+                    Message::Request(bytes) => Seen::Request(bytes.to_vec()),
                 });
             }
             let has_it = |client: &RtspClient| client.line.as_ref().is_some_and(|it| it.id == id);
@@ -57,7 +59,8 @@ impl Whole {
                         self.arrived(index, Route::Channel(id, channel), &bytes)
                     }
                     (Seen::Reply(bytes), index) => self.replied(index, &bytes),
-                    (Seen::Frame(..), None) => {}
+                    (Seen::Request(bytes), Some(index)) => self.asked(index, &bytes),
+                    (Seen::Frame(..) | Seen::Request(_), None) => {}
                 }
             }
             match index {
@@ -65,6 +68,26 @@ impl Whole {
                 // Nobody listens, or a remote, which reads at once.
                 None => drop(self.around.net.pipes.get_mut(&id).expect("opened").read(usize::MAX)),
             }
+        }
+    }
+
+    /// A client is asked to go elsewhere, which only those are that say they would. It agrees, and
+    /// stays.
+    fn asked(&mut self, index: usize, bytes: &[u8]) {
+        let text = std::str::from_utf8(bytes).expect("requests are text");
+        self.around.note(&format!("client {index} is asked {text:?}"));
+        let header = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
+        assert!(text.starts_with("REDIRECT rtsp://10.9.9.9:8554/") && self.is_draining, "{text}");
+        assert!(header("Location: ").is_some_and(|it| it.starts_with("rtsp://10.9.9.10/else/")));
+        assert!(header("Range: npt=").is_some_and(|range| range.ends_with('-')), "{text}");
+        let id = header("Session: ").expect("a session");
+        let client = &self.clients[index];
+        assert!(client.is_obedient && client.sessions.iter().any(|session| session.id == id));
+        self.outcome.redirected += 1;
+        let cseq = header("CSeq: ").expect("a number");
+        let answer = format!("RTSP/1.0 200 OK\r\nCSeq: {cseq}\r\n\r\n");
+        if client.line.as_ref().is_some_and(|line| line.fault.is_none()) {
+            self.send(index, answer.as_bytes());
         }
     }
 

@@ -52,6 +52,8 @@ pub struct Outcome {
     pub ended: u64,
     /// RTSP replies that were right.
     pub replies: u64,
+    /// Clients that were asked to go elsewhere.
+    pub redirected: u64,
     /// Whether the server drained.
     pub is_drained: bool,
 }
@@ -82,6 +84,8 @@ struct Client {
     appetite: usize,
     is_gone: bool,
     is_finished: bool,
+    /// Where it goes on when it has finished.
+    stands_at: Npt,
     /// When it began to play, or a packet last arrived.
     fed: MonoTime,
     cue: Option<Cue>,
@@ -196,6 +200,7 @@ impl World {
             appetite: 1 << 20,
             is_gone: false,
             is_finished: false,
+            stands_at: Npt::ZERO,
             fed: MonoTime::default(),
             cue: None,
             cued_by: Token(0),
@@ -281,10 +286,11 @@ impl World {
                         self.clients[client].viewer.phase = Phase::Silent;
                     }
                 }
-                Report::Finished { session, .. } => {
+                Report::Finished { session, paused } => {
                     self.outcome.finished += 1;
                     let client = &mut self.clients[usize::try_from(session.0).expect("small")];
                     client.is_finished = true;
+                    client.stands_at = paused.unwrap_or(Npt::ZERO);
                     // A late datagram stream skips, to the end of its range if need be.
                     let skips = self.around.faults.makes_late();
                     let fails = self.around.faults.failed_send_one_in != 0;
@@ -464,11 +470,11 @@ impl World {
                 let session = self.clients[index].key;
                 self.command(Command::Pause { token, session, at: None });
                 self.hear();
-                // What has come to its end starts again (the last range is over).
+                // What has come to its end starts again, or goes on behind a range with an end.
                 let client = &mut self.clients[index];
                 if std::mem::take(&mut client.is_finished) {
                     let title = &client.viewer.title;
-                    client.cue = title.index.cue(client.tracks(), Npt::ZERO, None);
+                    client.cue = title.index.cue(client.tracks(), client.stands_at, None);
                 }
                 self.cue(index, Play::RESUME);
             }

@@ -5,6 +5,8 @@ use super::ring::{GENERATIONS, Key, Ring};
 use super::sockets;
 use crate::shard::operation::ConnectionSlot;
 use socket2::Socket;
+use std::io::Read;
+use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -65,6 +67,7 @@ impl Connections {
         let place = &mut self.slots[slot.0 as usize];
         let connection = place.connection.take().expect("only an open connection is closed");
         let generation = place.generation;
+        drop_input(&connection.socket);
         if connection.input_polled {
             ring.cancel(Key::Input { slot: slot.0, generation });
         }
@@ -135,3 +138,19 @@ impl Connections {
         }
     }
 }
+
+/// Says that nothing more comes, and reads what the client has sent: unread, it would have the
+/// kernel reset the connection, and the client lose what it was told last.
+fn drop_input(mut socket: &Socket) {
+    let _ = socket.shutdown(Shutdown::Write);
+    let mut unread = [0; UNREAD_BYTES];
+    for _ in 0..UNREAD_READS_MAX {
+        match socket.read(&mut unread) {
+            Ok(count) if count == UNREAD_BYTES => {}
+            Ok(_) | Err(_) => return,
+        }
+    }
+}
+
+const UNREAD_BYTES: usize = 4096;
+const UNREAD_READS_MAX: usize = 16;

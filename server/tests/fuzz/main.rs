@@ -2,6 +2,7 @@
 
 #![allow(clippy::cast_possible_truncation, clippy::unwrap_used)]
 
+mod http_tunnel;
 mod input;
 mod range_header;
 mod rtsp_framer;
@@ -42,6 +43,11 @@ fn check_named(target: &str, check: fn(&[u8]), input: &[u8]) {
 #[test]
 fn rtsp_framer() {
     replay("rtsp_framer", rtsp_framer::check);
+}
+
+#[test]
+fn http_tunnel() {
+    replay("http_tunnel", http_tunnel::check);
 }
 
 #[test]

@@ -63,6 +63,7 @@ impl Rig {
                 coalescing: Duration::from_millis(4),
                 cname: "test".to_owned(),
                 seed: 7,
+                first_numbers: None,
             };
             shard_loop::run(Shard::new(config, clock.wallclock()), shard_end, driver, clock)
         });

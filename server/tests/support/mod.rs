@@ -13,8 +13,10 @@
 pub(crate) mod crowd;
 pub(crate) mod frames;
 pub(crate) mod held;
+pub(crate) mod namespaces;
 pub(crate) mod players;
 pub(crate) mod titles;
+pub(crate) mod tunnel;
 
 use std::fs::{self, File, TryLockError};
 use std::net::{TcpListener, UdpSocket};
@@ -146,7 +148,7 @@ impl Drop for Server {
 
 /// A block of ports that no other test uses, outside the range the system picks from.
 #[derive(Debug)]
-struct Ports {
+pub(crate) struct Ports {
     first: u16,
     /// Held until the ports are free again.
     _lock: File,
@@ -154,7 +156,7 @@ struct Ports {
 
 impl Ports {
     /// Finds a block whose lock is free and whose ports can be bound.
-    fn take() -> Self {
+    pub(crate) fn take() -> Self {
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ports");
         fs::create_dir_all(&directory).unwrap();
         for first in (12_000..32_000).step_by(usize::from(RTP_PORTS) * 2) {
@@ -175,7 +177,8 @@ impl Ports {
         panic!("no block of {RTP_PORTS} UDP ports is free");
     }
 
-    fn rtp(&self) -> String {
+    /// The UDP ports, as a configuration has them.
+    pub(crate) fn rtp(&self) -> String {
         format!("{}-{}", self.first, self.first + RTP_PORTS - 1)
     }
 

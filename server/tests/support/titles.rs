@@ -94,6 +94,20 @@ pub(crate) const LONG: Title = Title {
         -movflags +faststart",
 };
 
+/// Two seconds, for players that only have to be seen to play.
+pub(crate) const SHORT: Title = Title {
+    name: "short.mp4",
+    recipe: "-f lavfi -i testsrc2=s=320x240:r=25:d=2 -f lavfi -i sine=300:b=4:d=2:r=48000 \
+        -c:v libx264 -preset veryfast -bf 2 -g 25 -c:a aac -aac_pns 0 -ac 2 -movflags +faststart",
+};
+
+/// A small minute, to be repeated for hours: four pictures a second and silence.
+pub(crate) const SMALL_MINUTE: Title = Title {
+    name: "small_minute.mp4",
+    recipe: "-f lavfi -i testsrc2=s=32x32:r=4:d=60 -f lavfi -i anullsrc=r=8000:cl=mono \
+        -c:v libx264 -preset veryfast -crf 45 -bf 2 -g 20 -c:a aac -t 60",
+};
+
 /// Half a minute of about 1 Mbit/s, for many viewers. Without B-frames, so that what is shown at
 /// a time is also decoded then, and lateness says nothing but what the server did.
 pub(crate) const BUSY: Title = Title {

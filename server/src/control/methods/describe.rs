@@ -142,7 +142,7 @@ fn is_fresh(since: &str, modified: SystemTime) -> bool {
 const HTTP_SECONDS_MAX: u64 = 253_402_300_799;
 
 /// The URL without user information (RFC 3986 §3.2.1).
-pub(super) fn without_credentials(url: &str) -> String {
+pub(in crate::control) fn without_credentials(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);

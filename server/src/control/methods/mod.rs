@@ -7,6 +7,7 @@ mod pause;
 mod play;
 mod setup;
 mod teardown;
+mod wishes;
 
 use super::catalog::{Lookup, OpenError};
 use super::connection::{AfterReply, Connection};
@@ -15,10 +16,12 @@ use super::session::Session;
 use super::{Control, Effect};
 use crate::clock::MonoTime;
 use crate::mailbox::{ConnectionId, SessionKey};
-use crate::rtsp::headers::required_options;
+use crate::rtsp::headers::{asks_to_close, required_options};
 use crate::rtsp::{ControlUrl, Method, Request, RequestUri, Response, StatusCode};
 use crate::title::SharedTitle;
 use bytes::Bytes;
+pub(super) use describe::without_credentials;
+pub(super) use elsewhere::below;
 use httpdate::fmt_http_date;
 use play::Moving;
 use setup::SettingUp;
@@ -73,6 +76,27 @@ impl Reply {
         Self { then, ..self }
     }
 
+    /// What every reply to this request says: the client's time (RFC 2326 §12.38), and that the
+    /// connection closes behind it if the client asks for that (§12.10).
+    pub(super) fn to(self, request: &Request<'_>) -> Self {
+        let Self { mut response, body, mut then } = self;
+        if let Some(timestamp) = request.header("Timestamp") {
+            response = response.header("Timestamp", timestamp);
+        }
+        if asks_to_close(request.headers("Connection")) {
+            response = response.header("Connection", "close");
+            then = match then {
+                AfterReply::Start(start) | AfterReply::StartAndClose(start) => {
+                    AfterReply::StartAndClose(start)
+                }
+                AfterReply::NextRequest | AfterReply::Adopt(_) | AfterReply::Close => {
+                    AfterReply::Close
+                }
+            };
+        }
+        Self { response, body, then }
+    }
+
     /// The response as it goes on the wire, with the date (RFC 2326 §12.18) that it is sent.
     pub(super) fn into_bytes(self, date: SystemTime) -> Bytes {
         let response = self.response.header("Date", fmt_http_date(date));
@@ -103,8 +127,10 @@ pub(super) struct Rejection {
     status: StatusCode,
     /// A header that goes with some codes: `Allow`, `Unsupported`.
     header: Option<(&'static str, String)>,
-    /// Names of parameters, for 451 (RFC 2326 §10.8).
+    /// Names of parameters, for 451 and 458 (RFC 2326 §10.8).
     body: String,
+    /// The operator has been told.
+    is_logged: bool,
 }
 
 impl Rejection {
@@ -112,8 +138,23 @@ impl Rejection {
         Self { header: Some((name, value)), ..Self::from(status) }
     }
 
-    pub(super) fn into_reply(self, cseq: &str) -> Reply {
-        let mut response = Response::new(self.status, Some(cseq));
+    /// The same, after the operator has been told.
+    fn logged(self) -> Self {
+        Self { is_logged: true, ..self }
+    }
+
+    /// What the operator should hear of it, if he has not. A transport that is not served is part
+    /// of the way in which clients find one that is.
+    pub(super) fn news(&self) -> Option<StatusCode> {
+        let is_common = matches!(self.status, StatusCode::UNSUPPORTED_TRANSPORT);
+        (self.status.code() >= 400 && !is_common && !self.is_logged).then_some(self.status)
+    }
+
+    pub(super) fn into_reply(self, request: &Request<'_>) -> Reply {
+        let mut response = Response::new(self.status, Some(request.cseq));
+        if self.status == StatusCode::METHOD_NOT_VALID_IN_THIS_STATE {
+            response = response.header("Allow", all_but(request.method));
+        }
         if let Some((name, value)) = self.header {
             response = response.header(name, value);
         }
@@ -127,7 +168,7 @@ impl Rejection {
 
 impl From<StatusCode> for Rejection {
     fn from(status: StatusCode) -> Self {
-        Self { status, header: None, body: String::new() }
+        Self { status, header: None, body: String::new(), is_logged: false }
     }
 }
 
@@ -140,6 +181,10 @@ pub(super) enum Pending {
     /// GET_PARAMETER.
     Inspect {
         connection: ConnectionId,
+        session: SessionKey,
+    },
+    /// A session that is to be sent elsewhere, of which nobody has asked anything.
+    Redirect {
         session: SessionKey,
     },
 }
@@ -240,7 +285,7 @@ impl Control {
                 }
             }
         }
-        status.into()
+        Rejection::from(status).logged()
     }
 
     /// The session that the request names, if it names one. The session learns that its viewer
@@ -318,6 +363,12 @@ fn allowed(request: &Request<'_>) -> &'static str {
         Ok(_) | Err(_) if request.header("Session").is_some() => ALLOWED_OF_SESSION,
         Ok(_) | Err(_) => ALLOWED_OF_SERVER,
     }
+}
+
+/// The methods that are valid while this one is not (RFC 2326 §11.3.6).
+fn all_but(method: Method<'_>) -> String {
+    let others: Vec<&str> = PUBLIC.split(", ").filter(|other| *other != method.name()).collect();
+    others.join(", ")
 }
 
 /// What the request's URL names.

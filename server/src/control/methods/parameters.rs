@@ -6,6 +6,7 @@ use crate::clock::MonoTime;
 use crate::control::session::Session;
 use crate::control::{Control, Effect};
 use crate::mailbox::{Command, ConnectionId, Inspection, Reception, StreamInspection, Token};
+use crate::rtsp::headers::Rate;
 use crate::rtsp::{Method, Request, RequestUri, StatusCode};
 use packetizer::index::TrackId;
 use std::fmt::Write as _;
@@ -19,6 +20,8 @@ pub(super) const CONTENT_TYPE: &str = "text/parameters";
 enum Parameter {
     /// Normal play time, in seconds.
     Position,
+    /// Seconds of normal play time that a second shows.
+    Scale,
     /// RTP packets since SETUP.
     PacketsSent,
     /// Bytes in them behind their RTP headers.
@@ -36,8 +39,9 @@ enum Parameter {
     SessionTimeout,
 }
 
-const PARAMETERS: [(&str, Parameter); 8] = [
+const PARAMETERS: [(&str, Parameter); 9] = [
     ("position", Parameter::Position),
+    ("scale", Parameter::Scale),
     ("packets_sent", Parameter::PacketsSent),
     ("octets_sent", Parameter::OctetsSent),
     ("packets_received", Parameter::PacketsReceived),
@@ -67,6 +71,10 @@ impl Control {
         if !request.body.is_empty() && !media_type.eq_ignore_ascii_case(CONTENT_TYPE) {
             return Err(StatusCode::UNSUPPORTED_MEDIA_TYPE.into());
         }
+        let encoding = request.header("Content-Encoding").unwrap_or("identity");
+        if !request.body.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
+            return Err(StatusCode::UNSUPPORTED_MEDIA_TYPE.into());
+        }
         let names = names(request.body);
         check_names(request.method, &names)?;
         if names.is_empty() {
@@ -94,9 +102,15 @@ impl Control {
         inspection: Option<Inspection>,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(Pending::Inspect { connection, session: key }) = self.pending.remove(&token)
-        else {
-            return;
+        let (connection, key) = match self.pending.remove(&token) {
+            Some(Pending::Inspect { connection, session }) => (connection, session),
+            Some(Pending::Redirect { session }) => {
+                if let Some(inspection) = inspection {
+                    self.redirect(session, inspection.position, effects);
+                }
+                return;
+            }
+            Some(Pending::SetUp(_) | Pending::Move { .. }) | None => return,
         };
         self.resume(now, connection, effects, |control, request, _| {
             let inspection = inspection.ok_or(StatusCode::SESSION_NOT_FOUND)?;
@@ -147,6 +161,7 @@ impl Seen<'_> {
         let of_reports = |value| of_reports(value).map(|sum| sum.to_string()).unwrap_or_default();
         match parameter {
             Parameter::Position => self.inspection.position.to_string(),
+            Parameter::Scale => Rate::of(f32::from(self.inspection.scale)).to_string(),
             Parameter::PacketsSent => {
                 streams.iter().map(|stream| stream.sent.packets).sum::<u64>().to_string()
             }

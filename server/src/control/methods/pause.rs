@@ -3,7 +3,7 @@
 use super::play::{check_aggregate, status_of};
 use super::{Answer, ok};
 use crate::clock::MonoTime;
-use crate::control::session::State;
+use crate::control::session::{Session, State};
 use crate::control::{Control, Effect};
 use crate::mailbox::{Command, ConnectionId, NotMoved, Paused, Token};
 use crate::rtsp::headers::{NptRange, NptStart, Range};
@@ -23,7 +23,7 @@ impl Control {
         let key = self.required_session(now, id, request, effects)?;
         let session = self.session(key)?;
         check_aggregate(session, request)?;
-        let at = pause_point(request)?;
+        let at = pause_point(session, request)?;
         // A PLAY under way is paused behind it.
         if session.state != State::Playing && session.cues_underway == 0 {
             // A pause point must lie in what is played.
@@ -56,9 +56,9 @@ impl Control {
 }
 
 /// Where to pause; `None` for at once.
-fn pause_point(request: &Request<'_>) -> Result<Option<Npt>, StatusCode> {
+fn pause_point(session: &Session, request: &Request<'_>) -> Result<Option<Npt>, StatusCode> {
     let Some(range) = request.header("Range") else { return Ok(None) };
-    let point = Range::parse_point(range).and_then(|range| range.npt(None));
+    let point = Range::parse_point(range).and_then(|range| range.npt(session.clock_origin));
     match point
         .map_err(|error| error.status())
         .map(|point| (NptRange::start(point), point.end()))?

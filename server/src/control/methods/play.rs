@@ -102,7 +102,7 @@ impl Control {
     pub(super) fn moved_session(&mut self, token: Token) -> Option<Moving> {
         match self.pending.remove(&token)? {
             Pending::Move(moving) => Some(moving),
-            Pending::SetUp(_) | Pending::Inspect { .. } => None,
+            Pending::SetUp(_) | Pending::Inspect { .. } | Pending::Redirect { .. } => None,
         }
     }
 

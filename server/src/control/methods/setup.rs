@@ -1,12 +1,14 @@
 //! SETUP (RFC 2326 §10.4): chooses a transport, and with the first one of a session the shard.
 
-use super::describe::{modified, refuse_unmodified, without_credentials};
+use super::describe::{modified, without_credentials};
+use super::wishes::check_wishes;
 use super::{Answer, Outcome, Pending, Rejection, Reply, control_url, ok};
 use crate::clock::MonoTime;
 use crate::control::admission::{Refusal, reservation};
 use crate::control::connection::{AfterReply, Connection, Home};
 use crate::control::memory::MemoryNeed;
 use crate::control::payload_size::PayloadSizes;
+use crate::control::profiles::Deviations;
 use crate::control::refusals::excerpt;
 use crate::control::session::{Session, SessionId, State, Stream};
 use crate::control::{Control, Effect};
@@ -37,6 +39,7 @@ pub(in crate::control) struct SettingUp {
     peer: IpAddr,
     session: SessionKey,
     shard: usize,
+    deviations: Deviations,
     title: SharedTitle,
     track: TrackId,
     /// The URL that RTP-Info will name the stream by.
@@ -99,8 +102,8 @@ impl Control {
         effects: &mut Vec<Effect>,
     ) -> Answer {
         let track = track_to_set_up(&title.index, url)?;
-        refuse_unmodified(request, title)?;
         let session = self.session_to_extend(id, request)?;
+        check_wishes(request, title, track, session)?;
         let offers = parse_offers(request.headers("Transport")).map_err(|error| error.status())?;
         let peer = self.connection(id)?.peer.ip();
         let sizes = PayloadSizes::choose(
@@ -119,7 +122,7 @@ impl Control {
             }
         };
         let mut transports = self.usable_transports(id, shard, &offers)?;
-        let transport = transports.pop_front().ok_or(StatusCode::UNSUPPORTED_TRANSPORT)?;
+        let transport = transports.pop_front().ok_or_else(|| self.no_transport(id, &offers))?;
         let (known_key, purpose) = match session {
             None => (None, Purpose::NewSession),
             Some(session) => match session.stream(track) {
@@ -140,6 +143,10 @@ impl Control {
             peer,
             session: known_key.unwrap_or_else(|| self.next_session_key()),
             shard,
+            deviations: Deviations::of(
+                request.header("User-Agent").unwrap_or_default(),
+                &self.config.profiles_off,
+            ),
             title: Arc::clone(title),
             track,
             url: request
@@ -187,7 +194,7 @@ impl Control {
                 let (peer, title) = (setting_up.peer, &setting_up.title.name);
                 info!(%peer, title, ?refusal, not_logged, "session refused");
             }
-            return Err(StatusCode::NOT_ENOUGH_BANDWIDTH.into());
+            return Err(Rejection::from(StatusCode::NOT_ENOUGH_BANDWIDTH).logged());
         }
         if let Some(session) = self.sessions.get_mut(setting_up.session) {
             session.setting_up = true;
@@ -355,7 +362,7 @@ impl Control {
     }
 
     fn open_session(&mut self, now: MonoTime, setting_up: SettingUp, stream: Stream) {
-        let SettingUp { session: key, peer, shard, title, connection, .. } = setting_up;
+        let SettingUp { session: key, peer, shard, deviations, title, connection, .. } = setting_up;
         let id = SessionId((self.random)());
         let clock_origin = self.clock_origin(&title);
         self.sessions.insert(Session {
@@ -363,6 +370,7 @@ impl Control {
             key,
             peer,
             shard,
+            deviations,
             title,
             clock_origin,
             state: State::Ready,
@@ -445,6 +453,22 @@ impl Control {
             .collect())
     }
 
+    /// Why none of the offers can be served: it is no such transport, or it leads elsewhere.
+    fn no_transport(&self, id: ConnectionId, offers: &[TransportOffer<'_>]) -> StatusCode {
+        let leads_elsewhere = |connection: &Connection| {
+            let is_udp = |offer: &&TransportOffer<'_>| {
+                offer.mode == Mode::Play
+                    && offer.protocol == Protocol::RtpAvpUdp
+                    && offer.delivery == Delivery::Unicast
+            };
+            offers.iter().filter(is_udp).any(|offer| !is_to_peer(connection, offer))
+        };
+        match self.connections.get(&id).is_some_and(leads_elsewhere) {
+            true => StatusCode::DESTINATION_UNREACHABLE,
+            false => StatusCode::UNSUPPORTED_TRANSPORT,
+        }
+    }
+
     /// The first pair of channels that the connection does not carry, for clients that leave the
     /// choice to the server (QuickTime).
     fn free_channels(&self, id: ConnectionId, connection: &Connection) -> Option<(u8, u8)> {
@@ -510,20 +534,26 @@ fn offered_framing(offers: &[TransportOffer<'_>]) -> Framing {
 /// RTP/AVP over UDP, if the offer is one that can be served. Media goes only to the address that
 /// asked: an offer with another `destination` would let anybody flood a third party.
 fn udp_transport(connection: &Connection, offer: &TransportOffer<'_>) -> Option<StreamTransport> {
-    let peer = connection.peer.ip();
-    let is_to_peer = offer
-        .destination
-        .is_none_or(|destination| destination.parse::<IpAddr>().is_ok_and(|ip| ip == peer));
     let (rtp, rtcp) = offer.client_port?;
     let at_port = |port| {
         let mut address = connection.peer;
         address.set_port(port);
         address
     };
-    (offer.delivery == Delivery::Unicast && is_to_peer).then_some(StreamTransport::Udp {
-        rtp: at_port(rtp),
-        rtcp: at_port(rtcp),
-        local: connection.local.ip(),
+    (offer.delivery == Delivery::Unicast && is_to_peer(connection, offer)).then_some(
+        StreamTransport::Udp {
+            rtp: at_port(rtp),
+            rtcp: at_port(rtcp),
+            local: connection.local.ip(),
+        },
+    )
+}
+
+/// Whether an offer's destination, if it names one, is the address that asks.
+fn is_to_peer(connection: &Connection, offer: &TransportOffer<'_>) -> bool {
+    offer.destination.is_none_or(|destination| {
+        let ip = destination.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        ip.is_ok_and(|ip| ip.to_canonical() == connection.peer.ip())
     })
 }
 

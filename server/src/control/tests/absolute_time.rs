@@ -2,7 +2,9 @@
 
 use crate::config::Config;
 use crate::control::testing::{Bench, config, title, udp};
+use crate::mailbox::Command;
 use crate::title::{SharedTitle, Title};
+use packetizer::time::Npt;
 use std::sync::Arc;
 
 const MOVIE: &str = "rtsp://h/movie.mp4";
@@ -57,6 +59,20 @@ fn ranges_are_answered_in_absolute_time_to_who_asks_in_it() {
         assert_eq!(response.status, status, "{name} {range}: {}", response.text);
         assert_eq!(response.header("Range"), answer, "{name} {range}");
     }
+}
+
+#[test]
+fn a_pause_point_may_be_absolute() {
+    let mut bench = bench();
+    let set_up = bench.ask("SETUP", "rtsp://h/movie.mp4/trackID=0", &[udp(4000)]);
+    let session = format!("Session: {}", set_up.session());
+    assert_eq!(bench.ask("PLAY", MOVIE, &[&session]).status, 200);
+    bench.take_commands();
+    let point = "Range: clock=19961108T143728Z";
+    assert_eq!(bench.ask("PAUSE", MOVIE, &[&session, point]).status, 200);
+    let commands = bench.take_commands();
+    let Command::Pause { at, .. } = &commands[0] else { panic!("{commands:?}") };
+    assert_eq!(*at, Some(Npt::from_nanos(8_000_000_000)));
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn a_session_goes_on_when_its_title_is_to_be_found_elsewhere() {
     let mut bench = bench();
     let first = bench.ask("SETUP", "rtsp://h/movie.mp4/trackID=0", &[udp(4000)]);
     let session = format!("Session: {}", first.session());
-    bench.control.retire();
+    bench.drive(|control, _, effects| control.retire(effects));
     let second = bench.ask("SETUP", "rtsp://h/movie.mp4/trackID=1", &[udp(4002), &session]);
     assert_eq!(second.status, 200);
     assert_eq!(bench.ask("PLAY", "rtsp://h/movie.mp4", &[&session]).status, 200);
@@ -49,7 +49,7 @@ fn a_session_goes_on_when_its_title_is_to_be_found_elsewhere() {
 fn a_server_that_retires_sends_new_viewers_elsewhere() {
     let mut bench = bench();
     assert_eq!(bench.ask("DESCRIBE", "rtsp://h/movie.mp4", &[]).status, 200);
-    bench.control.retire();
+    bench.drive(|control, _, effects| control.retire(effects));
     for (method, url, location) in [
         ("DESCRIBE", "rtsp://h/movie.mp4?a=b", "rtsp://other/all/movie.mp4?a=b"),
         ("SETUP", "rtsp://h/movie.mp4/trackID=0", "rtsp://other/all/movie.mp4/trackID=0"),
@@ -61,7 +61,7 @@ fn a_server_that_retires_sends_new_viewers_elsewhere() {
     assert_eq!(moved.status, 301, "which holds for ever");
     // Without anywhere to go.
     let mut bench = Bench::new();
-    bench.control.retire();
+    bench.drive(|control, _, effects| control.retire(effects));
     assert_eq!(bench.ask("DESCRIBE", "rtsp://h/movie.mp4", &[]).status, 200);
     let refused = bench.ask("SETUP", "rtsp://h/movie.mp4/trackID=0", &[udp(4000)]);
     assert_eq!(refused.status, 503);

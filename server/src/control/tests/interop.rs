@@ -1,8 +1,13 @@
-//! What real clients need, a test a rule, named after the rule or the client.
+//! What real clients need, a test a rule, named after the rule or the client. What concerns packets
+//! is tested where they are made: that numbers go on through seeks, sender reports follow PLAY at
+//! once and BYE the end, by the shard; how long sessions live, by `life`; tunnels, by `tunnels`.
 
 use super::CLIENT;
-use crate::control::testing::{Bench, Event, TCP, udp};
-use crate::mailbox::Command;
+use crate::config::Config;
+use crate::control::testing::{Bench, Event, TCP, config, title, udp};
+use crate::limits::{DESCRIBE_BYTES_MAX, PACKET_BYTES_MAX};
+use crate::mailbox::{Command, ConnectionId};
+use std::sync::Arc;
 
 const MOVIE: &str = "rtsp://h:8554/movie.mp4";
 const VIDEO: &str = "rtsp://h:8554/movie.mp4/trackID=0";
@@ -244,4 +249,195 @@ fn quicktime_gets_channels_when_it_names_none() {
     let mut bench = Bench::new();
     let response = bench.ask("SETUP", VIDEO, &["Transport: RTP/AVP/TCP;unicast"]);
     assert!(response.header("Transport").unwrap().contains("interleaved=0-1"));
+}
+
+#[test]
+fn rule_8_a_description_is_small_enough_with_its_head() {
+    let mut bench = Bench::new();
+    let name = format!("{}.mp4", "x".repeat(1900));
+    let mut big = Arc::into_inner(title(&name, 9, false)).unwrap();
+    for track in &mut big.index.tracks {
+        if let packetizer::codec::CodecConfig::H264(config) = &mut track.codec {
+            config.sequence_parameter_sets = vec![vec![0x67; 60_000]];
+        }
+    }
+    bench.titles.insert(name.clone(), Ok(Arc::new(big)));
+    let response = bench.ask("DESCRIBE", &format!("rtsp://h:8554/{name}"), &[]);
+    assert_eq!(response.status, 200);
+    assert!(response.text.len() + 4 + response.body.len() < DESCRIBE_BYTES_MAX);
+}
+
+#[test]
+fn rule_8_a_description_says_what_old_clients_read() {
+    let described = Bench::new().ask("DESCRIBE", MOVIE, &[]);
+    let lines: Vec<&str> = described.body.split_terminator("\r\n").collect();
+    for (at, line) in lines.iter().enumerate().filter(|(_, line)| line.starts_with("m=")) {
+        let words: Vec<&str> = line.split(' ').collect();
+        assert_eq!((words[2], words.len()), ("RTP/AVP", 4), "one payload type: {line}");
+        let next = lines[at + 1..].iter().take_while(|line| !line.starts_with("m="));
+        let attributes: Vec<&&str> = next.filter(|line| line.starts_with("a=")).collect();
+        assert!(attributes[0].starts_with(&format!("a=rtpmap:{} ", words[3])), "{attributes:?}");
+        assert!(attributes[1].starts_with(&format!("a=fmtp:{} ", words[3])), "{attributes:?}");
+        assert!(attributes.iter().any(|line| line.starts_with("a=control:trackID=")), "{line}");
+    }
+    let video = lines.iter().find(|line| line.contains("sprop-parameter-sets=")).unwrap();
+    assert!(video.starts_with("a=fmtp:96 "), "{video}");
+    assert!(lines.iter().all(|line| line.len() < 4096 - 2));
+}
+
+#[test]
+fn rule_10_every_status_line_has_a_reason() {
+    let mut bench = Bench::new();
+    for (method, url) in
+        [("OPTIONS", "*"), ("PLAY", MOVIE), ("X", MOVIE), ("DESCRIBE", "rtsp://h/")]
+    {
+        let response = bench.ask(method, url, &[]);
+        let line = response.text.lines().next().unwrap();
+        assert!(line.splitn(3, ' ').nth(2).is_some_and(|reason| !reason.is_empty()), "{line}");
+    }
+}
+
+/// They follow 301 and 302, FFmpeg only while it connects, GStreamer at DESCRIBE, ExoPlayer too.
+#[test]
+fn players_are_sent_elsewhere_at_describe_in_a_way_that_all_follow() {
+    let moved = vec!["old.mp4=rtsp://new/new.mp4".parse().unwrap()];
+    let mut bench = Bench::with(Config { moved, ..config() }, 1);
+    let response = bench.ask("DESCRIBE", "rtsp://h/old.mp4", &["User-Agent: Lavf59.27.100"]);
+    assert_eq!((response.status, response.header("Location")), (301, Some("rtsp://new/new.mp4")));
+}
+
+#[test]
+fn ffmpeg_moves_to_tcp_when_there_is_no_port_for_it() {
+    let mut bench = Bench::new();
+    bench.refusals.push_back(crate::mailbox::SetUpRefused::NoPairLeft);
+    assert_eq!(bench.ask("SETUP", VIDEO, &[udp(4000)]).status, 461);
+    assert_eq!(bench.ask("SETUP", VIDEO, &[TCP]).status, 200);
+}
+
+#[test]
+fn vlc_seeks_by_pause_and_play_and_is_told_where_the_range_ends() {
+    let (mut bench, session) = ready();
+    bench.ask("PLAY", MOVIE, &[&session, "Range: npt=0.000-"]);
+    assert_eq!(bench.ask("PAUSE", MOVIE, &[&session]).status, 200);
+    let response = bench.ask("PLAY", MOVIE, &[&session, "Range: npt=5.000-10.000"]);
+    assert_eq!(response.header("Range"), Some("npt=5.000-10.000"));
+}
+
+/// It retries any error but 401 and 404 through port 80.
+#[test]
+fn vlc_is_told_404_of_a_title_that_is_not_there() {
+    assert_eq!(Bench::new().ask("DESCRIBE", "rtsp://h/none.mp4", &[]).status, 404);
+}
+
+#[test]
+fn openrtsp_plays_by_absolute_time_where_a_title_has_one() {
+    let clock_origins = vec!["movie.mp4=2026-01-01T00:00:00Z".parse().unwrap()];
+    let mut bench = Bench::with(Config { clock_origins, ..config() }, 1);
+    let session = format!("Session: {}", bench.ask("SETUP", VIDEO, &[udp(4000)]).session());
+    let range = "Range: clock=20260101T000002Z-20260101T000008Z";
+    let response = bench.ask("PLAY", MOVIE, &[&session, range]);
+    let expected = "clock=20260101T000002.000Z-20260101T000008.000Z";
+    assert_eq!(response.header("Range"), Some(expected));
+}
+
+/// Its control connection may drop, and comes back with the session.
+#[test]
+fn gstreamer_comes_back_on_a_new_connection() {
+    let (mut bench, session) = ready();
+    bench.ask("PLAY", MOVIE, &[&session]);
+    bench.drive(|control, now, effects| control.closed(now, CLIENT, effects));
+    let second = ConnectionId(2);
+    assert!(bench.connect(second, "192.0.2.1:50001"));
+    assert_eq!(bench.ask_on(second, "GET_PARAMETER", MOVIE, &[&session]).status, 200);
+    assert_eq!(bench.ask_on(second, "PAUSE", MOVIE, &[&session]).status, 200);
+}
+
+#[test]
+fn onvif_recorders_get_551_for_replay_and_send_bare_paths() {
+    let mut bench = Bench::new();
+    let refused = bench.ask("SETUP", VIDEO, &[TCP, "Require: onvif-replay"]);
+    assert_eq!((refused.status, refused.header("Unsupported")), (551, Some("onvif-replay")));
+    let set_up = bench.ask("SETUP", "/movie.mp4/trackID=0", &[TCP]);
+    let session = format!("Session: {}", set_up.session());
+    assert_eq!(bench.ask("PLAY", "/movie.mp4", &[&session, "Range: npt=0-"]).status, 200);
+}
+
+/// Play replies are in the unit asked: `clock` only where that was asked for.
+#[test]
+fn onvif_recorders_and_exoplayer_each_get_the_unit_that_they_read() {
+    let clock_origins = vec!["movie.mp4=2026-01-01T00:00:00Z".parse().unwrap()];
+    let mut bench = Bench::with(Config { clock_origins, ..config() }, 1);
+    let session = format!("Session: {}", bench.ask("SETUP", VIDEO, &[udp(4000)]).session());
+    for (range, unit) in
+        [("", "npt="), ("Range: npt=1-", "npt="), ("Range: clock=20260101T000001Z-", "clock=")]
+    {
+        let headers: Vec<&str> =
+            [session.as_str(), range].into_iter().filter(|it| !it.is_empty()).collect();
+        let response = bench.ask("PLAY", MOVIE, &headers);
+        assert!(response.header("Range").unwrap().starts_with(unit), "{range}: {}", response.text);
+    }
+    let described = bench.ask("DESCRIBE", MOVIE, &[]);
+    let ranges = described.body.lines().filter(|line| line.starts_with("a=range:"));
+    assert_eq!(ranges.collect::<Vec<_>>(), ["a=range:npt=0-10.000"]);
+}
+
+#[test]
+fn curl_compares_sessions_byte_by_byte_up_to_the_semicolon() {
+    let mut bench = Bench::new();
+    let set_up = bench.ask("SETUP", VIDEO, &[udp(4000)]);
+    let id = set_up.session();
+    let session = format!("Session: {id}");
+    for method in ["PLAY", "PAUSE", "GET_PARAMETER", "SET_PARAMETER"] {
+        assert_eq!(bench.ask(method, MOVIE, &[&session]).session(), id, "{method}");
+    }
+}
+
+/// It matches `([\w$\-_.+]+)(?:;\s?timeout=(\d+))?` as a whole.
+#[test]
+fn exoplayer_reads_no_session_parameter_but_the_timeout() {
+    let (mut bench, session) = ready();
+    let set_up = bench.ask("SETUP", VIDEO, &[udp(4000), &session]);
+    let (id, timeout) = set_up.header("Session").unwrap().split_once(";timeout=").unwrap();
+    assert!(id.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    assert!(timeout.bytes().all(|byte| byte.is_ascii_digit()));
+    let played = bench.ask("PLAY", MOVIE, &[&session]);
+    assert!(!played.header("Session").unwrap().contains(';'));
+}
+
+#[test]
+fn exoplayer_and_retina_keep_a_session_alive_by_options() {
+    let (mut bench, session) = ready();
+    assert_eq!(bench.ask("OPTIONS", "rtsp://h:8554/movie.mp4", &[&session]).status, 200);
+}
+
+/// It looks for framing by frames of at most 1500 bytes, and reads `interleaved=a-b`.
+#[test]
+fn go2rtc_gets_channels_and_no_frame_that_it_takes_for_garbage() {
+    const { assert!(PACKET_BYTES_MAX + 4 <= 1500) };
+    let response =
+        Bench::new().ask("SETUP", VIDEO, &["Transport: RTP/AVP/TCP;unicast;interleaved=0-1"]);
+    assert!(response.header("Transport").unwrap().contains(";interleaved=0-1;"));
+}
+
+#[test]
+fn zoneminder_keeps_a_session_alive_by_get_parameter() {
+    let (mut bench, session) = ready();
+    assert_eq!(bench.ask("GET_PARAMETER", MOVIE, &[&session]).status, 200);
+}
+
+/// Who answers a server's requests by 405 or 501 is not asked anything.
+#[test]
+fn players_that_refuse_requests_are_not_asked_to_go_elsewhere() {
+    for agent in [
+        "Lavf60.3.100",
+        "LibVLC/3.0.20 (LIVE555 Streaming Media v2016.11.28)",
+        "AndroidXMedia3/1.3",
+    ] {
+        let redirect_to = Some("rtsp://other/".parse().unwrap());
+        let mut bench = Bench::with(Config { redirect_to, ..config() }, 1);
+        let agent = format!("User-Agent: {agent}");
+        assert_eq!(bench.ask("SETUP", VIDEO, &[udp(4000), &agent]).status, 200);
+        bench.drive(|control, _, effects| control.retire(effects));
+        assert!(bench.asked.is_empty(), "{agent}");
+    }
 }

@@ -5,11 +5,14 @@ mod connections;
 mod elsewhere;
 mod interop;
 mod life;
+mod logs;
 mod model;
 mod parameters;
+mod redirect;
 mod sessions;
 mod statuses;
 mod transcripts;
+mod transport;
 mod tunnels;
 
 use super::testing::CLIENT;

@@ -16,6 +16,7 @@ fn parameters_have_these_values() {
     for (url, name, value) in [
         (MOVIE, "position", "4.000".to_owned()),
         ("*", "position", "4.000".to_owned()),
+        (MOVIE, "scale", "-2.0".to_owned()),
         (MOVIE, "packets_sent", "3000".to_owned()),
         (VIDEO, "packets_sent", "1000".to_owned()),
         (AUDIO, "packets_sent", "2000".to_owned()),

@@ -44,7 +44,7 @@ fn requests_without_a_session() {
             "SETUP",
             VIDEO,
             vec!["Transport: RTP/AVP;unicast;client_port=4000-4001;destination=198.51.100.9"],
-            461,
+            462,
         ),
         (
             "SETUP",
@@ -52,6 +52,13 @@ fn requests_without_a_session() {
             vec!["Transport: RTP/AVP;unicast;client_port=4000-4001;destination=192.0.2.1"],
             200,
         ),
+        ("SETUP", VIDEO, vec![udp, "Conference: 199702170042.SAA08642@obiwan.arl.wustl.edu"], 452),
+        ("SETUP", VIDEO, vec![udp, "Bandwidth: 199999"], 453),
+        ("SETUP", VIDEO, vec![udp, "Bandwidth: 200000"], 200),
+        ("SETUP", VIDEO, vec![udp, "Bandwidth: plenty"], 200),
+        ("SETUP", VIDEO, vec![udp, "Blocksize: 0"], 416),
+        ("SETUP", VIDEO, vec![udp, "Blocksize: big"], 416),
+        ("SETUP", VIDEO, vec![udp, "Blocksize: 99999999999"], 200),
         ("SETUP", "rtsp://h/movie.mp4/trackID=7", vec![udp], 404),
         ("SETUP", "rtsp://h/missing.mp4/trackID=0", vec![udp], 404),
         ("SETUP", VIDEO, vec![udp, unknown], 454),
@@ -83,6 +90,9 @@ fn requests_of_a_session_that_is_ready() {
         ("OPTIONS", MOVIE, vec![], 200),
         ("SETUP", VIDEO, vec![udp(4000)], 200),
         ("SETUP", "rtsp://h/silent.mp4/trackID=0", vec![udp(4000)], 459),
+        // Of both streams together.
+        ("SETUP", VIDEO, vec!["Transport: RTP/AVP/TCP", "Bandwidth: 234452"], 453),
+        ("SETUP", VIDEO, vec!["Transport: RTP/AVP/TCP", "Bandwidth: 234453"], 200),
         ("PLAY", MOVIE, vec![], 200),
         ("PLAY", "rtsp://h/movie.mp4/", vec![], 200),
         ("PLAY", "*", vec![], 200),
@@ -238,4 +248,158 @@ fn what_was_not_modified_is_neither_described_nor_set_up() {
         let has_session = bench.control.session_model().is_some();
         assert_eq!(has_session, status == 200);
     }
+}
+
+/// Headers that have no say here are taken in every request.
+#[test]
+fn headers_that_only_tell_are_accepted() {
+    let told = [
+        "Via: 1.0 proxy.example",
+        "From: viewer@example.com",
+        "Referer: http://example.com/page",
+        "User-Agent: LibVLC/3.0.18 (LIVE555 Streaming Media v2016.11.28)",
+        "Host: example.com",
+        "Accept-Language: de, en;q=0.5",
+        "Accept-Encoding: gzip",
+        "Cache-Control: no-cache",
+        "Authorization: Basic eDp5",
+        "Connection: Keep-Alive",
+        "X-Unknown: 1",
+    ];
+    let mut bench = Bench::new();
+    let ask = |bench: &mut Bench, method: &str, url: &str, more: &[&str]| {
+        let headers: Vec<&str> = told.iter().chain(more).copied().collect();
+        let response = bench.ask(method, url, &headers);
+        assert_eq!(response.status, 200, "{method}: {}", response.text);
+        response
+    };
+    ask(&mut bench, "OPTIONS", "*", &[]);
+    ask(&mut bench, "DESCRIBE", MOVIE, &[]);
+    let session = format!("Session: {}", ask(&mut bench, "SETUP", VIDEO, &[udp(4000)]).session());
+    for method in ["PLAY", "GET_PARAMETER", "PAUSE", "SET_PARAMETER", "TEARDOWN"] {
+        ask(&mut bench, method, MOVIE, &[&session]);
+    }
+}
+
+#[test]
+fn a_timestamp_comes_back_as_it_was() {
+    let mut bench = Bench::new();
+    let session = format!("Session: {}", bench.set_up_movie());
+    for (method, url, status) in [
+        ("OPTIONS", "*", 200),
+        ("DESCRIBE", MOVIE, 200),
+        ("PLAY", MOVIE, 200),
+        ("SETUP", VIDEO, 455),
+        ("FROBNICATE", MOVIE, 501),
+        ("TEARDOWN", MOVIE, 200),
+        ("PLAY", MOVIE, 454),
+    ] {
+        let response = bench.ask(method, url, &[&session, udp(4000), "timestamp: 0012.50 "]);
+        assert_eq!((response.status, response.header("Timestamp")), (status, Some("0012.50")));
+    }
+}
+
+#[test]
+fn a_method_that_is_not_valid_now_names_those_that_are() {
+    let mut bench = Bench::new();
+    let session = format!("Session: {}", bench.set_up_movie());
+    assert_eq!(bench.ask("PLAY", MOVIE, &[&session]).status, 200);
+    let refused = bench.ask("SETUP", VIDEO, &[&session, TCP]);
+    let allow = "OPTIONS, DESCRIBE, PLAY, PAUSE, TEARDOWN, GET_PARAMETER, SET_PARAMETER";
+    assert_eq!((refused.status, refused.header("Allow")), (455, Some(allow)));
+}
+
+#[test]
+fn a_connection_closes_behind_the_reply_if_the_client_asks_for_that() {
+    for (method, url) in [("OPTIONS", "*"), ("DESCRIBE", MOVIE), ("PLAY", MOVIE), ("X", MOVIE)] {
+        let mut bench = Bench::new();
+        let session = format!("Session: {}", bench.set_up_movie());
+        assert_eq!(bench.ask(method, url, &[&session]).header("Connection"), None);
+        let response = bench.ask(method, url, &[&session, "Connection: Close"]);
+        assert_eq!(response.header("Connection"), Some("close"));
+        assert!(bench.closed.contains(&super::CLIENT), "{method}");
+        // Over UDP, the session goes on without it.
+        assert_eq!(bench.control.session_count(), 1);
+        let starts = bench.take_commands();
+        let is_start =
+            |it: &&crate::mailbox::Command| matches!(it, crate::mailbox::Command::Start(_));
+        let expected = if method == "PLAY" { 2 } else { 0 };
+        assert_eq!(starts.iter().filter(is_start).count(), expected, "{method}");
+    }
+}
+
+/// Every code that a client may get for what it asks, each with a request that gets it.
+#[test]
+fn every_status_is_reached() {
+    let long = format!("rtsp://h/{}", "x".repeat(3000));
+    let transport = "Transport: RTP/AVP;unicast;client_port=4000-4001";
+    let elsewhere = format!("{transport};destination=198.51.100.9");
+    let parameter = |length: usize| format!("Content-Length: {length}");
+    let (ten, many) = (parameter(10), parameter(20_000));
+    let jitter = "jitter: 12";
+    for (method, url, headers, body, status) in [
+        ("OPTIONS", "rtsp://:0", vec![], "", 400),
+        ("DESCRIBE", "rtsp://h/no.mp4", vec![], "", 404),
+        ("RECORD", MOVIE, vec![], "", 405),
+        ("DESCRIBE", MOVIE, vec!["Accept: text/html"], "", 406),
+        ("SET_PARAMETER", MOVIE, vec![many.as_str()], "", 413),
+        ("DESCRIBE", long.as_str(), vec![], "", 414),
+        ("SET_PARAMETER", MOVIE, vec![&ten, "Content-Type: a/b"], jitter, 415),
+        ("SET_PARAMETER", MOVIE, vec![&ten, "Content-Encoding: gzip"], jitter, 415),
+        ("SETUP", VIDEO, vec![transport, "Blocksize: -1"], "", 416),
+        ("GET_PARAMETER", MOVIE, vec![&ten], "volume: 12", 451),
+        ("SETUP", VIDEO, vec![transport, "Conference: x"], "", 452),
+        ("SETUP", VIDEO, vec![transport, "Bandwidth: 4000"], "", 453),
+        ("PLAY", MOVIE, vec![], "", 454),
+        ("PLAY", MOVIE, vec!["+", "Range: clock=19961108T143720Z-"], "", 456),
+        ("PLAY", MOVIE, vec!["+", "Range: npt=77-"], "", 457),
+        ("SET_PARAMETER", MOVIE, vec!["+", &ten], jitter, 458),
+        ("SETUP", MOVIE, vec![transport], "", 459),
+        ("PLAY", VIDEO, vec!["+"], "", 460),
+        ("SETUP", VIDEO, vec!["Transport: RTP/AVP;multicast"], "", 461),
+        ("SETUP", VIDEO, vec![&elsewhere], "", 462),
+        ("DESCRIBE", "rtsp://h/broken.mp4", vec![], "", 500),
+        ("FROBNICATE", MOVIE, vec![], "", 501),
+        ("SETUP", VIDEO, vec!["-", transport], "", 503),
+        ("PLAY", MOVIE, vec!["Require: play.scale"], "", 551),
+    ] {
+        let mut bench = Bench::new();
+        let (mut session, mut sent) = (String::new(), headers.clone());
+        match headers.first() {
+            Some(&"+") => session = format!("Session: {}", bench.set_up_movie()),
+            Some(&"-") => bench.drive(|control, _, effects| control.retire(effects)),
+            _ => {}
+        }
+        sent.retain(|header| !matches!(*header, "+" | "-"));
+        sent.extend((!session.is_empty()).then_some(session.as_str()));
+        bench.take_commands();
+        let before = bench.control.fingerprint();
+        let (sent, head) = (sent.join("\r\n"), format!("{method} {url} RTSP/1.0\r\nCSeq: 5\r\n"));
+        let head = if sent.is_empty() { head } else { format!("{head}{sent}\r\n") };
+        bench.send(super::CLIENT, format!("{head}\r\n{body}").as_bytes());
+        let response = bench.take_response(super::CLIENT).unwrap();
+        assert_eq!(response.status, status, "{method} {url} {sent}: {}", response.text);
+        // What cannot be cut into requests ends its connection.
+        if !bench.closed.contains(&super::CLIENT) {
+            assert_eq!(bench.control.fingerprint(), before, "{status}");
+        }
+        // Whether a range can be played, only the shard knows.
+        assert_eq!(bench.take_commands().len(), usize::from(status == 457), "{status}");
+    }
+}
+
+/// RFC 2326 folds Transport in its own example (§10.4).
+#[test]
+fn folded_headers_are_read_as_one_line() {
+    let mut bench = Bench::new();
+    let request = "SETUP rtsp://h/movie.mp4/trackID=0 RTSP/1.0\r\nCSeq:\r\n 302\r\n\
+        Transport: RTP/AVP;unicast;\r\n\tclient_port=4588-4589\r\n\r\n";
+    bench.send(super::CLIENT, request.as_bytes());
+    let response = bench.take_response(super::CLIENT).unwrap();
+    assert_eq!((response.status, response.header("CSeq")), (200, Some("302")));
+    assert!(response.header("Transport").unwrap().contains("client_port=4588-4589"));
+    // A folded line names no length of a body.
+    let request = "OPTIONS * RTSP/1.0\r\nCSeq: 1\r\nA: b\r\n Content-Length: 9\r\n\r\n";
+    bench.send(super::CLIENT, request.as_bytes());
+    assert_eq!(bench.take_response(super::CLIENT).unwrap().status, 200);
 }

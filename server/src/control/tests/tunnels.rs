@@ -1,8 +1,8 @@
 //! HTTP tunnels: their halves, what goes through them, what ends them, what is refused.
 
 use crate::config::Config;
-use crate::control::Port;
 use crate::control::testing::{Bench, TCP, config, udp};
+use crate::control::{Port, Unread};
 use crate::framing::{Framer, Message};
 use crate::limits::{
     IDLE_CONNECTION_DEADLINE, REQUEST_DEADLINE, TUNNEL_DEADLINE, TUNNEL_INPUTS_MAX,
@@ -85,7 +85,8 @@ fn a_get_is_answered_as_quicktime_wants_it() {
         assert!(reply.contains(part), "{part:?} in {reply}");
     }
     assert!(reply.ends_with("\r\n\r\n"));
-    assert!(!bench.control.wants_read(GET) && bench.control.wants_end(GET));
+    assert!(!bench.control.wants_read(GET));
+    assert_eq!(bench.control.wants_end(GET), Some(Unread::Drop));
 }
 
 #[test]
@@ -170,6 +171,40 @@ fn the_next_post_waits_for_the_end_of_the_one_before() {
     }
 }
 
+/// As when their heads overtake each other.
+#[test]
+fn a_post_that_ends_while_it_waits_for_its_turn_takes_over_nothing() {
+    let mut bench = with_tunnel();
+    assert!(bench.connect(NEXT_POST, PEER));
+    bench.send(NEXT_POST, POST_HEAD.as_bytes());
+    assert_eq!(bench.control.wants_end(NEXT_POST), Some(Unread::Keep));
+    assert_eq!(bench.control.wants_end(POST), None, "it is read");
+    close(&mut bench, NEXT_POST);
+    bench.pass(TUNNEL_TAKEOVER_DEADLINE * 2);
+    assert!(bench.closed.is_empty());
+    // One that has said something has not ended before that is read.
+    assert!(bench.connect(NEXT_POST, PEER));
+    bench.send(NEXT_POST, format!("{POST_HEAD}T1BU").as_bytes());
+    assert_eq!(bench.control.wants_end(NEXT_POST), None);
+}
+
+#[test]
+fn a_post_has_not_ended_while_its_tunnel_is_busy() {
+    let mut bench = with_tunnel();
+    bench.hold_opens = true;
+    bench.send(POST, encoded(&request(1, "DESCRIBE", MOVIE, &[])).as_bytes());
+    assert!(bench.connect(NEXT_POST, PEER));
+    bench.send(NEXT_POST, POST_HEAD.as_bytes());
+    for _ in 0..3 {
+        bench.pass(TUNNEL_TAKEOVER_DEADLINE);
+    }
+    assert!(bench.closed.is_empty());
+    bench.release();
+    assert_eq!(bench.take_response(GET).map(|it| it.status), Some(200));
+    bench.pass(TUNNEL_TAKEOVER_DEADLINE);
+    assert!(bench.closed.contains(&POST));
+}
+
 #[test]
 fn interleaved_media_takes_both_halves_to_the_shard() {
     let mut bench = with_tunnel();
@@ -178,7 +213,7 @@ fn interleaved_media_takes_both_halves_to_the_shard() {
     bench.send(POST, format!("{set_up}{}", &begun[..5]).as_bytes());
     let response = bench.take_response(GET).unwrap();
     assert_eq!(response.status, 200);
-    assert!(!bench.control.wants_read(POST) && !bench.control.wants_end(GET));
+    assert!(!bench.control.wants_read(POST) && bench.control.wants_end(GET).is_none());
     let [(output, get_direction, unparsed), (input, post_direction, nothing)] =
         &bench.adoptions[..]
     else {
@@ -241,6 +276,21 @@ fn one_half_without_the_other_is_closed_in_time() {
         bench.pass(IDLE_CONNECTION_DEADLINE);
         assert!(bench.control.is_idle());
     }
+}
+
+#[test]
+fn no_post_waits_for_long_whoever_else_does() {
+    let mut bench = Bench::new();
+    for post in [POST, NEXT_POST] {
+        assert!(bench.connect(post, PEER));
+        bench.send(post, POST_HEAD.as_bytes());
+        bench.pass(TUNNEL_DEADLINE / 2);
+    }
+    assert_eq!(bench.closed.iter().collect::<Vec<_>>(), [&POST]);
+    bench.pass(TUNNEL_DEADLINE / 2);
+    assert!(bench.closed.contains(&NEXT_POST));
+    bench.pass(IDLE_CONNECTION_DEADLINE);
+    assert!(bench.control.is_idle());
 }
 
 #[test]
@@ -340,7 +390,7 @@ fn a_tunnel_belongs_to_one_address_and_has_one_get_and_few_posts() {
     }
     assert!(bench.connect(late, PEER));
     bench.send(late, POST_HEAD.as_bytes());
-    assert_eq!(status_line(&mut bench, late), "HTTP/1.0 400 Bad Request");
+    assert_eq!(status_line(&mut bench, late), "HTTP/1.0 503 Service Unavailable");
     assert_eq!(ask(&mut bench, POST, &request(1, "OPTIONS", "*", &[])), 200, "all is well");
 }
 

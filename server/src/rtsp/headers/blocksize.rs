@@ -1,17 +1,18 @@
 //! Blocksize (RFC 2326 §12.7).
 
-use super::parse_decimal;
-
 /// How big the client wants its packets: bytes of payload, without IP, UDP and RTP headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Blocksize(pub u32);
 
 impl Blocksize {
-    /// Reads the header; `None` if it is no decimal number. It is a wish, so what cannot be read
-    /// may be ignored.
+    /// Reads the header; `None` if it is no positive decimal number. A larger number than fits is
+    /// the largest that does: the server may choose less.
     #[must_use]
     pub fn parse(value: &str) -> Option<Self> {
-        parse_decimal(value.trim_ascii()).map(Self)
+        let value = value.trim_ascii();
+        let is_decimal = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+        let bytes = is_decimal.then(|| value.parse().unwrap_or(u32::MAX))?;
+        (bytes > 0).then_some(Self(bytes))
     }
 }
 
@@ -22,7 +23,8 @@ mod tests {
     #[test]
     fn sizes_are_decimal() {
         assert_eq!(Blocksize::parse(" 1400 "), Some(Blocksize(1400)));
-        for text in ["", "-1", "+1", "0x578", "4294967296", "1 400"] {
+        assert_eq!(Blocksize::parse("4294967296"), Some(Blocksize(u32::MAX)));
+        for text in ["", "0", "000", "-1", "+1", "0x578", "1.5", "1 400"] {
             assert_eq!(Blocksize::parse(text), None, "{text}");
         }
     }

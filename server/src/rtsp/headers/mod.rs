@@ -2,7 +2,9 @@
 //! client reads.
 
 mod accept;
+mod bandwidth;
 mod blocksize;
+mod connection;
 mod range;
 mod require;
 mod rtp_info;
@@ -13,7 +15,9 @@ mod transport;
 mod utc;
 
 pub use accept::accepts;
+pub use bandwidth::Bandwidth;
 pub use blocksize::Blocksize;
+pub use connection::asks_to_close;
 pub use range::{NptRange, NptStart, Range, RangeError, RangeUnit, SmpteName};
 pub use require::required_options;
 pub use rtp_info::{RtpInfo, RtpInfoEntry, RtpInfoError};

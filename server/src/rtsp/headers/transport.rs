@@ -104,7 +104,7 @@ impl fmt::Display for TransportError {
 impl std::error::Error for TransportError {}
 
 /// The offers of all Transport headers of a request, most wanted first. Offers that cannot be read
-/// are left out if there are others; at most 16 are looked at.
+/// are left out if there are others; at most 256 are looked at.
 ///
 /// # Errors
 ///
@@ -123,8 +123,8 @@ pub fn parse_offers<'a>(
     if offers.is_empty() { Err(first_error.unwrap_or(TransportError::Empty)) } else { Ok(offers) }
 }
 
-/// Offers looked at in one request. Players send one to three.
-const OFFERS_MAX: usize = 16;
+/// Offers looked at in one request. Players send one to three, and a head holds some hundreds.
+const OFFERS_MAX: usize = 256;
 
 impl<'a> TransportOffer<'a> {
     /// Reads one offer, or the Transport header of a response.

@@ -131,3 +131,40 @@ fn a_connection_that_a_session_has_left_does_not_stay() {
     assert_eq!(rig.closed(), [1, 2].map(|connection| (connection, CloseReason::Deadline)));
     rig.shard.check_empty().unwrap();
 }
+
+/// What is asked of a client stands between frames, wherever its reading stops.
+#[test]
+fn a_client_is_asked_between_frames() {
+    let mut rig = Rig::new(vec![film(1, 500, 3000, 0)], 64);
+    rig.play_interleaved(1, 0);
+    let mut random = fastrand::Rng::with_seed(5);
+    let bytes = Bytes::from_static(b"REDIRECT rtsp://h/1.mp4 RTSP/1.0\r\nCSeq: 1\r\n\r\n");
+    for turn in 1..100 {
+        rig.appetite = random.usize(1..20_000);
+        rig.turn_at(turn * 100);
+        if turn % 10 == 0 {
+            let connection = ConnectionId(1);
+            rig.command(Command::Ask { connection, bytes: bytes.clone() });
+            rig.receive(b"RTSP/1.0 501 Not Implemented\r\nCSeq: 1\r\n\r\n");
+        }
+    }
+    rig.appetite = usize::MAX;
+    rig.run_until(12_000);
+    let mut framer = Framer::new();
+    framer.push(&rig.stream);
+    let (mut asked, mut frames) = (0, 0);
+    while let Some(message) = framer.next().unwrap() {
+        match message {
+            Message::Request(message) => {
+                assert_eq!(message, bytes);
+                asked += 1;
+            }
+            Message::Interleaved { .. } => frames += 1,
+            Message::Response(_) => {}
+        }
+    }
+    assert!(asked == 9 && frames > 500, "{asked} {frames}");
+    assert!(rig.closed().is_empty());
+    // One that is gone is not asked.
+    rig.command(Command::Ask { connection: ConnectionId(7), bytes });
+}

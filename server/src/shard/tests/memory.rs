@@ -158,7 +158,7 @@ fn datagram_streams_that_wait_for_memory_skip_now_and_then_and_do_not_poll() {
 }
 
 /// A film of video and audio, both tracks whole one behind the other.
-fn film_with_audio_behind(id: u64, seconds: u32, picture_bytes: u32) -> Film {
+pub(super) fn film_with_audio_behind(id: u64, seconds: u32, picture_bytes: u32) -> Film {
     let video = film(id, 25 * seconds, picture_bytes, 0);
     let mut builder = IndexBuilder::new();
     let describe = |container_id, codec, rate| TrackDescription {

@@ -187,7 +187,8 @@ fn speed_hurries_what_is_sent_and_stamps_it_as_ever() {
         let seen = rig.watch(5000);
         assert_eq!(pictures(&seen), shown(25..75));
         check_cadence(&seen, &cued, 0, millis, 3600);
-        assert_eq!(rig.finished(), [None]);
+        assert_eq!(rig.finished(), [Some(seconds(3.0))], "paused at the end");
+        assert_eq!(rig.played(Play::RESUME).start, seconds(3.0));
     }
 }
 
@@ -212,7 +213,7 @@ fn ranges_follow_one_another_without_a_gap() {
     assert_eq!((at(&third), at(&fast)), (seen[75].timestamp, seen[100].timestamp));
     let rest = rig.watch(6000);
     assert_eq!(pictures(&rest), shown((21..28).map(|second| second * GROUP)));
-    assert_eq!(rig.finished(), [None]);
+    assert_eq!(rig.finished(), [Some(seconds(28.0))]);
 }
 
 #[test]

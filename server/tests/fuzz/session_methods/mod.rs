@@ -71,6 +71,7 @@ fn step(world: &mut World, input: &mut Input<'_>) {
         14 => world.lose_connection(input.byte()),
         _ => match input.byte() {
             0x0d => world.drain(),
+            0x0e => world.retire(),
             _ => world.snapshot(),
         },
     }

@@ -17,7 +17,9 @@ const METHODS: [&str; 13] = [
     "FROB",
     "play",
 ];
-const URLS: [&str; 16] = [
+const URLS: [&str; 18] = [
+    "rtsp://h/old/movie.mp4",
+    "rtsp://h/movie.mp4?range=clock",
     "rtsp://h/movie.mp4/trackID=0",
     "rtsp://h/movie.mp4/trackID=1",
     "rtsp://h/movie.mp4",
@@ -47,7 +49,8 @@ const TRANSPORTS: [&str; 10] = [
     "RTP/AVP/TCP;interleaved=254-255",
     "gibberish",
 ];
-const RANGES: [&str; 9] = [
+const RANGES: [&str; 10] = [
+    "clock=19961108T143720.02Z-",
     "npt=0-",
     "npt=now-",
     "npt=0.02-0.05",
@@ -58,7 +61,14 @@ const RANGES: [&str; 9] = [
     "npt=x-",
     "npt=now-0.05",
 ];
-const OTHERS: [&str; 10] = [
+const OTHERS: [&str; 17] = [
+    "X-Long: a\r\n b",
+    "User-Agent: GStreamer/1.22.0",
+    "Connection: close",
+    "Timestamp: 1.5",
+    "Bandwidth: 1000",
+    "Conference: x",
+    "If-Modified-Since: Fri, 31 Dec 9999 23:59:59 GMT",
     "Content-Length: 9\r\n\r\nposition\n",
     "Content-Length: 14\r\n\r\njitter\nvolume\n",
     "Require: x",

@@ -63,7 +63,7 @@ impl Shards {
             }
             Command::Inspect { token, session } => {
                 let known = self.sessions[shard].contains_key(&session);
-                let inspection = Inspection { position: Npt::ZERO, streams: Vec::new() };
+                let inspection = Inspection { position: Npt::ZERO, scale: 1, streams: Vec::new() };
                 Report::Inspected { token, inspection: known.then_some(inspection) }
             }
             Command::TearDown { session, stream } => {
@@ -77,7 +77,10 @@ impl Shards {
             }
             Command::Snapshot => Report::Counters(Box::default()),
             Command::Start(_) | Command::Touch { .. } => return,
-            Command::Adopt(_) | Command::Reply { .. } | Command::Close { .. } => {
+            Command::Adopt(_)
+            | Command::Reply { .. }
+            | Command::Ask { .. }
+            | Command::Close { .. } => {
                 unreachable!("the world's")
             }
         };

@@ -8,7 +8,7 @@ use server::control::{Control, Effect, OpenError, OpenRequest, Port};
 use server::framing::{Framer, Message};
 use server::mailbox::{CloseReason, Command, ConnectionId, Direction, EndReason, Report};
 use server::rtsp::http::is_http;
-use server::rtsp::{ReceivedResponse, Request};
+use server::rtsp::{Method, ReceivedResponse, Request, unfolded};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +41,7 @@ pub(super) struct World {
     held: u8,
     effects: VecDeque<Effect>,
     connections_made: u64,
+    is_retiring: bool,
     is_draining: bool,
     has_drained: bool,
 }
@@ -100,6 +101,7 @@ impl World {
             held: 0,
             effects: VecDeque::new(),
             connections_made: 0,
+            is_retiring: false,
             is_draining: false,
             has_drained: false,
         };
@@ -115,7 +117,7 @@ impl World {
         let peer = peers[usize::from(from) % peers.len()].parse().unwrap();
         let local = "192.0.2.100:8554".parse().unwrap();
         if self.control.connected(self.now, id, peer, local, Port::Rtsp).is_ok() {
-            assert!(!self.is_draining);
+            assert!(!self.is_draining && !self.is_retiring);
             let client = Client {
                 home: Home::Control,
                 unread: Vec::new(),
@@ -144,6 +146,8 @@ impl World {
                     if *client.is_http.get_or_insert(is_http(message)) {
                         break;
                     }
+                    let unfolded = unfolded(message);
+                    let message = unfolded.as_deref().unwrap_or(message);
                     let cseq = Request::parse(message).map_or_else(|e| e.cseq, |r| Some(r.cseq));
                     Expected::Response(cseq.map(str::to_owned))
                 }
@@ -203,6 +207,11 @@ impl World {
     pub(super) fn drain(&mut self) {
         self.is_draining = true;
         self.tell(|control, _, effects| control.drain(effects));
+    }
+
+    pub(super) fn retire(&mut self) {
+        self.is_retiring = true;
+        self.tell(|control, _, effects| control.retire(effects));
     }
 
     pub(super) fn snapshot(&mut self) {
@@ -293,6 +302,12 @@ impl World {
                 client.is_written_to = true;
                 self.check_response(connection, &bytes);
             }
+            Effect::Ask { connection, bytes } => {
+                let client = self.clients.get(&connection).expect("a client to ask");
+                assert!(matches!(client.home, Home::Control));
+                assert!(!client.is_written_to && !client.is_closing);
+                check_request(&bytes);
+            }
             Effect::Resume { .. } => {}
             Effect::Close { connection } => {
                 let client = self.clients.get_mut(&connection).expect("a client to close");
@@ -349,6 +364,11 @@ impl World {
                 if close {
                     self.lose(connection, shard, CloseReason::Server);
                 }
+            }
+            Command::Ask { connection, bytes } => {
+                let Some(client) = self.clients.get(&connection) else { return };
+                assert!(matches!(client.home, Home::Shard { shard: home, .. } if home == shard));
+                check_request(&bytes);
             }
             Command::Close { connection } => {
                 if self.clients.contains_key(&connection) {
@@ -561,4 +581,19 @@ impl World {
             rest.split(',').next().unwrap().trim().parse().unwrap()
         })
     }
+}
+
+/// A request of the server is whole, and says where to go.
+fn check_request(bytes: &[u8]) {
+    let mut framer = Framer::new();
+    framer.push(bytes);
+    let Ok(Some(Message::Request(message))) = framer.next() else {
+        panic!("no request: {:?}", String::from_utf8_lossy(bytes))
+    };
+    assert_eq!(message.len(), bytes.len(), "more than a request");
+    let request = Request::parse(message).unwrap();
+    assert_eq!(request.method, Method::Redirect);
+    let location = request.header("Location").unwrap();
+    assert!(location.starts_with("rtsp://elsewhere/"), "{location}");
+    assert!(request.header("Session").is_some() && request.header("Range").is_some());
 }
