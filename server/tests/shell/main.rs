@@ -49,7 +49,6 @@ impl Rig {
                 sources_max: 64,
                 reads_max: 64,
                 connections_max: 64,
-                peer_timeout: Duration::from_secs(65),
             };
             let driver = Driver::new(sockets, shard_end.waker(), limits)?;
             let clock = Clock::start();
