@@ -117,7 +117,7 @@ pub(crate) const CLIENTS: &[Client] = &[
             (
                 Feature::Seek,
                 "looks for a picture by the time stamps of those it decodes, has none for the first \
-                 after a seek, and ends up at 0, from whatever server",
+                 after a seek, and ends up near the start, also with GStreamer's server",
             ),
             NO_SCALE,
         ],
@@ -136,7 +136,7 @@ pub(crate) const CLIENTS: &[Client] = &[
         remarks: &[(
             Feature::Trick,
             "rates 4 and −2; back with `identity single-segment=true` before the decoder, which \
-             else holds all pictures until the end, from whatever server",
+             else holds all pictures until the end, also from GStreamer's server",
         )],
     },
     Client {
@@ -149,7 +149,10 @@ pub(crate) const CLIENTS: &[Client] = &[
         programs: &["gst-play-1.0"],
         modules: &[],
         cannot: &[
-            (Feature::Pause, "sends PAUSE, and nothing when it is resumed, to whatever server"),
+            (
+                Feature::Pause,
+                "sends PAUSE, and nothing when it is resumed, to GStreamer's server neither",
+            ),
             (Feature::Trick, "is `rtspsrc`: see there"),
         ],
         remarks: &[(Feature::Seek, "in steps of a twelfth of the title")],
