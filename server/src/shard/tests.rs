@@ -22,6 +22,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 mod connections;
+mod edits;
 mod faults;
 mod inspection;
 mod life;
