@@ -11,7 +11,7 @@ use tools::conform::{Kind, Options, Outcome, run};
 fn the_server_conforms() {
     LONG.make();
     // Short, so that the checks of it need not wait long.
-    let server = Server::start(&directory(), &["--session-timeout", "5s"]);
+    let mut server = Server::start(&directory(), &["--session-timeout", "5s"]);
     let options = Options {
         url: server.url(LONG.name),
         kinds: Kind::ALL.to_vec(),
@@ -23,6 +23,8 @@ fn the_server_conforms() {
         drain_pid: Some(server.pid()),
     };
     let report = run(&options, |_| {}).unwrap();
+    // A second signal would end it there and then.
+    server.await_end();
     println!("{report}");
     let failed: Vec<_> = report
         .results
