@@ -119,7 +119,6 @@ impl Server {
     }
 
     /// Waits for it to end by itself, having been told to by others.
-    #[allow(dead_code, reason = "not every test has others end it")]
     pub(crate) fn await_end(&mut self) {
         let _ = poll(END_TIMEOUT, || self.child.try_wait().ok().flatten());
     }
