@@ -359,23 +359,48 @@ impl Bench {
         StreamInfo { sequence: info.sequence.filter(|_| !self.queues), ..info }
     }
 
+    /// Gives a session one more stream, unless a refusal is next.
+    fn set_up(
+        &mut self,
+        session: SessionKey,
+        track: TrackId,
+        transport: &StreamTransport,
+    ) -> Result<StreamSetUp, SetUpRefused> {
+        if let Some(refused) = self.refusals.pop_front() {
+            return Err(refused);
+        }
+        self.streams_made += 1;
+        let ssrc = Ssrc(self.streams_made.into());
+        self.streams.entry(session).or_default().push((track, ssrc));
+        let server_port = match transport {
+            StreamTransport::Udp { .. } => Some(6970 + self.streams_made * 2),
+            StreamTransport::Interleaved { .. } => None,
+        };
+        Ok(StreamSetUp { server_port, ssrc })
+    }
+
+    /// Ends a stream or, without one, the session, which also ends with its last stream.
+    fn tear_down(&mut self, session: SessionKey, stream: Option<Ssrc>) -> Option<Report> {
+        let streams = self.streams.get_mut(&session)?;
+        match stream {
+            Some(ssrc) => {
+                let position = streams.iter().position(|(_, other)| *other == ssrc)?;
+                streams.remove(position);
+            }
+            None => streams.clear(),
+        }
+        if !streams.is_empty() {
+            return None;
+        }
+        self.streams.remove(&session);
+        Some(torn_down(session))
+    }
+
     /// What a shard would do.
     fn obey(&mut self, command: &Command) -> Option<Report> {
         match command {
             Command::SetUp { token, session, track, transport, .. } => {
-                let result = match self.refusals.pop_front() {
-                    Some(refused) => Err(refused),
-                    None => {
-                        self.streams_made += 1;
-                        let ssrc = Ssrc(self.streams_made.into());
-                        self.streams.entry(*session).or_default().push((*track, ssrc));
-                        let server_port = match transport {
-                            StreamTransport::Udp { .. } => Some(6970 + self.streams_made * 2),
-                            StreamTransport::Interleaved { .. } => None,
-                        };
-                        Ok(StreamSetUp { server_port, ssrc })
-                    }
-                };
+                let result = self.set_up(*session, *track, transport);
                 Some(Report::SetUp { token: *token, result })
             }
             Command::Play { token, session, play } => {
@@ -396,20 +421,7 @@ impl Bench {
                 });
                 Some(Report::Inspected { token: *token, inspection })
             }
-            Command::TearDown { session, stream: None } => {
-                self.streams.remove(session)?;
-                Some(torn_down(*session))
-            }
-            Command::TearDown { session, stream: Some(ssrc) } => {
-                let streams = self.streams.get_mut(session)?;
-                let position = streams.iter().position(|(_, other)| other == ssrc)?;
-                streams.remove(position);
-                if !streams.is_empty() {
-                    return None;
-                }
-                self.streams.remove(session);
-                Some(torn_down(*session))
-            }
+            Command::TearDown { session, stream } => self.tear_down(*session, *stream),
             Command::Reply { connection, bytes, .. } => {
                 self.replies.entry(*connection).or_default().extend_from_slice(bytes);
                 None

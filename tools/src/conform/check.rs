@@ -1,7 +1,7 @@
 //! What a check is, and what can become of it.
 
 use super::lab::Lab;
-use std::io;
+use std::{fmt, io};
 
 /// What became of a check that did not pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +16,14 @@ pub enum Stop {
 
 /// What a check comes to.
 pub type Verdict = Result<(), Stop>;
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fail(what) | Self::NotSupported(what) | Self::Skip(what) => f.write_str(what),
+        }
+    }
+}
 
 impl From<io::Error> for Stop {
     fn from(error: io::Error) -> Self {
@@ -106,8 +114,8 @@ impl Check {
     }
 }
 
-impl std::fmt::Debug for Check {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Check").field("name", &self.name).field("cites", &self.cites).finish()
     }
 }

@@ -14,13 +14,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Runs all checks that `options` ask for; tells `progress` of each that is done.
 ///
 /// # Errors
-/// The title cannot be described, so that there is nothing to check.
+/// No check is asked for, or the title cannot be described, so that there is nothing to check.
 pub fn run(options: &Options, progress: impl Fn(&CheckResult) + Sync) -> io::Result<Report> {
+    let selected: Vec<Check> =
+        checks(&options.kinds).into_iter().filter(|check| is_wanted(check, options)).collect();
+    if selected.is_empty() {
+        let what = "no check has such a name: --list shows all".to_owned();
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    }
     let target = Target::find(&options.url, options)?;
     let clock = Clock::start();
     let began = clock.now();
-    let selected: Vec<Check> =
-        checks(&options.kinds).into_iter().filter(|check| is_wanted(check, options)).collect();
     let mut order: Vec<usize> = (0..selected.len()).collect();
     order.sort_by_key(|index| std::cmp::Reverse(selected[*index].seconds));
     let results = Mutex::new(Vec::new());

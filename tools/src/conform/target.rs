@@ -96,7 +96,7 @@ fn described(target: &Target, options: &Options) -> io::Result<(Vec<String>, Pre
         Ok::<_, super::Stop>((listed, reply))
     };
     let (listed, reply) =
-        ask().map_err(|stop| io::Error::other(format!("{}: {stop:?}", target.url)))?;
+        ask().map_err(|stop| io::Error::other(format!("{}: {stop}", target.url)))?;
     if reply.status != 200 {
         return Err(io::Error::other(format!("DESCRIBE {}: {}", target.url, reply.line())));
     }

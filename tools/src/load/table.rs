@@ -147,7 +147,9 @@ fn write_quantiles(f: &mut fmt::Formatter<'_>, name: &str, quantiles: &Quantiles
 
 fn write_columns(f: &mut fmt::Formatter<'_>, name: &str, columns: [&str; 5]) -> fmt::Result {
     let [a, b, c, d, e] = columns;
-    let line = format!("{name:<12} {a:>10} {b:>10} {c:>10} {d:>10} {e:>10}");
+    // A long name takes of the room of the first column.
+    let width = 22_usize.saturating_sub(name.chars().count());
+    let line = format!("{name} {a:>width$} {b:>10} {c:>10} {d:>10} {e:>10}");
     writeln!(f, "{}", line.trim_end())
 }
 
@@ -169,11 +171,15 @@ mod tests {
             ..Summary::default()
         };
         summary.failures.insert("SETUP: 453".into(), 7);
-        summary.reply_ms.insert("PLAY".into(), Quantiles { p50: 0.25, ..Quantiles::default() });
+        for method in ["PLAY", "GET_PARAMETER"] {
+            let quantiles = Quantiles { p50: 0.25, ..Quantiles::default() };
+            summary.reply_ms.insert(method.into(), quantiles);
+        }
         let text = summary.to_string();
         for expected in [
             "7 × SETUP: 453",
             "PLAY              0.250",
+            "GET_PARAMETER     0.250",
             "2 streams judged from their first packet on",
             "RSS MiB             0.0",
             "generator was the bottleneck: too slow; too small",

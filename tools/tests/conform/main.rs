@@ -48,6 +48,19 @@ fn a_sound_server_is_found_fault_with_by_none() {
     assert!(report.count(Outcome::Pass) > 250, "{report}");
 }
 
+#[test]
+fn nothing_to_check_is_an_error() {
+    let nobody = "rtsp://127.0.0.1:9/title".to_owned();
+    for (url, name, expected) in [
+        (start(None), "nonesuch", "no check has such a name: --list shows all"),
+        (nobody, "cseq", "rtsp://127.0.0.1:9/title: the connection failed: "),
+        ("http://127.0.0.1/".to_owned(), "cseq", "http://127.0.0.1/: not rtsp://HOST:PORT/PATH"),
+    ] {
+        let error = run(&options(&url, &[name]), |_| {}).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{error}");
+    }
+}
+
 /// The fault, and the check that must notice it.
 const FAULTS: [(Fault, &str); 35] = [
     (Fault::CseqLostInErrors, "cseq.in-error.501"),

@@ -134,7 +134,13 @@ fn content(lab: &Lab<'_>, scale: f64) -> Verdict {
     for packet in normal.rtp_since(stream, &slow.reply) {
         let Some(rtp) = packet.rtp().filter(|rtp| rtp.payload.len() > 40) else { continue };
         if let Some(position) = normal.npt(stream, &slow, &rtp) {
-            places.insert(rtp.payload.to_vec(), position);
+            // What several pictures have alike, such as a still background, tells nothing.
+            places
+                .entry(rtp.payload.to_vec())
+                .and_modify(|known: &mut Option<f64>| {
+                    *known = known.filter(|at| (at - position).abs() < 0.001)
+                })
+                .or_insert(Some(position));
         }
     }
     let seen: Vec<(f64, f64)> = fast
@@ -142,7 +148,7 @@ fn content(lab: &Lab<'_>, scale: f64) -> Verdict {
         .iter()
         .filter_map(|packet| {
             let rtp = packet.rtp()?;
-            let position = *places.get(rtp.payload)?;
+            let position = (*places.get(rtp.payload)?)?;
             Some((packet.at.0 as f64 / 1e9, position))
         })
         .collect();
