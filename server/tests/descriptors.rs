@@ -32,7 +32,6 @@ fn connections_that_half_send_and_die_leave_nothing() {
             sources_max: 64,
             reads_max: 64,
             connections_max: 64,
-            peer_timeout: Duration::from_secs(65),
         };
         let driver = Driver::new(sockets, shard_end.waker(), limits).unwrap();
         let clock = Clock::start();

@@ -152,6 +152,8 @@ pub(super) struct Bench {
     /// What shards answer to the next commands to set up, before they agree.
     pub(super) refusals: VecDeque<SetUpRefused>,
     pub(super) hold_reports: bool,
+    /// The shards have every PLAY wait behind another range.
+    pub(super) queues: bool,
     pub(super) hold_writes: bool,
     pub(super) hold_opens: bool,
     pub(super) held_reports: VecDeque<(usize, Report)>,
@@ -225,6 +227,7 @@ impl Bench {
             opens: Vec::new(),
             refusals: VecDeque::new(),
             hold_reports: false,
+            queues: false,
             hold_writes: false,
             hold_opens: false,
             held_reports: VecDeque::new(),
@@ -347,8 +350,13 @@ impl Bench {
             end,
             pace: play.pace,
             style: play.style,
-            streams: streams.iter().map(|(track, _)| info_of(*track)).collect(),
+            streams: streams.iter().map(|(track, _)| self.info_of(*track)).collect(),
         })
+    }
+
+    fn info_of(&self, track: TrackId) -> StreamInfo {
+        let info = info_of(track);
+        StreamInfo { sequence: info.sequence.filter(|_| !self.queues), ..info }
     }
 
     /// Gives a session one more stream, unless a refusal is next.

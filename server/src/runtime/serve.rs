@@ -208,7 +208,6 @@ fn start_shards(
             sources_max: u32::try_from(SHARD_SOURCES_MAX).unwrap_or(u32::MAX),
             reads_max: u32::try_from(SHARD_READS_MAX).unwrap_or(u32::MAX),
             connections_max: config.connections_max,
-            peer_timeout: config.session_timeout + SESSION_TIMEOUT_MARGIN,
         };
         let start = Start { index, cpu, sockets, mailbox, shard, limits };
         let started = started.clone();

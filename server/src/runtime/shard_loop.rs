@@ -60,6 +60,7 @@ impl Turns {
                 shard.connection_closed(now, connection, errno, operations);
             }
             Event::Writable { connection } => shard.connection_writable(connection),
+            Event::Answers { connection } => shard.connection_answers(now, connection),
             Event::Datagram(datagram) => shard.datagram(now, datagram),
         });
     }

@@ -10,7 +10,7 @@ use super::operation::{ConnectionSlot, Operation, SendResult};
 use super::stream::{Delivery, Transport};
 use crate::clock::MonoTime;
 use crate::framing::{Framer, FramingError, Message};
-use crate::limits::CONNECTION_PENDING_BYTES_MAX;
+use crate::limits::{CONNECTION_PENDING_BYTES_MAX, STANDING_MAX};
 use crate::mailbox::{
     AdoptedConnection, CloseReason, ConnectionId, Direction, EndReason, Report, Start,
 };
@@ -321,6 +321,32 @@ impl Shard {
         for slot in overdue.collect::<Vec<_>>() {
             let slot = ConnectionSlot(u32::try_from(slot).expect("bounded"));
             self.close_connection(now, slot, CloseReason::Deadline, operations);
+        }
+    }
+
+    /// Asks after the peers of connections that take nothing: a player that is paused may just
+    /// stop reading, and says nothing either.
+    pub(super) fn ask_after_readers(&self, operations: &mut Vec<Operation>) {
+        for (slot, connection) in &self.connections {
+            if connection.blocked && self.carried.contains_key(&connection.id) {
+                let connection = ConnectionSlot(u32::try_from(slot).expect("bounded"));
+                operations.push(Operation::AskPeer { connection });
+            }
+        }
+    }
+
+    /// The peer of a connection is there, though it may read nothing. It keeps its sessions for as
+    /// long as one that stands still may.
+    pub fn connection_answers(&mut self, now: MonoTime, slot: ConnectionSlot) {
+        let Some(connection) = self.connections.get(slot.0 as usize) else { return };
+        if now - connection.active >= STANDING_MAX {
+            return;
+        }
+        for key in self.carried.get(&connection.id).cloned().unwrap_or_default() {
+            if let Some(&session) = self.session_slots.get(&key) {
+                self.sessions[session].heard = now;
+                self.schedule_session(session);
+            }
         }
     }
 

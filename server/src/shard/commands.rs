@@ -198,6 +198,7 @@ impl Shard {
             delivery: Delivery::Idle,
             timestamp_high: None,
             due_sent: None,
+            sent_until: 0,
             sequence_base: sequence,
             sent: Sent::default(),
             reception: None,

@@ -36,11 +36,13 @@ impl Shard {
     ) {
         match self.streams[stream].delivery {
             Delivery::Ending if now >= self.range_over(stream) => self.end_range(now, stream),
+            // The range was moved since, because another stream's reader had stopped.
+            Delivery::Ending => self.begin_end(now, stream),
             Delivery::Scheduled | Delivery::AwaitingImage => {
                 self.deliver(now, stream, operations);
             }
             // Left over from a turn that had its fill, and since moved on.
-            Delivery::Idle | Delivery::Offered | Delivery::Blocked | Delivery::Ending => {}
+            Delivery::Idle | Delivery::Offered | Delivery::Blocked => {}
         }
     }
 
@@ -176,6 +178,7 @@ impl Shard {
         let sequence = stream.cursor.sequence;
         stream.cursor = Cursor { image: 0, train: 0, packet: 0, sequence };
         stream.extract = extract;
+        stream.sent_until = extract.first_unit;
         let index = &self.sources.title(self.sessions[stream.session].source).index;
         stream.next_segment = None;
         if extract.first_unit < extract.end_unit {

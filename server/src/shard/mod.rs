@@ -125,6 +125,8 @@ pub struct Shard {
     wave_at: MonoTime,
     /// When connections and titles are next looked over.
     sweep_at: MonoTime,
+    /// When the peers of connections that take nothing are next asked after.
+    ask_at: MonoTime,
     egress: Egress,
     /// One an entry of `egress`.
     cargo: Vec<Cargo>,
@@ -164,6 +166,7 @@ impl Shard {
             due_scratch: Vec::new(),
             wave_at: MonoTime::default(),
             sweep_at: MonoTime::default(),
+            ask_at: MonoTime::default(),
             egress: Egress::default(),
             cargo: Vec::new(),
             shipments: Vec::new(),
@@ -183,6 +186,10 @@ impl Shard {
         if now >= self.sweep_at {
             self.sweep_at = now + SWEEP_INTERVAL;
             self.sweep_connections(now, operations);
+            if now >= self.ask_at {
+                self.ask_at = now + self.config.session_timeout / 3;
+                self.ask_after_readers(operations);
+            }
             self.close_idle_sources(now, operations);
         }
         if now >= self.wave_at {

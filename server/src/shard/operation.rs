@@ -100,6 +100,11 @@ pub enum Operation {
         /// The connection.
         connection: ConnectionSlot,
     },
+    /// Call `Shard::connection_answers` if the peer's kernel still answers.
+    AskPeer {
+        /// The connection.
+        connection: ConnectionSlot,
+    },
     /// Close the socket. The slot is free at once for another `OpenConnection`; nothing more is
     /// reported of the old one.
     CloseConnection {

@@ -6,7 +6,7 @@ use super::stream::{Delivery, Extract};
 use super::timeline::signed_nanos;
 use crate::clock::MonoTime;
 use crate::mailbox::{NotMoved, Paused, Report, SessionKey};
-use packetizer::index::{Direction, SeekPoint, SegmentId};
+use packetizer::index::{Cue, Direction, SeekPoint, SegmentId};
 use packetizer::time::Npt;
 
 /// Where a pause point lies.
@@ -57,7 +57,7 @@ impl Shard {
         if !self.is_under_way(slot) {
             return position;
         }
-        let current = self.sessions[slot].current(now);
+        let current = self.standing(now, slot);
         self.restore_range(slot, current);
         self.keep_ranges(slot, current);
         let session = &mut self.sessions[slot];
@@ -107,7 +107,6 @@ impl Shard {
         let mut range = self.sessions[slot].ranges[position].clone();
         let whole = Some(range.clone());
         range.timeline.end = at;
-        range.is_closed = false;
         if !range.timeline.pace.is_skim() {
             let tracks = self.tracks(&self.sessions[slot]);
             let (index, start) = (self.index(slot), range.timeline.start);
@@ -136,6 +135,18 @@ impl Shard {
         }
     }
 
+    /// Has the range that a session is paused in end where a cue does.
+    pub(super) fn extend_range(&mut self, slot: usize, cue: &Cue) {
+        let range = &mut self.sessions[slot].ranges[0];
+        (range.timeline.end, range.is_closed) = (cue.end, false);
+        for track in &mut range.tracks {
+            if let Some(found) = cue.tracks.iter().find(|found| found.track == track.track) {
+                track.end_unit = found.end_unit;
+            }
+        }
+        self.apply_ends(slot, 0);
+    }
+
     /// Tells the streams in a range where it now ends.
     fn apply_ends(&mut self, slot: usize, position: usize) {
         let position = u32::try_from(position).expect("RANGES_MAX");
@@ -160,11 +171,15 @@ impl Shard {
     /// Has a stream end its range with another unit than before.
     fn end_stream_at(&mut self, stream: usize, end_unit: u32) {
         let before = self.streams[stream].extract;
+        // What has begun to leave is not taken back, and not sent again either.
+        let sent_until = self.streams[stream].sent_until;
+        let end_unit = end_unit.max(sent_until);
         let held = self.streams[stream].held.back().map(|(segment, _)| SegmentId(segment.0 + 1));
         let next = self.streams[stream].next_segment.map(|(segment, _)| segment);
         let Some(segment) = next.or(held) else {
             // It had sent everything.
-            let extract = Extract { first_unit: before.end_unit, end_unit, ..before };
+            let first_unit = before.end_unit.max(sent_until);
+            let extract = Extract { first_unit, end_unit, ..before };
             return self.move_stream(stream, extract);
         };
         let source = self.sessions[self.streams[stream].session].source;
@@ -173,11 +188,13 @@ impl Shard {
         stream.seek_segment(&self.sources.title(source).index, segment);
     }
 
-    /// Wakes the streams that wait for a time, because another may now be the right one.
+    /// Wakes the streams that wait for a time, because another may now be the right one, and those
+    /// that had come to the end, because that may have moved.
     fn look_again(&mut self, slot: usize) {
         for index in 0..self.sessions[slot].streams.len() {
             let stream = self.sessions[slot].streams[index];
-            if matches!(self.streams[stream].delivery, Delivery::Scheduled | Delivery::Ending) {
+            let delivery = self.streams[stream].delivery;
+            if delivery == Delivery::Scheduled || self.streams[stream].is_done() {
                 self.wake_stream(stream);
             }
         }
@@ -215,15 +232,27 @@ impl Shard {
     /// image is still to come.
     pub(super) fn sent_until(&self, now: MonoTime, slot: usize) -> Npt {
         let session = &self.sessions[slot];
-        let timeline = &session.ranges[session.current(now)].timeline;
+        let standing = self.standing(now, slot);
+        let timeline = &session.ranges[standing].timeline;
         let streams = session.streams.iter().map(|stream| &self.streams[*stream]);
         let held_up = streams.filter(|stream| {
             matches!(stream.delivery, Delivery::Blocked | Delivery::AwaitingImage)
+                && session.position_of(stream.range) == Some(standing)
         });
         let due = timeline.due_at(now);
         let sent = held_up.map(|stream| stream.due_sent.unwrap_or(signed_nanos(timeline.start)));
         let sent = sent.chain([due]).min_by_key(|due| timeline.viewing(*due));
         timeline.within(sent.unwrap_or(due))
+    }
+
+    /// Which of its ranges a session that plays is in, or would be if no reader had stopped and no
+    /// image were to come: the first of which something is still to be sent.
+    fn standing(&self, now: MonoTime, slot: usize) -> usize {
+        let session = &self.sessions[slot];
+        let streams = session.streams.iter().map(|stream| &self.streams[*stream]);
+        let under_way = streams.filter(|stream| stream.delivery != Delivery::Idle);
+        let behind = under_way.filter_map(|stream| session.position_of(stream.range)).min();
+        behind.unwrap_or(usize::MAX).min(session.current(now))
     }
 
     /// A stream's ranges are over and shown: says BYE, and when it was the last, tells control.

@@ -17,6 +17,8 @@ enum Move {
     Stay,
     /// Goes on from where it was paused, at the first units that were not sent.
     Resume(Npt),
+    /// Does that, and then goes on to where this ends.
+    Extend(Npt, Cue),
     /// Goes elsewhere at once.
     Seek(Cue),
     /// Goes there when its other ranges are over.
@@ -37,6 +39,7 @@ impl Shard {
         let &slot = self.session_slots.get(&key).ok_or(NotMoved::Gone)?;
         self.sessions[slot].heard = now;
         self.schedule_session(slot);
+        self.forget_ranges(now, slot);
         let (to, style) = self.decide(now, slot, play)?;
         let is_queued = matches!(to, Move::Queue(_));
         match to {
@@ -47,6 +50,10 @@ impl Shard {
                 return Ok(self.cued(now, slot, style, is_queued));
             }
             Move::Resume(position) => self.resume(now, slot, position),
+            Move::Extend(position, cue) => {
+                self.extend_range(slot, &cue);
+                self.resume(now, slot, position);
+            }
             Move::Seek(cue) => self.seek(now, slot, self.range_for(slot, &cue, play)),
         }
         self.sessions[slot].moved_by = Some(token);
@@ -105,10 +112,11 @@ impl Shard {
         if let State::Paused(position) = session.state
             && play.style == SeekStyle::Conditional
             && (cue.start..=start).contains(&position)
+            && session.current_range(now).is_some_and(|range| range.timeline.pace == play.pace)
             && self.can_resume(slot, play.pace)
             && play.end.is_none()
         {
-            return Ok((Move::Resume(position), SeekStyle::Next));
+            return Ok((Move::Extend(position, cue), SeekStyle::Next));
         }
         Ok((Move::Seek(cue), play.style))
     }
@@ -198,7 +206,7 @@ impl Shard {
         PlayRange {
             timeline: Timeline { start, end, pace: play.pace, ..Timeline::UNUSED },
             tracks: tracks.clone(),
-            is_closed: play.end.is_some() && end != last,
+            is_closed: end != last,
         }
     }
 
@@ -213,7 +221,6 @@ impl Shard {
             self.wheel.cancel(self.stream_timer(stream));
             self.streams[stream].delivery = Delivery::Idle;
             self.streams[stream].timestamp_high = None;
-            self.streams[stream].due_sent = None;
             self.enter_range(stream, ordinal);
         }
     }
@@ -254,7 +261,10 @@ impl Shard {
         let sent_until = session.streams.iter().filter_map(|stream| {
             let stream = &self.streams[*stream];
             let track = &self.index(slot).tracks[usize::from(stream.track.0)];
-            let unit = self.index(slot).unit(stream.track, stream.extract.first_unit)?;
+            let (index, first) = (self.index(slot), stream.extract.first_unit);
+            let unit = index.unit(stream.track, first);
+            // One that has sent the last unit of its track stands behind it.
+            let unit = unit.or_else(|| index.unit(stream.track, first.checked_sub(1)?))?;
             let duration = track.media_rate.nanos_floor(i64::from(unit.duration));
             Some(stream.rtp_rate.nanos_floor(stream.timestamp_high?) + duration)
         });

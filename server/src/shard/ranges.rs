@@ -25,6 +25,7 @@ impl Shard {
         let extract = self.extract(stream, range);
         let picture = range.skim_track() == Some(self.streams[stream].track);
         self.streams[stream].range = ordinal;
+        self.streams[stream].due_sent = None;
         self.move_stream(stream, extract);
         if picture {
             self.show_picture(stream, extract.first_unit);

@@ -172,6 +172,7 @@ impl Shard {
         let timestamp = shipment.train.timestamp + stream.timestamp_offset;
         stream.timestamp_high = stream.timestamp_high.max(Some(timestamp));
         stream.due_sent = Some(shipment.train.due);
+        stream.sent_until = shipment.train.unit + 1;
         let late = now.nanos_since(shipment.leaves_at).max(0).cast_unsigned() / 1000;
         self.counters.trains += 1;
         self.counters.packets += u64::from(packets);

@@ -113,10 +113,15 @@ impl Session {
         self.ranges.get(self.current(now))
     }
 
+    /// Where the range of an ordinal stands among them, if it is not over.
+    pub(super) fn position_of(&self, ordinal: u32) -> Option<usize> {
+        let position = ordinal.checked_sub(self.first_range)? as usize;
+        (position < self.ranges.len()).then_some(position)
+    }
+
     /// The range of an ordinal, if that is not over.
     pub(super) fn range(&self, ordinal: u32) -> Option<&PlayRange> {
-        let position = ordinal.checked_sub(self.first_range)?;
-        self.ranges.get(position as usize)
+        self.ranges.get(self.position_of(ordinal)?)
     }
 
     /// The ordinal of the range behind the last.

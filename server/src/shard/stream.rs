@@ -120,8 +120,10 @@ pub(super) struct Stream {
     pub(super) delivery: Delivery,
     /// The highest timestamp sent since the last seek, in RTP ticks of the media clock.
     pub(super) timestamp_high: Option<i64>,
-    /// When the last train sent since the last cue was due, as presentation time.
+    /// When the last train sent of the range was due, as presentation time.
     pub(super) due_sent: Option<i64>,
+    /// One past the last unit of which something was sent, or where the extract began.
+    pub(super) sent_until: u32,
     /// The sequence number of its first packet.
     pub(super) sequence_base: u16,
     /// For sender reports (RFC 3550 §6.4.1), which have the lower 32 bits.

@@ -22,6 +22,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 mod connections;
+mod edits;
 mod faults;
 mod inspection;
 mod life;
@@ -97,6 +98,8 @@ struct Rig {
     sources: HashMap<u32, usize>,
     /// Bytes of the files that cannot be read.
     bad: std::ops::Range<u64>,
+    /// The kernels of peers that read nothing answer.
+    peers_answer: bool,
     /// Bytes that each connection takes in a turn.
     appetite: usize,
     watched: Vec<ConnectionSlot>,
@@ -133,6 +136,7 @@ impl Rig {
             operations: Vec::new(),
             sources: HashMap::new(),
             bad: 0..0,
+            peers_answer: false,
             appetite: usize::MAX,
             watched: Vec::new(),
             datagrams: HashMap::new(),
@@ -171,6 +175,10 @@ impl Rig {
                         shard.read_completed(*now, read, result, memory, operations);
                     }
                     Operation::WatchWritable { connection } => self.watched.push(connection),
+                    Operation::AskPeer { connection } if self.peers_answer => {
+                        self.shard.connection_answers(self.now, connection);
+                    }
+                    Operation::AskPeer { .. } => {}
                     Operation::CloseSource { .. }
                     | Operation::OpenConnection { .. }
                     | Operation::PauseInput { .. }

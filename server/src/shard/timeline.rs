@@ -84,7 +84,7 @@ impl Timeline {
 
     /// Nanoseconds of viewing from the start of the range to a presentation time.
     pub(super) fn viewing(&self, nanos: i64) -> i64 {
-        nanos.saturating_sub(signed_nanos(self.start)) / self.scale()
+        nanos.saturating_sub(signed_nanos(self.start)).saturating_div(self.scale())
     }
 
     /// The media clock's time of a presentation time of the range.

@@ -154,6 +154,8 @@ impl SimShard {
                 Operation::WatchWritable { connection } => {
                     around.net.pipe_of((self.index, connection)).is_watched = true;
                 }
+                // The clients that stop reading have vanished.
+                Operation::AskPeer { .. } => {}
                 Operation::CloseConnection { connection } => {
                     around.net.close((self.index, connection));
                 }

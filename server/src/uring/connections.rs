@@ -1,6 +1,7 @@
 //! Adopted connections by slot, each with a generation that tells it from earlier users of its
 //! slot.
 
+use super::path::is_answering;
 use super::ring::{GENERATIONS, Key, Ring};
 use super::sockets;
 use crate::shard::operation::ConnectionSlot;
@@ -8,14 +9,11 @@ use socket2::Socket;
 use std::io::Read;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
 
 /// The connections of a shard.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Connections {
     slots: Vec<Slot>,
-    /// How long a peer may leave bytes unacknowledged.
-    peer_timeout: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -39,10 +37,6 @@ pub(super) struct Connection {
 }
 
 impl Connections {
-    pub(super) const fn new(peer_timeout: Duration) -> Self {
-        Self { slots: Vec::new(), peer_timeout }
-    }
-
     pub(super) fn open(&mut self, ring: &mut Ring, slot: ConnectionSlot, socket: OwnedFd) {
         let index = slot.0 as usize;
         if self.slots.len() <= index {
@@ -52,7 +46,7 @@ impl Connections {
         assert!(place.connection.is_none(), "{slot:?} is open already");
         place.generation = (place.generation + 1) % GENERATIONS;
         place.connection = Some(Connection {
-            socket: sockets::adopt(socket, self.peer_timeout),
+            socket: sockets::adopt(socket),
             wants_input: true,
             input_polled: false,
             output_polled: false,
@@ -94,6 +88,12 @@ impl Connections {
             let key = Key::Output { slot: slot.0, generation };
             ring.poll(connection.socket.as_fd(), libc::POLLOUT, key);
         }
+    }
+
+    /// Whether the peer's kernel acknowledges what it is sent, or asks it to wait.
+    pub(super) fn is_answering(&mut self, slot: ConnectionSlot) -> bool {
+        self.get(slot)
+            .is_some_and(|connection| is_answering(connection.socket.as_fd()).unwrap_or(false))
     }
 
     /// The connection in a slot.

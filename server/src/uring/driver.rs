@@ -48,6 +48,11 @@ pub enum Event<'a> {
         /// Which.
         connection: ConnectionSlot,
     },
+    /// [`Operation::AskPeer`]: the connection's peer is there.
+    Answers {
+        /// Which.
+        connection: ConnectionSlot,
+    },
     /// A datagram arrived on a pair.
     Datagram(Datagram<'a>),
 }
@@ -66,8 +71,6 @@ pub struct DriverLimits {
     pub reads_max: u32,
     /// Connections at once; more work, slower.
     pub connections_max: u32,
-    /// How long the peer of a connection may leave bytes unacknowledged.
-    pub peer_timeout: Duration,
 }
 
 /// The shell of one shard: its ring, read pool, sockets and files. Lives on the shard's thread.
@@ -85,6 +88,8 @@ pub struct Driver {
     /// Input of connections, on its way to the shard.
     input: Box<[u8]>,
     completions: Vec<Completion>,
+    /// Connections whose peers answered, which the shard has not been told.
+    answering: Vec<ConnectionSlot>,
 }
 
 #[derive(Debug)]
@@ -124,7 +129,7 @@ impl Driver {
             ring,
             pool,
             sources: Sources::default(),
-            connections: Connections::new(limits.peer_timeout),
+            connections: Connections::default(),
             sockets,
             mailbox,
             reads: Vec::new(),
@@ -133,6 +138,7 @@ impl Driver {
             inbox: Inbox::new(),
             input: vec![0; INPUT_BYTES].into_boxed_slice(),
             completions: Vec::new(),
+            answering: Vec::new(),
         })
     }
 
@@ -193,7 +199,13 @@ impl Driver {
                 Operation::WatchWritable { connection } => {
                     self.connections.watch_output(&mut self.ring, connection);
                 }
+                Operation::AskPeer { connection } => {
+                    if self.connections.is_answering(connection) {
+                        self.answering.push(connection);
+                    }
+                }
                 Operation::CloseConnection { connection } => {
+                    self.answering.retain(|answering| *answering != connection);
                     self.connections.close(&mut self.ring, connection);
                 }
             }
@@ -207,6 +219,10 @@ impl Driver {
         operations: &mut Vec<Operation>,
         mut handle: impl FnMut(Event<'_>, &mut Vec<Operation>),
     ) {
+        for connection in std::mem::take(&mut self.answering) {
+            handle(Event::Answers { connection }, operations);
+            self.perform(operations);
+        }
         let mut completions = std::mem::take(&mut self.completions);
         self.ring.completions(&mut completions);
         for completion in completions.drain(..) {

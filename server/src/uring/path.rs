@@ -24,6 +24,19 @@ const fn mtu_of(path_mtu: u32, segment_bytes: u32, has_timestamps: bool, is_ipv6
     if path_mtu < by_segment { path_mtu } else { by_segment }
 }
 
+/// Whether a connection's peer, which may have stopped reading, is still there: its kernel
+/// answers what is sent again and again, be it a probe of the window that it has closed (RFC 9293
+/// §3.8.6.1): ever more seldom, at last every two minutes.
+///
+/// # Errors
+/// If the socket does not tell.
+pub(super) fn is_answering(connection: BorrowedFd<'_>) -> io::Result<bool> {
+    let info = tcp_info(connection)?;
+    Ok(info.tcpi_last_ack_recv < SILENCE_MILLIS_MAX)
+}
+
+/// `TCP_RTO_MAX`, and some.
+const SILENCE_MILLIS_MAX: u32 = 130_000;
 const TCP_HEADER_BYTES: u32 = 20;
 /// `TCPOLEN_TSTAMP_ALIGNED`.
 const TIMESTAMP_OPTION_BYTES: u32 = 12;
@@ -66,6 +79,14 @@ mod tests {
             let mtu = mtu_of(path_mtu, segment_bytes, has_timestamps, is_ipv6);
             assert_eq!(mtu, expected, "{path_mtu} {segment_bytes}");
         }
+    }
+
+    #[test]
+    fn a_peer_that_was_just_heard_is_there() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        assert!(is_answering(client.as_fd()).unwrap());
+        assert!(is_answering(listener.as_fd()).is_ok(), "asking is harmless");
     }
 
     #[test]

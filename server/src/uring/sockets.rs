@@ -9,7 +9,6 @@ use std::mem::size_of;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::ops::RangeInclusive;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
 
 /// A shard's RTP/RTCP socket pairs, bound on all local addresses.
 #[derive(Debug)]
@@ -145,15 +144,14 @@ impl PairSockets {
 }
 
 /// Takes over a connection's socket: never blocks, sends small replies at once, buffers little
-/// beyond what is under way, and fails when the peer acknowledges nothing for `peer_timeout`.
-pub(super) fn adopt(socket: OwnedFd, peer_timeout: Duration) -> Socket {
+/// beyond what is under way.
+pub(super) fn adopt(socket: OwnedFd) -> Socket {
     let socket = Socket::from(socket);
     // A connection that the peer has reset already may refuse; its first event says so.
     for refused in [
         socket.set_nonblocking(true),
         socket.set_tcp_nodelay(true),
         socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX),
-        socket.set_tcp_user_timeout(Some(peer_timeout)),
     ] {
         refused.unwrap_or_else(|error| tracing::debug!(%error, "option of an adopted connection"));
     }

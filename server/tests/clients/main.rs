@@ -2,7 +2,7 @@
 //! and finds the end, over every transport it has. What came out of its decoder is judged by the
 //! numbers that the title's pictures carry, and compared with the table in the README.
 //!
-//! Clients that did otherwise are run once more, with less going on beside them: one that had no
+//! Clients that did otherwise are run again, with less going on beside them: one that had no
 //! processor time leaves out pictures.
 //!
 //! `REELRING_TABLE=FILE` writes the table that the run found: into a file that has one, or anew.
@@ -30,6 +30,9 @@ use support::titles::{self, NUMBERED, NUMBERED_LONG, Title};
 use support::{Server, alone, full, pause};
 use table::{Recorded, Row, Table};
 use transcript::Transcript;
+
+/// Times that clients which did otherwise are run again.
+const RETRIES: usize = 2;
 
 /// Servers among which the clients are divided.
 const SERVERS: usize = 3;
@@ -162,20 +165,25 @@ fn every_client_does_what_the_table_says() {
         Some(_) => row.verdicts.values().any(Verdict::is_no).then(|| "a no".to_owned()),
         None => recorded.as_ref()?.difference(row),
     };
-    let again: Vec<usize> =
-        (0..jobs.len()).filter(|place| doubtful(&table.rows[*place]).is_some()).collect();
-    let jobs_again: Vec<_> = again.iter().map(|place| jobs[*place]).collect();
-    for (place, row) in again.into_iter().zip(run_together(&stage, &jobs_again)) {
-        let before = doubtful(&table.rows[place]).unwrap_or_default();
-        println!("run again: {} over {}: {before}", row.client, row.transport);
-        table.rows[place] = row;
+    for _ in 0..RETRIES {
+        let again: Vec<usize> =
+            (0..jobs.len()).filter(|place| doubtful(&table.rows[*place]).is_some()).collect();
+        let jobs_again: Vec<_> = again.iter().map(|place| jobs[*place]).collect();
+        for (place, row) in again.into_iter().zip(run_together(&stage, &jobs_again)) {
+            let before = doubtful(&table.rows[place]).unwrap_or_default();
+            println!("run again: {} over {}: {before}", row.client, row.transport);
+            table.rows[place] = row;
+        }
     }
     println!("{table}");
     if let Some(path) = writes_to {
         table.write(Path::new(&path));
         return;
     }
-    let differing: Vec<_> = table.rows.iter().filter_map(doubtful).collect();
+    // How long a pause without PAUSE may be depends on what the buffers hold.
+    let is_held_to_it = |place: &usize| !(full() && jobs[*place].0.stops_reading());
+    let held_to_it = (0..jobs.len()).filter(is_held_to_it);
+    let differing: Vec<_> = held_to_it.filter_map(|place| doubtful(&table.rows[place])).collect();
     assert!(recorded.is_some(), "the README has no table");
     assert!(differing.is_empty(), "other than the README says:\n{}", differing.join("\n"));
 }

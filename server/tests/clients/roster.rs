@@ -49,8 +49,11 @@ const ALL: &[&str] = &["UDP", "TCP", "HTTP"];
 const NO_SCALE: (Feature, &str) = (Feature::Trick, "never sends `Scale`");
 const FASTER_ITSELF: (Feature, &str) =
     (Feature::Trick, "plays faster by itself and never sends `Scale`");
-const PAUSES_BY_ITSELF: (Feature, &str) =
-    (Feature::Pause, "it stops reading instead of sending PAUSE");
+const PAUSES_BY_ITSELF: (Feature, &str) = (
+    Feature::Pause,
+    "instead of sending PAUSE it stops reading; a session that is left so for longer than its \
+     time-out, when the buffers between are full, is ended by the server",
+);
 
 pub(crate) const CLIENTS: &[Client] = &[
     Client {
@@ -114,7 +117,7 @@ pub(crate) const CLIENTS: &[Client] = &[
             (
                 Feature::Seek,
                 "looks for a picture by the time stamps of those it decodes, has none for the first \
-                 after a seek, and ends up at 0, from whatever server",
+                 after a seek, and ends up near the start, also with GStreamer's server",
             ),
             NO_SCALE,
         ],
@@ -133,7 +136,7 @@ pub(crate) const CLIENTS: &[Client] = &[
         remarks: &[(
             Feature::Trick,
             "rates 4 and −2; back with `identity single-segment=true` before the decoder, which \
-             else holds all pictures until the end, from whatever server",
+             else holds all pictures until the end, also from GStreamer's server",
         )],
     },
     Client {
@@ -146,7 +149,10 @@ pub(crate) const CLIENTS: &[Client] = &[
         programs: &["gst-play-1.0"],
         modules: &[],
         cannot: &[
-            (Feature::Pause, "sends PAUSE, and nothing when it is resumed, to whatever server"),
+            (
+                Feature::Pause,
+                "sends PAUSE, and nothing when it is resumed, to GStreamer's server neither",
+            ),
             (Feature::Trick, "is `rtspsrc`: see there"),
         ],
         remarks: &[(Feature::Seek, "in steps of a twelfth of the title")],
@@ -294,11 +300,15 @@ impl Client {
         Some(Verdict::Incapable((*why).to_owned()))
     }
 
+    /// Whether it stops reading where others send PAUSE.
+    pub(crate) fn stops_reading(&self) -> bool {
+        self.remarks.contains(&PAUSES_BY_ITSELF)
+    }
+
     /// Why it does not get over a pause that is longer than a session lives in silence, where that
     /// is known.
     pub(crate) fn excuse(&self, transport: &str) -> Option<&'static str> {
-        let stops_reading = self.remarks.contains(&PAUSES_BY_ITSELF) && transport == "UDP";
-        stops_reading.then_some(
+        (self.stops_reading() && transport == "UDP").then_some(
             "instead of sending PAUSE it stops reading: no report comes from it, and the session \
              ends. A short pause it gets over",
         )

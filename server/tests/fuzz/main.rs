@@ -2,6 +2,7 @@
 
 #![allow(clippy::cast_possible_truncation, clippy::unwrap_used)]
 
+mod headers;
 mod http_tunnel;
 mod input;
 mod range_header;
@@ -43,6 +44,11 @@ fn check_named(target: &str, check: fn(&[u8]), input: &[u8]) {
 #[test]
 fn rtsp_framer() {
     replay("rtsp_framer", rtsp_framer::check);
+}
+
+#[test]
+fn headers() {
+    replay("headers", headers::check);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use server::rtsp::headers::{Transport, TransportOffer, parse_offers};
 pub(crate) fn check(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let Ok(offers) = parse_offers([text]) else { return };
-    assert!((1..=16).contains(&offers.len()));
+    assert!((1..=256).contains(&offers.len()));
     for offer in offers {
         let ssrc = offer.ssrc.unwrap_or(1);
         if let Some(client_port) = offer.client_port {

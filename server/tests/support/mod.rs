@@ -118,6 +118,11 @@ impl Server {
         fs::read_to_string(&self.log_path).unwrap_or_default()
     }
 
+    /// Waits for it to end by itself, having been told to by others.
+    pub(crate) fn await_end(&mut self) {
+        let _ = poll(END_TIMEOUT, || self.child.try_wait().ok().flatten());
+    }
+
     /// Ends it with SIGTERM; `None` if it had to be killed.
     fn end(&mut self) -> Option<ExitStatus> {
         let pid = self.child.id().to_string();

@@ -62,7 +62,7 @@ impl Control {
     ) {
         let Some(moving) = self.moved_session(token) else { return };
         let key = moving.session;
-        self.keep_extra(&moving, result.is_ok());
+        self.keep_extra(&moving, result.as_ref().ok());
         if let Some(session) = self.sessions.get_mut(key) {
             session.cues_underway -= 1;
             if let Ok(Cued { start, end, pace, streams, .. }) = &result {
@@ -122,10 +122,14 @@ impl Control {
     }
 
     /// What was reserved for a PLAY takes the place of what the one before had, or is given back.
-    fn keep_extra(&mut self, moving: &Moving, is_moved: bool) {
+    /// Of a range that waits and those before it, the most is kept.
+    fn keep_extra(&mut self, moving: &Moving, cued: Option<&Cued>) {
         let mut unused = moving.extra_bits_per_second;
-        if let Some(session) = self.sessions.get_mut(moving.session).filter(|_| is_moved) {
-            std::mem::swap(&mut session.extra_bits_per_second, &mut unused);
+        if let (Some(cued), Some(session)) = (cued, self.sessions.get_mut(moving.session)) {
+            let waits = cued.streams.iter().any(|info| info.sequence.is_none());
+            if !waits || session.extra_bits_per_second < unused {
+                std::mem::swap(&mut session.extra_bits_per_second, &mut unused);
+            }
         }
         self.admission.release_bits(moving.shard, unused);
     }

@@ -449,6 +449,22 @@ fn the_reserved_bit_rate_stays_below_the_egress_limit() {
 }
 
 #[test]
+fn a_fast_delivery_keeps_its_bit_rate_while_ranges_wait_behind_it() {
+    // Twice 200 kbit/s and 5 %, and no third time.
+    let config = Config { egress_bits_per_second: Some(500_000), ..config() };
+    let mut bench = Bench::with(config, 1);
+    let session = format!("Session: {}", bench.ask("SETUP", VIDEO, &[udp(4000)]).session());
+    let fast = bench.ask("PLAY", MOVIE, &[&session, "Range: npt=0-5", "Speed: 2"]);
+    assert_eq!(fast.header("Speed"), Some("2.0"));
+    bench.queues = true;
+    assert_eq!(bench.ask("PLAY", MOVIE, &[&session, "Range: npt=7-8"]).status, 200);
+    assert_eq!(bench.ask("SETUP", VIDEO, &[udp(4002)]).status, 453);
+    bench.queues = false;
+    assert_eq!(bench.ask("PLAY", MOVIE, &[&session, "Range: npt=2-"]).status, 200);
+    assert_eq!(bench.ask("SETUP", VIDEO, &[udp(4002)]).status, 200);
+}
+
+#[test]
 fn sessions_are_limited_by_address_and_in_total() {
     let config = Config { sessions_max: 2, sessions_per_address_max: 1, ..config() };
     let mut bench = Bench::with(config, 1);

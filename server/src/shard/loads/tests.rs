@@ -37,6 +37,7 @@ fn reads(operations: Vec<Operation>) -> Vec<(ReadId, u64)> {
         | Operation::PauseInput { .. }
         | Operation::ResumeInput { .. }
         | Operation::WatchWritable { .. }
+        | Operation::AskPeer { .. }
         | Operation::CloseConnection { .. }) => panic!("{other:?}"),
     };
     operations.into_iter().map(read).collect()

@@ -66,3 +66,19 @@ fn a_session_lives_for_its_timeout_whatever_was_heard() {
         assert_eq!(rig.shard.check_empty(), Ok(()), "{what}");
     }
 }
+
+#[test]
+fn a_reader_that_stopped_is_kept_while_its_kernel_answers() {
+    for peers_answer in [false, true] {
+        let mut rig = Rig::new(vec![film(1, 5000, 20_000, 0)], 64);
+        rig.peers_answer = peers_answer;
+        rig.play_interleaved(1, 0);
+        rig.run_until(2000);
+        rig.appetite = 0;
+        rig.run_until(3000 + 2 * TIMEOUT_MILLIS);
+        assert_eq!(rig.ends().is_empty(), peers_answer);
+        // For an hour at most.
+        rig.run_until(3000 + 2 * TIMEOUT_MILLIS + 3_600_000);
+        assert_eq!(rig.ends(), [(SessionKey(1), EndReason::TimedOut)], "{peers_answer}");
+    }
+}

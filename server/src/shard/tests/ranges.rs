@@ -7,37 +7,37 @@ use crate::pace::{Pace, Scale, SeekStyle, Speed};
 
 const GROUP: u32 = 25;
 
-fn seconds(seconds: f64) -> Npt {
+pub(super) fn seconds(seconds: f64) -> Npt {
     Npt::from_nanos((seconds * 1e9) as u64)
 }
 
-fn range(start: f64, end: f64) -> Play {
+pub(super) fn range(start: f64, end: f64) -> Play {
     Play { may_queue: true, ..Play::seek(seconds(start), Some(seconds(end))) }
 }
 
-fn scaled(start: Option<f64>, end: Option<f64>, scale: f32) -> Play {
+pub(super) fn scaled(start: Option<f64>, end: Option<f64>, scale: f32) -> Play {
     let pace = Pace { scale: Scale::nearest(scale), speed: Speed::NORMAL };
     Play { start: start.map(seconds), end: end.map(seconds), pace, ..Play::RESUME }
 }
 
 /// A packet of a picture: when it came, its number, timestamp and marker, and which picture it is.
 #[derive(Clone, Copy, Debug)]
-struct Seen {
-    millis: u64,
-    sequence: u16,
-    timestamp: u32,
-    picture: u32,
+pub(super) struct Seen {
+    pub(super) millis: u64,
+    pub(super) sequence: u16,
+    pub(super) timestamp: u32,
+    pub(super) picture: u32,
 }
 
 impl Rig {
     /// Forty seconds of pictures of one packet each, and a session of them that is not played yet.
-    fn ready() -> Self {
+    pub(super) fn ready() -> Self {
         let mut rig = Self::new(vec![film(1, 1000, 1000, 0)], 64);
         rig.set_up(1, 0, udp(1));
         rig
     }
 
-    fn asked(&mut self, play: Play) -> Result<Cued, NotMoved> {
+    pub(super) fn asked(&mut self, play: Play) -> Result<Cued, NotMoved> {
         self.play(1, play);
         self.reports.clear();
         let report = std::iter::from_fn(|| self.shard.take_report()).last();
@@ -45,13 +45,13 @@ impl Rig {
         result
     }
 
-    fn played(&mut self, play: Play) -> Cued {
+    pub(super) fn played(&mut self, play: Play) -> Cued {
         let cued = self.asked(play).unwrap();
         self.start(1, 1);
         cued
     }
 
-    fn paused(&mut self, at: Option<f64>) -> Result<Paused, NotMoved> {
+    pub(super) fn paused(&mut self, at: Option<f64>) -> Result<Paused, NotMoved> {
         let (token, session) = (Token(9), SessionKey(1));
         self.command(Command::Pause { token, session, at: at.map(seconds) });
         let report = std::iter::from_fn(|| self.shard.take_report()).last();
@@ -60,7 +60,7 @@ impl Rig {
     }
 
     /// What comes until this time, in milliseconds since the rig was made.
-    fn watch(&mut self, until: u64) -> Vec<Seen> {
+    pub(super) fn watch(&mut self, until: u64) -> Vec<Seen> {
         let mut seen = Vec::new();
         let mut known = self.packets_of(1).len();
         let from = (self.now.0 - SECOND) / MILLI;
@@ -81,7 +81,7 @@ impl Rig {
         seen
     }
 
-    fn finished(&self) -> Vec<Option<Npt>> {
+    pub(super) fn finished(&self) -> Vec<Option<Npt>> {
         let finished = |report: &Report| {
             let Report::Finished { paused, .. } = report else { return None };
             Some(*paused)
@@ -90,17 +90,17 @@ impl Rig {
     }
 }
 
-fn pictures(seen: &[Seen]) -> Vec<u32> {
+pub(super) fn pictures(seen: &[Seen]) -> Vec<u32> {
     seen.iter().map(|seen| seen.picture).collect()
 }
 
 /// The pictures as their packets show them.
-fn shown(pictures: impl IntoIterator<Item = u32>) -> Vec<u32> {
+pub(super) fn shown(pictures: impl IntoIterator<Item = u32>) -> Vec<u32> {
     pictures.into_iter().map(|picture| picture % 251).collect()
 }
 
 /// Pictures come and are stamped so far apart, and the first at once with RTP-Info's numbers.
-fn check_cadence(seen: &[Seen], cued: &Cued, from: u64, millis: u64, ticks: u32) {
+pub(super) fn check_cadence(seen: &[Seen], cued: &Cued, from: u64, millis: u64, ticks: u32) {
     let info = cued.streams[0];
     assert_eq!(info.sequence, Some(seen[0].sequence));
     assert_eq!(seen[0].timestamp, info.rtptime);
@@ -318,7 +318,7 @@ fn a_pause_takes_a_pause_point_back() {
     rig.played(Play::RESUME);
     rig.run_until(5000);
     assert_eq!(rig.packets_of(1).len(), 50, "the whole range");
-    assert_eq!(rig.finished(), [None]);
+    assert_eq!(rig.finished(), [Some(seconds(12.0))]);
 }
 
 #[test]

@@ -22,7 +22,6 @@ const LIMITS: DriverLimits = DriverLimits {
     sources_max: 4,
     reads_max: 64,
     connections_max: 64,
-    peer_timeout: Duration::from_secs(65),
 };
 
 fn pair_sockets(pairs: u16) -> PairSockets {
@@ -45,6 +44,7 @@ enum Told {
     Received(u32, Vec<u8>),
     Closed(u32, Option<i32>),
     Writable(u32),
+    Answers(u32),
     Datagram(PairId, PairSocket, SocketAddr, Vec<u8>),
 }
 
@@ -54,6 +54,7 @@ fn told(event: &Event<'_>) -> Told {
         Event::Received { connection, bytes } => Told::Received(connection.0, bytes.to_vec()),
         Event::Closed { connection, errno } => Told::Closed(connection.0, *errno),
         Event::Writable { connection } => Told::Writable(connection.0),
+        Event::Answers { connection } => Told::Answers(connection.0),
         Event::Datagram(d) => Told::Datagram(d.pair, d.socket, d.from, d.bytes.to_vec()),
     }
 }
