@@ -66,8 +66,9 @@ The file /srv/films/some/film.mp4 is then rtsp://HOST:8554/some/film.mp4:
   vlc --rtsp-tcp rtsp://HOST:8554/some/film.mp4
   gst-launch-1.0 playbin uri=rtsp://HOST:8554/some/film.mp4
 
-Signals: SIGTERM and SIGINT end all sessions with BYE and then the server, a second one ends it
-at once; SIGUSR1 logs every shard's counters.";
+Signals: after SIGTERM no session is let in, and the server ends with the last one or at the drain
+deadline; SIGINT ends all sessions with BYE and then the server; a second signal ends it there and
+then. SIGUSR1 logs every shard's counters.";
 
 fn main() -> ExitCode {
     let (arguments, has_sample) = match Line::parse().command {

@@ -8,7 +8,7 @@ use std::str::FromStr;
 /// What a second of viewing shows: so many seconds of normal play time, backwards if negative.
 ///
 /// Other scales than 1 are played by sync samples alone, so the exact one matters little; the
-/// nearest of [`Self::SUPPORTED`] is taken.
+/// nearest of ±1, ±2, ±4, ±8, ±16 and ±32 is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Scale(i8);
 

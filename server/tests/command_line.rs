@@ -124,7 +124,7 @@ fn the_sample_is_served_counted_and_ended() {
     };
     find("listening on rtsp://127.0.0.1:");
     signal(&child, "-USR1");
-    find("control connections=1 sessions=0 reserved_bits_per_second=0 titles=1");
+    find("control connections=1 tunnels=0 sessions=0 reserved_bits_per_second=0 titles=1");
     find("sent shard=0 trains=0");
     signal(&child, "-TERM");
     find("shard has ended shard=0");

@@ -83,6 +83,9 @@ fn sigterm_sends_viewers_elsewhere_and_the_server_ends_with_the_last() {
         assert!(again.starts_with("RTSP/1.0 302 Moved Temporarily\r\nCSeq: 2\r\n"), "{again}");
         assert!(again.contains("\r\nLocation: rtsp://other/all/sample.mp4\r\n"), "{again}");
     }
+    let mut late = TcpStream::connect(address).unwrap();
+    let elsewhere = ask(&mut late, &format!("DESCRIBE {url} RTSP/1.0\r\nCSeq: 1\r\n\r\n"));
+    assert!(elsewhere.starts_with("RTSP/1.0 302 Moved Temporarily\r\nCSeq: 1\r\n"), "{elsewhere}");
     for (viewer, session) in &mut viewers {
         let goodbye = format!("TEARDOWN {url} RTSP/1.0\r\nCSeq: 3\r\nSession: {session}\r\n\r\n");
         assert!(ask(viewer, &goodbye).starts_with("RTSP/1.0 200 OK\r\n"));

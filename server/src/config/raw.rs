@@ -139,8 +139,8 @@ pub struct RawConfig {
 
     /// Send viewers there after SIGTERM: URL, which ends with a slash, and the title's path.
     ///
-    /// New ones are answered by 302, and those who play are told by REDIRECT if their client is
-    /// known to understand it. Without this, new ones are answered by 503.
+    /// New ones are answered by 302 until the server ends, and those who play are told by REDIRECT
+    /// if their client is known to answer it. Without this, the ports are closed at once.
     #[arg(long, value_name = "URL", help_heading = "Limits")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redirect_to: Option<RtspUrl>,

@@ -191,7 +191,7 @@ impl Control {
             address
         };
         let (peer, local) = (canonical(peer), canonical(local));
-        if self.retiring {
+        if self.turns_all_away() {
             return Err(self.turn_away(now, port));
         }
         if let Err(refusal) = self.admission.admit_connection(peer.ip()) {

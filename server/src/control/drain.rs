@@ -17,6 +17,12 @@ impl Control {
         self.ask_positions(effects);
     }
 
+    /// Whether nobody may connect any more. As long as a server that retires knows where else its
+    /// viewers are served, it tells those who come.
+    pub(super) fn turns_all_away(&self) -> bool {
+        self.draining.is_some() || self.retiring && self.config.redirect_to.is_none()
+    }
+
     /// Nothing new from now on; every shard ends its sessions. [`Effect::Drained`] follows.
     pub fn drain(&mut self, effects: &mut Vec<Effect>) {
         self.retiring = true;

@@ -162,8 +162,11 @@ impl Control {
             }
             Report::Finished { session, paused } => {
                 if let Some(session) = self.sessions.get_mut(session) {
-                    let at_point = paused.is_some();
-                    info!(session = ?session.id, at_point, "played to the end of the range");
+                    let what = match paused {
+                        Some(_) => "played to its pause point",
+                        None => "played to the end of the range",
+                    };
+                    info!(session = ?session.id, "{what}");
                     session.enter(now, State::Ready);
                 }
             }

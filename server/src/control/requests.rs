@@ -253,6 +253,7 @@ impl Control {
     /// Sends a reply, by the shard if that has the connection.
     fn reply(&mut self, now: MonoTime, id: ConnectionId, reply: Reply, effects: &mut Vec<Effect>) {
         let then = reply.then;
+        debug!(connection = id.0, status = %reply.status(), "reply");
         let bytes = reply.into_bytes(self.wallclock.at(now));
         self.send(id, bytes, then, effects);
     }

@@ -80,6 +80,7 @@ pub fn run(
 ) -> io::Result<()> {
     let worker = CatalogWorker::start(waker.clone())?;
     let drain_deadline = config.drain_deadline;
+    let sends_elsewhere = config.redirect_to.is_some();
     let control =
         Control::new(config, shards.len(), Box::new(random_bits)).with_wallclock(clock.wallclock());
     let shell = Rc::new(Shell {
@@ -93,6 +94,7 @@ pub fn run(
         ending_began: Notify::new(),
         finished: Notify::new(),
         stage: Cell::new(Stage::Serving),
+        sends_elsewhere,
     });
     let served = serve_until_drained(Rc::clone(&shell), listeners, waker, signals, drain_deadline);
     let result = tokio_uring::start(served);
@@ -116,13 +118,15 @@ pub(super) struct Shell {
     ending_began: Notify,
     finished: Notify,
     stage: Cell<Stage>,
+    /// Who comes while it retires is told where to go, instead of being kept out.
+    sends_elsewhere: bool,
 }
 
 /// How far the control thread has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Serving,
-    /// Nothing new; sessions may play on until the drain deadline.
+    /// No new sessions; those there are may play on until the drain deadline.
     Retiring,
     /// Shards end their sessions.
     Draining,
@@ -295,6 +299,15 @@ impl Shell {
         self.finished.notify_one();
     }
 
+    /// Whether connections are accepted.
+    fn lets_in(&self) -> bool {
+        match self.stage.get() {
+            Stage::Serving => true,
+            Stage::Retiring => self.sends_elsewhere,
+            Stage::Draining | Stage::Finished | Stage::Failed => false,
+        }
+    }
+
     fn is_finished(&self) -> bool {
         matches!(self.stage.get(), Stage::Finished | Stage::Failed)
     }
@@ -302,7 +315,7 @@ impl Shell {
 
 async fn serve_until_drained(
     shell: Rc<Shell>,
-    listeners: Vec<(TcpListener, Port)>,
+    mut listeners: Vec<(TcpListener, Port)>,
     waker: Waker,
     signals: UnixStream,
     drain_deadline: Duration,
@@ -319,11 +332,9 @@ async fn serve_until_drained(
     let ticking = tokio_uring::spawn(tick(Rc::clone(&shell)));
 
     shell.ending_began.notified().await;
-    for (listener, _) in &listeners {
-        // Completes the accept in flight.
-        SockRef::from(listener).shutdown(Shutdown::Both)?;
+    if !shell.lets_in() {
+        close(&mut listeners, &mut accepting).await?;
     }
-    join(accepting).await;
     // A timer and a notification are no operations of the ring: they may be dropped.
     if tokio::time::timeout(drain_deadline, shell.finished.notified()).await.is_err() {
         shell.drain();
@@ -332,6 +343,7 @@ async fn serve_until_drained(
             shell.finish(Stage::Finished);
         }
     }
+    close(&mut listeners, &mut accepting).await?;
     let open: Vec<_> = shell.connections.borrow().values().cloned().collect();
     for slot in open {
         slot.close();
@@ -349,13 +361,26 @@ async fn serve_until_drained(
     Ok(())
 }
 
+/// Stops listening.
+async fn close(
+    listeners: &mut Vec<(TcpListener, Port)>,
+    accepting: &mut Vec<JoinHandle<()>>,
+) -> io::Result<()> {
+    for (listener, _) in listeners.drain(..) {
+        // Completes the accept in flight.
+        SockRef::from(&listener).shutdown(Shutdown::Both)?;
+    }
+    join(std::mem::take(accepting)).await;
+    Ok(())
+}
+
 /// Accepts connections until the listener is shut down.
 async fn accept_all(shell: Rc<Shell>, listener: TcpListener, port: Port) {
     let listener = tokio_uring::net::TcpListener::from_std(listener);
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => shell.accept(stream, peer, port),
-            Err(_) if shell.stage.get() != Stage::Serving => break,
+            Err(_) if !shell.lets_in() => break,
             Err(error) => {
                 // Out of descriptors, or the client was faster than its accept.
                 warn!(%error, "connection cannot be accepted");

@@ -62,6 +62,7 @@ pub fn greeting(addresses: &[SocketAddr]) -> String {
     {
         let plain = url("rtsp", *address);
         let (udp, tcp) = (url("rtspu", *address), url("rtspt", *address));
+        let http = url("rtsph", *address);
         let _ = write!(
             text,
             "\n\
@@ -75,6 +76,9 @@ pub fn greeting(addresses: &[SocketAddr]) -> String {
              \x20 vlc --rtsp-tcp {plain}\n\
              \x20 mpv --rtsp-transport=tcp {plain}\n\
              \x20 gst-launch-1.0 playbin uri={tcp}\n\n\
+             over HTTP:\n\n\
+             \x20 ffplay -rtsp_transport http {plain}\n\
+             \x20 gst-launch-1.0 playbin uri={http}\n\n\
              your own files: reelring serve --media DIR\n\n"
         );
     }
@@ -132,6 +136,8 @@ mod tests {
             "  rtsp://127.0.0.1:8554/sample.mp4\n",
             "ffplay -rtsp_transport udp rtsp://127.0.0.1:8554/sample.mp4\n",
             "uri=rtspt://127.0.0.1:8554/sample.mp4\n",
+            "ffplay -rtsp_transport http rtsp://127.0.0.1:8554/sample.mp4\n",
+            "uri=rtsph://127.0.0.1:8554/sample.mp4\n",
         ] {
             assert!(text.contains(part), "{part}\n{text}");
         }

@@ -97,6 +97,11 @@ impl Reply {
         Self { response, body, then }
     }
 
+    /// The status of the response.
+    pub(super) fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
     /// The response as it goes on the wire, with the date (RFC 2326 §12.18) that it is sent.
     pub(super) fn into_bytes(self, date: SystemTime) -> Bytes {
         let response = self.response.header("Date", fmt_http_date(date));

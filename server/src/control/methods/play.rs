@@ -65,11 +65,13 @@ impl Control {
         self.keep_extra(&moving, result.as_ref().ok());
         if let Some(session) = self.sessions.get_mut(key) {
             session.cues_underway -= 1;
-            if let Ok(Cued { start, end, pace, .. }) = &result {
+            if let Ok(Cued { start, end, pace, streams, .. }) = &result {
                 session.enter(now, State::Playing);
+                let waits = streams.iter().any(|stream| stream.sequence.is_none());
+                let what = if waits { "playing next" } else { "playing" };
                 let (scale, speed) = (pace.scale.factor(), pace.speed.factor());
                 let title = &session.title.name;
-                info!(session = ?session.id, title, %start, %end, scale, speed, "playing");
+                info!(session = ?session.id, title, %start, %end, scale, speed, "{what}");
             }
         }
         self.resume(now, moving.connection, effects, |control, request, _| {

@@ -5,7 +5,7 @@ use super::wishes::check_wishes;
 use super::{Answer, Outcome, Pending, Rejection, Reply, control_url, ok};
 use crate::clock::MonoTime;
 use crate::control::admission::{Refusal, reservation};
-use crate::control::connection::{AfterReply, Connection, Home};
+use crate::control::connection::{AfterReply, Connection, Home, Role};
 use crate::control::memory::MemoryNeed;
 use crate::control::payload_size::PayloadSizes;
 use crate::control::profiles::Deviations;
@@ -27,7 +27,7 @@ use packetizer::index::{MediaIndex, TrackId};
 use packetizer::sdp;
 use std::collections::VecDeque;
 use std::mem;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::info;
@@ -286,7 +286,7 @@ impl Control {
                     let session = control.session(key)?;
                     let stream = session.stream(track).ok_or(StatusCode::SESSION_NOT_FOUND)?;
                     if is_new {
-                        log_opened(control.connection(id)?.peer, session, stream, request);
+                        log_opened(control.connection(id)?, session, stream, request);
                     }
                     Ok(control.set_up_reply(id, request, session, stream))
                 });
@@ -488,14 +488,19 @@ impl Control {
     }
 }
 
-fn log_opened(peer: SocketAddr, session: &Session, stream: &Stream, request: &Request<'_>) {
+fn log_opened(connection: &Connection, session: &Session, stream: &Stream, request: &Request<'_>) {
+    let transport = match (stream.interleaved_in(), connection.role) {
+        (None, _) => "UDP",
+        (Some(_), Role::Output { .. }) => "HTTP",
+        (Some(_), Role::Fresh(_) | Role::Rtsp | Role::Input { .. }) => "TCP",
+    };
     let agent = request.header("User-Agent").unwrap_or_default();
     info!(
         session = ?session.id,
-        %peer,
+        peer = %connection.peer,
         agent = excerpt(agent),
         title = session.title.name,
-        transport = if stream.interleaved_in().is_some() { "TCP" } else { "UDP" },
+        transport,
         shard = session.shard,
         "session opened"
     );

@@ -1,6 +1,8 @@
 //! What the operator reads.
 
-use crate::control::testing::{Bench, udp};
+use crate::control::testing::{Bench, TCP, udp};
+use crate::mailbox::{Report, SessionKey};
+use packetizer::time::Npt;
 use std::io;
 use std::sync::{Arc, Mutex};
 
@@ -21,7 +23,7 @@ impl io::Write for Lines {
 }
 
 /// What is logged meanwhile, from info on.
-fn logged(work: impl FnOnce()) -> String {
+pub(super) fn logged(work: impl FnOnce()) -> String {
     let lines = Lines::default();
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -73,5 +75,30 @@ fn a_session_that_ends_says_what_it_was_sent() {
     let ended = lines.lines().find(|line| line.contains("session ended")).unwrap();
     for part in ["torn down", "movie.mp4", "packets_sent=1234", "octets_sent=567890"] {
         assert!(ended.contains(part), "{part}: {ended}");
+    }
+}
+
+#[test]
+fn it_is_logged_how_a_session_travels_plays_and_stops() {
+    for (transport, name) in [(udp(4000), "UDP"), (TCP, "TCP")] {
+        let mut bench = Bench::new();
+        let opened = logged(|| {
+            bench.ask("SETUP", VIDEO, &[transport]);
+        });
+        assert!(opened.contains(&format!("transport=\"{name}\"")), "{opened}");
+    }
+    let mut bench = Bench::new();
+    let session = format!("Session: {}", bench.ask("SETUP", VIDEO, &[udp(4000)]).session());
+    let point = Some(Npt::from_nanos(2_000_000_000));
+    for (paused, stopped) in
+        [(None, "played to the end of the range"), (point, "played to its pause point")]
+    {
+        let lines = logged(|| {
+            assert_eq!(bench.ask("PLAY", "rtsp://h/movie.mp4", &[&session]).status, 200);
+            let report = Report::Finished { session: SessionKey(1), paused };
+            bench.drive(|control, now, effects| control.report(now, 0, report, effects));
+        });
+        assert!(lines.contains(" playing session="), "{lines}");
+        assert!(lines.contains(stopped), "{lines}");
     }
 }

@@ -92,3 +92,28 @@ fn each_session_is_sent_elsewhere_where_it_is_controlled() {
     let asked = retire(&mut bench);
     assert_eq!(asked, [(CLIENT, request(&first, 1)), (other, request(&second, 2))]);
 }
+
+#[test]
+fn who_comes_to_a_server_that_retires_is_sent_elsewhere_or_away() {
+    let late = ConnectionId(9);
+    let mut bench = bench(vec![]);
+    let session = bench.ask("SETUP", VIDEO, &[udp(4000)]).session();
+    retire(&mut bench);
+    assert!(bench.connect(late, "192.0.2.1:50001"));
+    for (method, url, header, expected) in [
+        ("DESCRIBE", "rtsp://h:8554/movie.mp4", "X: y".to_owned(), 302),
+        ("SETUP", VIDEO, udp(4002).to_owned(), 302),
+        ("OPTIONS", "*", "X: y".to_owned(), 200),
+        // It is here that this session plays.
+        ("PAUSE", "rtsp://h:8554/movie.mp4", format!("Session: {session}"), 200),
+    ] {
+        let response = bench.ask_on(late, method, url, &[&header]);
+        assert_eq!(response.status, expected, "{method}");
+    }
+    bench.drive(|control, _, effects| control.drain(effects));
+    assert!(!bench.connect(ConnectionId(10), "192.0.2.1:50002"), "nobody any more");
+
+    let mut bench = Bench::new();
+    retire(&mut bench);
+    assert!(!bench.connect(late, "192.0.2.1:50001"), "nowhere to go");
+}

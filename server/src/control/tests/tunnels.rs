@@ -432,3 +432,12 @@ fn what_a_client_says_behind_its_get_is_nothing() {
     assert!(bench.take_response(GET).is_none());
     assert_eq!(ask(&mut bench, POST, &request(2, "OPTIONS", "*", &[])), 200);
 }
+
+#[test]
+fn the_log_tells_sessions_in_tunnels_from_others() {
+    let mut bench = with_tunnel();
+    let lines = super::logs::logged(|| {
+        assert_eq!(ask(&mut bench, POST, &request(1, "SETUP", VIDEO, &[TCP])), 200);
+    });
+    assert!(lines.contains("transport=\"HTTP\""), "{lines}");
+}

@@ -220,7 +220,7 @@ fn in_real_time(lab: &Lab<'_>, kind: Kind) -> Verdict {
 
 /// "Such a PLAY request causes no further action".
 fn again_is_liveness(lab: &Lab<'_>, kind: Kind) -> Verdict {
-    let (mut player, played) = begun(lab, kind, 30)?;
+    let (mut player, played) = begun(lab, kind, 20)?;
     let again = player.play(None)?;
     player.await_packets(&again.reply, 10)?;
     player.ensure_in_sequence(&played.reply)?;
