@@ -51,8 +51,8 @@ const FASTER_ITSELF: (Feature, &str) =
     (Feature::Trick, "plays faster by itself and never sends `Scale`");
 const PAUSES_BY_ITSELF: (Feature, &str) = (
     Feature::Pause,
-    "instead of sending PAUSE it stops reading; a session that is left so for longer than its \
-     time-out, when the buffers between are full, is ended by the server",
+    "instead of sending PAUSE it stops reading; its session is kept while its connection \
+     answers, an hour at most",
 );
 
 pub(crate) const CLIENTS: &[Client] = &[
