@@ -10,8 +10,8 @@ use super::viewer::{Phase, Viewer};
 use crate::clock::MonoTime;
 use crate::framing::{Framer, Message};
 use crate::mailbox::{
-    AdoptedConnection, Command, ConnectionId, Cued, Direction, EndReason, Play, Report, SessionKey,
-    Start, StreamTransport, Token,
+    AdoptedConnection, Command, ConnectionId, Cued, Direction, EndReason, NotMoved, Play, Report,
+    SessionKey, Start, StreamTransport, Token,
 };
 use crate::shard::operation::{Datagram, PairId, PairSocket};
 use crate::title::SharedTitle;
@@ -265,31 +265,7 @@ impl World {
                     let port = set_up.server_port.unwrap_or(PORT_MIN);
                     client.pairs.push(PairId(u8::try_from((port - PORT_MIN) / 2).expect("few")));
                 }
-                Report::Cued { token, result } => {
-                    let client = self.tokens.remove(&token).expect("asked for");
-                    let Ok(cued) = result else {
-                        self.clients[client].awaits_reply = false;
-                        self.step_in(50_000_000, client, Step::Act);
-                        continue;
-                    };
-                    if cued.streams.iter().any(|info| info.sequence.is_none()) {
-                        self.has_queued(client, &cued);
-                        continue;
-                    }
-                    self.clients[client].is_finished = false;
-                    let asked = self.clients[client].cue.take();
-                    let may_resume = asked.is_none();
-                    let cue = asked.or_else(|| self.clients[client].moved_cue(&cued));
-                    if self.clients[client].connection.is_some() {
-                        self.clients[client].replied = Some((cued, cue, may_resume));
-                    } else {
-                        let lost = self.lost(client);
-                        let viewer = &mut self.clients[client].viewer;
-                        viewer.go_to(&cued, cue.as_ref(), may_resume, lost);
-                    }
-                    let delay = self.around.random.u64(..5_000_000);
-                    self.step_in(delay, client, Step::Start);
-                }
+                Report::Cued { token, result } => self.hear_cued(token, result),
                 Report::Paused { token, result } => {
                     let client = self.tokens.remove(&token).expect("asked for");
                     if self.clients[client].asked_point(self.around.now, &result) {
@@ -333,6 +309,30 @@ impl World {
                 | Report::Counters(_) => {}
             }
         }
+    }
+
+    fn hear_cued(&mut self, token: Token, result: Result<Cued, NotMoved>) {
+        let client = self.tokens.remove(&token).expect("asked for");
+        let Ok(cued) = result else {
+            self.clients[client].awaits_reply = false;
+            return self.step_in(50_000_000, client, Step::Act);
+        };
+        if cued.streams.iter().any(|info| info.sequence.is_none()) {
+            return self.has_queued(client, &cued);
+        }
+        self.clients[client].is_finished = false;
+        let asked = self.clients[client].cue.take();
+        let may_resume = asked.is_none();
+        let cue = asked.or_else(|| self.clients[client].moved_cue(&cued));
+        if self.clients[client].connection.is_some() {
+            self.clients[client].replied = Some((cued, cue, may_resume));
+        } else {
+            let lost = self.lost(client);
+            let viewer = &mut self.clients[client].viewer;
+            viewer.go_to(&cued, cue.as_ref(), may_resume, lost);
+        }
+        let delay = self.around.random.u64(..5_000_000);
+        self.step_in(delay, client, Step::Start);
     }
 
     /// Whoever plays and reads is served again and again, however little there is for all.

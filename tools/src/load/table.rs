@@ -142,13 +142,18 @@ fn write_server(f: &mut fmt::Formatter<'_>, server: &ServerUse) -> fmt::Result {
 
 fn write_quantiles(f: &mut fmt::Formatter<'_>, name: &str, quantiles: &Quantiles) -> fmt::Result {
     let Quantiles { count, p50, p99, p999, max } = quantiles;
-    writeln!(f, "{name:<12} {p50:>10.3} {p99:>10.3} {p999:>10.3} {max:>10.3} {count:>10}")
+    let width = first_column(name);
+    writeln!(f, "{name} {p50:>width$.3} {p99:>10.3} {p999:>10.3} {max:>10.3} {count:>10}")
+}
+
+/// The width of the column behind a name: a long one takes of its room.
+fn first_column(name: &str) -> usize {
+    22_usize.saturating_sub(name.chars().count())
 }
 
 fn write_columns(f: &mut fmt::Formatter<'_>, name: &str, columns: [&str; 5]) -> fmt::Result {
     let [a, b, c, d, e] = columns;
-    // A long name takes of the room of the first column.
-    let width = 22_usize.saturating_sub(name.chars().count());
+    let width = first_column(name);
     let line = format!("{name} {a:>width$} {b:>10} {c:>10} {d:>10} {e:>10}");
     writeln!(f, "{}", line.trim_end())
 }
