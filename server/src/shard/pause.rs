@@ -314,7 +314,7 @@ impl Shard {
     }
 
     /// Whether a session's packets go, or will when the reply to its PLAY is written.
-    fn is_under_way(&self, slot: usize) -> bool {
+    pub(super) fn is_under_way(&self, slot: usize) -> bool {
         matches!(self.sessions[slot].state, State::Playing | State::Cued)
     }
 

@@ -96,10 +96,9 @@ impl Shard {
         play: &Play,
     ) -> Result<(Move, SeekStyle), NotMoved> {
         let session = &self.sessions[slot];
-        if play.start.is_none() {
+        let Some(start) = play.start else {
             return self.decide_onward(now, slot, play).map(|to| (to, SeekStyle::RandomAccess));
-        }
-        let start = play.start.unwrap_or_default();
+        };
         if self.queues(slot, play) {
             if !self.has_range_left(slot) {
                 return Err(NotMoved::QueueFull);
@@ -157,9 +156,8 @@ impl Shard {
     /// while it plays on to the end of the presentation; one that names ends edits.
     fn queues(&self, slot: usize, play: &Play) -> bool {
         let session = &self.sessions[slot];
-        let is_under_way = matches!(session.state, State::Playing | State::Cued);
         let is_closed = session.ranges.back().is_some_and(|range| range.is_closed);
-        play.may_queue && is_under_way && is_closed && session.pause_point.is_none()
+        play.may_queue && self.is_under_way(slot) && is_closed && session.pause_point.is_none()
     }
 
     /// Whether a paused session goes on at the first units that were not sent.
