@@ -1,4 +1,4 @@
-//! What it costs to lay out a segment, against copying its bytes; and to stamp it for a viewer.
+//! What it costs to lay out a segment, against copying its bytes; and to number it for a viewer.
 
 #![allow(missing_docs, clippy::cast_possible_truncation, reason = "a bench of small numbers")]
 
@@ -72,7 +72,6 @@ impl Segment {
             class: PayloadClass { packet_bytes_max: 1400 },
             framing,
             payload_type: 96,
-            numbering: NUMBERING,
         };
         let unit_bytes = |unit: &AccessUnitEntry| {
             self.file.get(unit.offset as usize..unit.offset as usize + unit.bytes as usize)
@@ -99,14 +98,26 @@ fn image(criterion: &mut Criterion) {
                 });
             });
         }
-        let image = segment.build(Framing::Datagram, ImageStorage::default());
+        let mut image = segment.build(Framing::Datagram, ImageStorage::default());
         group.throughput(Throughput::Elements(u64::from(image.packet_count)));
+        group.bench_function(BenchmarkId::new("number", name), |bencher| {
+            let mut turn = 0;
+            bencher.iter(|| {
+                turn += 1;
+                for train in 0..image.trains.len() {
+                    image.number(train, 0, black_box(&NUMBERING), turn);
+                }
+                black_box(&image);
+            });
+        });
         group.bench_function(BenchmarkId::new("stamp", name), |bencher| {
             let mut arena = Vec::new();
             bencher.iter(|| {
                 arena.clear();
                 for train in &image.trains {
-                    image.stamp_train(train, black_box(&NUMBERING), &mut arena);
+                    for packet in 0..train.packet_count {
+                        image.stamp(train, packet, black_box(&NUMBERING), &mut arena);
+                    }
                 }
                 black_box(&arena);
             });

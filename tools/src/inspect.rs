@@ -201,7 +201,6 @@ fn inspect_segment(
         file.read_exact_at(&mut bytes, unit.offset).map_err(InspectError::Io)?;
         media.insert(unit.index, bytes);
     }
-    let numbering = Numbering { ssrc: Ssrc(0), sequence: 0, timestamp_zero: 0, channel: 0 };
     let request = ImageRequest {
         index,
         track,
@@ -209,7 +208,6 @@ fn inspect_segment(
         class: CLASS,
         framing: Framing::Datagram,
         payload_type: payload_type(track),
-        numbering,
     };
     let bytes_of = |unit: &AccessUnitEntry| media.get(&unit.index).map(Vec::as_slice);
     let image = PacketImage::build(request, bytes_of, ImageStorage::default())

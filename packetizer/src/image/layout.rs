@@ -69,11 +69,11 @@ pub(super) fn build<'b>(
     Ok(PacketImage {
         bytes: layout.writer.into_bytes(),
         trains: layout.trains,
-        numbering: request.numbering,
         framing: request.framing,
         packet_count: layout.packet_count,
         segment: request.segment,
         track: request.track,
+        payload_type: request.payload_type,
     })
 }
 
@@ -82,7 +82,6 @@ struct Layout {
     writer: PacketWriter,
     trains: Vec<Train>,
     packet_count: u32,
-    numbering: Numbering,
     media_rate: ClockRate,
     rtp_rate: ClockRate,
 }
@@ -102,20 +101,20 @@ impl Layout {
         let ImageStorage { mut bytes, mut trains } = storage;
         bytes.clear();
         trains.clear();
-        let numbering = request.numbering;
+        let Numbering { ssrc, sequence, channel, .. } = Numbering::ZERO;
         let header = Header {
             marker: false,
             payload_type: request.payload_type,
-            sequence: numbering.sequence,
+            sequence,
             timestamp: 0,
-            ssrc: numbering.ssrc,
+            ssrc,
         };
         let channel = match request.framing {
             Framing::Datagram => None,
-            Framing::Interleaved => Some(numbering.channel),
+            Framing::Interleaved => Some(channel),
         };
         let writer = PacketWriter::new(bytes, header, channel, packet_bytes_max);
-        Ok(Self { writer, trains, packet_count: 0, numbering, media_rate, rtp_rate })
+        Ok(Self { writer, trains, packet_count: 0, media_rate, rtp_rate })
     }
 
     /// Makes room for what the units will probably need, so that memory is taken once.
@@ -209,7 +208,7 @@ impl Layout {
     }
 
     fn begin_unit(&mut self, unit: &AccessUnitEntry) {
-        self.writer.begin_unit(self.numbering.timestamp(self.timestamp(unit)));
+        self.writer.begin_unit(Numbering::ZERO.timestamp(self.timestamp(unit)));
     }
 
     /// Makes trains of the packets just written. A unit's last train is due at its decode time;
@@ -236,13 +235,13 @@ impl Layout {
                 timestamp,
                 unit: unit.index,
                 offset,
-                first_packet: self.packet_count,
                 #[allow(clippy::cast_possible_truncation, reason = "at most TRAIN_PACKETS_MAX")]
                 packet_count: part.packet_count as u16,
                 packet_bytes: part.packet_bytes,
                 last_packet_bytes: part.last_packet_bytes,
                 ends_unit: behind == 0,
                 sync: unit.sync,
+                numbered_in: 0,
             });
             offset += part.bytes();
             self.packet_count += part.packet_count;
@@ -294,6 +293,16 @@ mod tests {
 
     const NUMBERING: Numbering =
         Numbering { ssrc: Ssrc(7), sequence: 0xfff0, timestamp_zero: 0xffff_ff00, channel: 4 };
+
+    /// Numbers all of an image, as one viewer after the other would.
+    fn number(image: &mut PacketImage, numbering: Numbering) {
+        let mut sequence = numbering.sequence;
+        for train in 0..image.trains.len() {
+            let numbering = Numbering { sequence, ..numbering };
+            assert!(image.number(train, 0, &numbering, 1));
+            sequence = sequence.wrapping_add(image.trains[train].packet_count);
+        }
+    }
 
     /// A track of one segment, and its bytes.
     struct Title {
@@ -360,7 +369,6 @@ mod tests {
                 class: PayloadClass { packet_bytes_max },
                 framing,
                 payload_type: 98,
-                numbering: NUMBERING,
             }
         }
 
@@ -373,11 +381,17 @@ mod tests {
         }
     }
 
-    /// Checks what every image promises.
-    fn check(image: &PacketImage, packet_bytes_max: u16) {
+    /// Checks what every image promises, before and after it was numbered for a viewer.
+    fn check(image: &mut PacketImage, packet_bytes_max: u16) {
+        check_numbered(image, packet_bytes_max, Numbering::ZERO);
+        number(image, NUMBERING);
+        check_numbered(image, packet_bytes_max, NUMBERING);
+    }
+
+    fn check_numbered(image: &PacketImage, packet_bytes_max: u16, numbering: Numbering) {
         let (mut offset, mut packets, mut due) = (0, 0, i64::MIN);
         for train in &image.trains {
-            assert_eq!((train.offset, train.first_packet), (offset, packets));
+            assert_eq!(train.offset, offset);
             assert!((1..=TRAIN_PACKETS_MAX).contains(&train.packet_count));
             assert!(train.last_packet_bytes <= train.packet_bytes);
             assert!(train.packet_bytes <= packet_bytes_max + image.framing.prefix_bytes());
@@ -390,14 +404,14 @@ mod tests {
                 let prefix = usize::from(image.framing.prefix_bytes());
                 if prefix > 0 {
                     let length = (bytes.len() - prefix) as u16;
-                    assert_eq!(bytes[..2], [b'$', NUMBERING.channel]);
+                    assert_eq!(bytes[..2], [b'$', numbering.channel]);
                     assert_eq!(bytes[2..4], length.to_be_bytes());
                 }
                 let header = Packet::parse(&bytes[prefix..]).unwrap().header;
-                let sequence = NUMBERING.sequence.wrapping_add(packets as u16);
-                assert_eq!((header.ssrc, header.payload_type), (NUMBERING.ssrc, 98));
+                let sequence = numbering.sequence.wrapping_add(packets as u16);
+                assert_eq!((header.ssrc, header.payload_type), (numbering.ssrc, 98));
                 assert_eq!(header.sequence, sequence);
-                assert_eq!(header.timestamp, NUMBERING.timestamp(train.timestamp));
+                assert_eq!(header.timestamp, numbering.timestamp(train.timestamp));
                 let last = train.ends_unit && packet + 1 == train.packet_count;
                 assert_eq!(header.marker, last);
                 offset += bytes.len() as u32;
@@ -418,8 +432,8 @@ mod tests {
         let title = Title::video(&UNITS);
         for packet_bytes_max in [64, 576, 1400, 9000, 65_503] {
             for framing in [Framing::Datagram, Framing::Interleaved] {
-                let image = title.build(title.request(packet_bytes_max, framing)).unwrap();
-                check(&image, packet_bytes_max);
+                let mut image = title.build(title.request(packet_bytes_max, framing)).unwrap();
+                check(&mut image, packet_bytes_max);
                 let ends: Vec<_> =
                     image.trains.iter().filter(|t| t.ends_unit).map(|t| (t.unit, t.due)).collect();
                 let decodes = [0, 40, 80, 85, 125, 165, 205].map(|ms| ms * 1_000_000);
@@ -461,8 +475,8 @@ mod tests {
         for (rtp_rate, media_rate, units, firsts) in tables {
             let title = Title::audio(rtp_rate, media_rate, units);
             for framing in [Framing::Datagram, Framing::Interleaved] {
-                let image = title.build(title.request(1400, framing)).unwrap();
-                check(&image, 1400);
+                let mut image = title.build(title.request(1400, framing)).unwrap();
+                check(&mut image, 1400);
                 let found: Vec<_> = image.trains.iter().map(|train| train.unit).collect();
                 assert_eq!(found, firsts, "{units:?}");
                 let decode: u32 =
@@ -472,47 +486,56 @@ mod tests {
             }
         }
         let title = Title::audio(48_000, 48_000, &[(300, 1024), (5000, 1024), (300, 1024)]);
-        let image = title.build(title.request(1400, Framing::Datagram)).unwrap();
-        check(&image, 1400);
+        let mut image = title.build(title.request(1400, Framing::Datagram)).unwrap();
+        check(&mut image, 1400);
         let counts: Vec<_> = image.trains.iter().map(|t| (t.unit, t.packet_count)).collect();
         assert_eq!(counts, [(0, 1), (1, 4), (2, 1)], "a fragmented unit is alone");
     }
 
     #[test]
-    fn stamped_headers_are_those_of_an_image_with_that_numbering() {
-        let other =
-            Numbering { ssrc: Ssrc(0x1234_5678), sequence: 3, timestamp_zero: 99, channel: 250 };
+    fn stamped_headers_are_those_of_numbered_packets() {
         for title in [Title::video(&UNITS), Title::audio(48_000, 48_000, &[(300, 1024); 50])] {
             for framing in [Framing::Datagram, Framing::Interleaved] {
-                let request = title.request(1400, framing);
-                let image = title.build(request).unwrap();
-                let expected = title.build(ImageRequest { numbering: other, ..request }).unwrap();
+                let image = title.build(title.request(1400, framing)).unwrap();
+                let mut numbered = title.build(title.request(1400, framing)).unwrap();
+                number(&mut numbered, NUMBERING);
                 let header_bytes = image.header_bytes();
-                let mut stamped = Vec::new();
+                let (mut stamped, mut sequence) = (Vec::new(), NUMBERING.sequence);
                 for train in &image.trains {
-                    let sequence = other.sequence.wrapping_add(train.first_packet as u16);
-                    let numbering = Numbering { sequence, ..other };
-                    assert!(expected.lies_as(train, &numbering));
-                    assert!(!image.lies_as(train, &numbering));
-                    let mut headers = Vec::new();
-                    image.stamp_train(train, &numbering, &mut headers);
-                    for (packet, header) in (0..).zip(headers.chunks(header_bytes)) {
+                    let numbering = Numbering { sequence, ..NUMBERING };
+                    for packet in 0..train.packet_count {
                         let (start, bytes) = train.packet_range(packet);
-                        stamped.extend_from_slice(header);
-                        let (start, end) =
-                            (start as usize + header_bytes, (start + bytes) as usize);
-                        stamped.extend_from_slice(&image.bytes[start..end]);
+                        image.stamp(train, packet, &numbering, &mut stamped);
+                        let payload = start as usize + header_bytes..(start + bytes) as usize;
+                        stamped.extend_from_slice(&image.bytes[payload]);
                     }
+                    sequence = sequence.wrapping_add(train.packet_count);
                 }
-                assert!(stamped == expected.bytes);
+                assert!(stamped == numbered.bytes);
             }
         }
     }
 
     #[test]
+    fn a_train_is_one_viewers_for_a_turn() {
+        let title = Title::video(&UNITS);
+        let mut image = title.build(title.request(1400, Framing::Interleaved)).unwrap();
+        let other = Numbering { ssrc: Ssrc(8), sequence: 1, timestamp_zero: 5, channel: 6 };
+        let header = |image: &PacketImage, packet: u16| {
+            let (start, bytes) = image.trains[0].packet_range(packet);
+            let bytes = &image.bytes[start as usize..(start + bytes) as usize];
+            (bytes[1], Packet::parse(&bytes[4..]).unwrap().header.sequence)
+        };
+        assert!(image.number(0, 0, &NUMBERING, 1));
+        assert!(!image.number(0, 0, &other, 1));
+        assert_eq!((header(&image, 0), header(&image, 2)), ((4, 0xfff0), (4, 0xfff2)));
+        assert!(image.number(1, 0, &other, 1), "others are free");
+        assert!(image.number(0, 2, &other, 2), "and it is, in the next turn");
+        assert_eq!((header(&image, 1), header(&image, 2)), ((4, 0xfff1), (6, 3)));
+    }
+
+    #[test]
     fn an_image_made_from_the_other_framing_is_the_one_made_from_the_file() {
-        let other =
-            Numbering { ssrc: Ssrc(0x1234_5678), sequence: 0xfffe, timestamp_zero: 99, channel: 0 };
         let titles = [
             Title::video(&UNITS),
             Title::audio(48_000, 48_000, &[(300, 1024), (5000, 1024), (40, 1024)]),
@@ -521,42 +544,22 @@ mod tests {
         for (title, class) in titles.iter().flat_map(|title| [512, 1400, 1472].map(|c| (title, c)))
         {
             for (from, to) in [(0, 1), (1, 0)] {
-                let source = title.build(title.request(class, framings[from])).unwrap();
-                let numbering = Numbering { channel: 6 * to as u8, ..other };
-                let request = title.request(class, framings[to]);
-                let expected = title.build(ImageRequest { numbering, ..request }).unwrap();
+                let mut source = title.build(title.request(class, framings[from])).unwrap();
+                let mut expected = title.build(title.request(class, framings[to])).unwrap();
                 let dirty = ImageStorage { bytes: vec![9; 100], trains: source.trains.clone() };
-                let made = source.reframed(framings[to], numbering, dirty);
+                let made = source.reframed(framings[to], dirty);
                 assert!(made.bytes == expected.bytes, "{class} {from}");
                 assert_eq!(made.trains, expected.trains);
                 assert_eq!(
-                    (made.numbering, made.framing, made.packet_count, made.segment, made.track),
-                    (
-                        numbering,
-                        framings[to],
-                        expected.packet_count,
-                        expected.segment,
-                        expected.track
-                    )
+                    (made.framing, made.packet_count, made.segment, made.track),
+                    (framings[to], expected.packet_count, expected.segment, expected.track)
                 );
+                number(&mut source, NUMBERING);
+                let mut made = source.reframed(framings[to], ImageStorage::default());
+                number(&mut made, NUMBERING);
+                number(&mut expected, NUMBERING);
+                assert!(made.bytes == expected.bytes, "{class} {from}, once numbered");
             }
-        }
-    }
-
-    #[test]
-    fn any_other_number_is_another_numbering() {
-        let title = Title::video(&[(5000, 40), (5000, 40)]);
-        let image = title.build(title.request(1400, Framing::Interleaved)).unwrap();
-        let train = &image.trains[1];
-        let here = Numbering { sequence: 0xfff4, ..NUMBERING };
-        assert!(image.lies_as(train, &here));
-        for other in [
-            Numbering { ssrc: Ssrc(8), ..here },
-            Numbering { sequence: 0xfff0, ..here },
-            Numbering { timestamp_zero: 0, ..here },
-            Numbering { channel: 0, ..here },
-        ] {
-            assert!(!image.lies_as(train, &other), "{other:?}");
         }
     }
 

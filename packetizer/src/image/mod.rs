@@ -1,12 +1,13 @@
 //! Packet images: a segment's packets of one track as they go on the wire, laid out once and sent
-//! to every viewer of that segment.
+//! to every viewer of that segment. What differs from viewer to viewer, the numbering, is written
+//! into a train's headers where they lie, just before it leaves.
 
 mod layout;
 mod reframe;
 
 use crate::index::{AccessUnitEntry, MediaIndex, SegmentId, TrackId};
 use crate::payload::INTERLEAVED_PREFIX_BYTES;
-use crate::rtp::{HEADER_BYTES, Header, MARKER, Ssrc};
+use crate::rtp::{HEADER_BYTES, Header, Ssrc};
 pub use layout::{ImageError, ImageErrorKind};
 
 /// The largest RTP packet of a layout, header included, without the interleaved prefix. Few
@@ -37,12 +38,12 @@ impl Framing {
     }
 }
 
-/// The numbering that an image's packets carry as they lie: that of the viewer who caused it.
+/// What differs from viewer to viewer in the headers of the same packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Numbering {
     /// Synchronization source of every packet.
     pub ssrc: Ssrc,
-    /// Sequence number of the first packet: of the image, or of the train it is used with.
+    /// Sequence number of the first packet of the train it is used with.
     pub sequence: u16,
     /// RTP timestamp of composition time 0 (wrapping).
     pub timestamp_zero: u32,
@@ -51,6 +52,10 @@ pub struct Numbering {
 }
 
 impl Numbering {
+    /// That of an image in which no train has been numbered yet; sequence numbers count from the
+    /// image's first packet.
+    pub const ZERO: Self = Self { ssrc: Ssrc(0), sequence: 0, timestamp_zero: 0, channel: 0 };
+
     /// The RTP timestamp of a composition time in ticks of the RTP clock; wraps.
     #[must_use]
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it wraps")]
@@ -73,8 +78,6 @@ pub struct Train {
     pub unit: u32,
     /// Position in the image's bytes of the first packet (its prefix, if interleaved).
     pub offset: u32,
-    /// Ordinal of the first packet in the image.
-    pub first_packet: u32,
     /// Packets, 1..=[`TRAIN_PACKETS_MAX`].
     pub packet_count: u16,
     /// Bytes from one packet's start to the next, prefix included.
@@ -85,6 +88,8 @@ pub struct Train {
     pub ends_unit: bool,
     /// Whether the unit is a sync sample.
     pub sync: bool,
+    /// The turn in which its packets were last numbered.
+    numbered_in: u32,
 }
 
 impl Train {
@@ -101,6 +106,18 @@ impl Train {
         let last = packet + 1 == self.packet_count;
         let bytes = if last { self.last_packet_bytes } else { self.packet_bytes };
         (self.offset + packet as u32 * self.packet_bytes as u32, bytes as u32)
+    }
+
+    /// The header of one packet of the train (RFC 3550 §5.1). The numbering's sequence number is
+    /// that of the train's first packet.
+    const fn header(&self, payload_type: u8, packet: u16, numbering: &Numbering) -> Header {
+        Header {
+            marker: self.ends_unit && packet + 1 == self.packet_count,
+            payload_type,
+            sequence: numbering.sequence.wrapping_add(packet),
+            timestamp: numbering.timestamp(self.timestamp),
+            ssrc: numbering.ssrc,
+        }
     }
 }
 
@@ -134,8 +151,6 @@ pub struct ImageRequest<'a> {
     pub framing: Framing,
     /// The payload type in every packet, as the presentation description declares it.
     pub payload_type: u8,
-    /// The numbering of the packets as they lie.
-    pub numbering: Numbering,
 }
 
 /// Memory of an image, to be used again for another.
@@ -154,8 +169,6 @@ pub struct PacketImage {
     pub bytes: Vec<u8>,
     /// The trains, in decode order.
     pub trains: Vec<Train>,
-    /// The numbering in the packets as they lie.
-    pub numbering: Numbering,
     /// What lies between packets.
     pub framing: Framing,
     /// Packets in the image.
@@ -164,6 +177,8 @@ pub struct PacketImage {
     pub segment: SegmentId,
     /// Which track.
     pub track: TrackId,
+    /// The payload type in every packet.
+    pub payload_type: u8,
 }
 
 impl PacketImage {
@@ -192,67 +207,57 @@ impl PacketImage {
         self.bytes.capacity() + self.trains.capacity() * size_of::<Train>()
     }
 
-    /// Bytes in front of each packet's payload: what [`Self::stamp`] writes and replaces.
+    /// Bytes in front of each packet's payload: what [`Self::stamp`] writes.
     #[must_use]
     pub const fn header_bytes(&self) -> usize {
         self.framing.prefix_bytes() as usize + HEADER_BYTES
     }
 
-    /// Whether the train's packets, as they lie, already carry this numbering, whose sequence
-    /// number is that of the train's first packet.
-    #[must_use]
-    #[allow(clippy::cast_possible_truncation, reason = "sequence numbers wrap")]
-    pub fn lies_as(&self, train: &Train, numbering: &Numbering) -> bool {
-        let sequence = self.numbering.sequence.wrapping_add(train.first_packet as u16);
-        *numbering == Numbering { sequence, ..self.numbering }
-    }
-
-    /// Appends the header (and interleaved prefix, [`Self::header_bytes`] in all) of one packet of
-    /// the train for another viewer. The numbering's sequence number is that of the train's first
-    /// packet; payload type and marker come from the packet as it lies.
-    pub fn stamp(&self, train: &Train, packet: u16, numbering: &Numbering, out: &mut Vec<u8>) {
-        self.stamp_as(self.framing, train, packet, numbering, out);
-    }
-
-    /// Appends what [`Self::stamp`] would in an image of that framing.
-    fn stamp_as(
-        &self,
-        framing: Framing,
-        train: &Train,
-        packet: u16,
-        numbering: &Numbering,
-        out: &mut Vec<u8>,
-    ) {
-        let (offset, bytes) = train.packet_range(packet);
-        let prefix_bytes = self.framing.prefix_bytes();
-        let kind = self.bytes[offset as usize + usize::from(prefix_bytes) + 1];
-        let header = Header {
-            marker: kind & MARKER != 0,
-            payload_type: kind & !MARKER,
-            sequence: numbering.sequence.wrapping_add(packet),
-            timestamp: numbering.timestamp(train.timestamp),
-            ssrc: numbering.ssrc,
+    /// Numbers a train's packets, from `packet` on, for one viewer, where they lie. The numbering's
+    /// sequence number is that of the train's first packet.
+    ///
+    /// Nothing is done if they were numbered in the same `turn` already: until it is over, they
+    /// are another viewer's. Turns count from 1. Whether it was done.
+    pub fn number(&mut self, train: usize, packet: u16, numbering: &Numbering, turn: u32) -> bool {
+        let train = &mut self.trains[train];
+        if train.numbered_in == turn {
+            return false;
         }
-        .to_bytes();
-        match framing {
-            Framing::Datagram => out.extend_from_slice(&header),
-            Framing::Interleaved => {
-                let mut prefixed = [0; INTERLEAVED_PREFIX_BYTES + HEADER_BYTES];
-                prefixed[..2].copy_from_slice(&[b'$', numbering.channel]);
-                #[allow(clippy::cast_possible_truncation, reason = "packets have 16-bit lengths")]
-                let length = bytes as u16 - prefix_bytes;
-                prefixed[2..INTERLEAVED_PREFIX_BYTES].copy_from_slice(&length.to_be_bytes());
-                prefixed[INTERLEAVED_PREFIX_BYTES..].copy_from_slice(&header);
-                out.extend_from_slice(&prefixed);
+        train.numbered_in = turn;
+        let header_bytes = usize::from(self.framing.prefix_bytes()) + HEADER_BYTES;
+        let start = train.packet_range(packet).0 as usize;
+        let end = (train.offset + train.bytes()) as usize;
+        let mut sequence = numbering.sequence.wrapping_add(packet);
+        let timestamp = numbering.timestamp(train.timestamp);
+        for packet in self.bytes[start..end].chunks_mut(usize::from(train.packet_bytes)) {
+            let header = &mut packet[..header_bytes];
+            if self.framing == Framing::Interleaved {
+                header[1] = numbering.channel;
             }
+            let header = &mut header[header_bytes - HEADER_BYTES..];
+            header[2..4].copy_from_slice(&sequence.to_be_bytes());
+            header[4..8].copy_from_slice(&timestamp.to_be_bytes());
+            header[8..12].copy_from_slice(&numbering.ssrc.0.to_be_bytes());
+            sequence = sequence.wrapping_add(1);
         }
+        true
     }
 
-    /// Appends the headers of all packets of the train, one behind the other, as [`Self::stamp`]
-    /// does for one.
-    pub fn stamp_train(&self, train: &Train, numbering: &Numbering, out: &mut Vec<u8>) {
-        for packet in 0..train.packet_count {
-            self.stamp(train, packet, numbering, out);
+    /// Appends the header (and interleaved prefix, [`Self::header_bytes`] in all) that
+    /// [`Self::number`] would write into one packet of the train.
+    pub fn stamp(&self, train: &Train, packet: u16, numbering: &Numbering, out: &mut Vec<u8>) {
+        let header = train.header(self.payload_type, packet, numbering).to_bytes();
+        if self.framing == Framing::Interleaved {
+            #[allow(clippy::cast_possible_truncation, reason = "packets have 16-bit lengths")]
+            let bytes = train.packet_range(packet).1 as u16 - self.framing.prefix_bytes();
+            out.extend_from_slice(&prefix(numbering.channel, bytes));
         }
+        out.extend_from_slice(&header);
     }
+}
+
+/// What stands in front of an interleaved packet of so many bytes (RFC 2326 §10.12).
+const fn prefix(channel: u8, bytes: u16) -> [u8; INTERLEAVED_PREFIX_BYTES] {
+    let [high, low] = bytes.to_be_bytes();
+    [b'$', channel, high, low]
 }

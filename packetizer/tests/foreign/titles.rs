@@ -77,11 +77,15 @@ impl Title {
                 class: PayloadClass { packet_bytes_max },
                 framing,
                 payload_type: payload_type(track),
-                numbering,
             };
             let unit_bytes = |unit: &AccessUnitEntry| self.bytes(unit);
-            let image = PacketImage::build(request, unit_bytes, ImageStorage::default()).unwrap();
-            numbering.sequence = numbering.sequence.wrapping_add(image.packet_count as u16);
+            let storage = ImageStorage::default();
+            let mut image = PacketImage::build(request, unit_bytes, storage).unwrap();
+            for train in 0..image.trains.len() {
+                assert!(image.number(train, 0, &numbering, 1));
+                let packets = image.trains[train].packet_count;
+                numbering.sequence = numbering.sequence.wrapping_add(packets);
+            }
             image
         });
         images.collect()

@@ -153,7 +153,7 @@ impl Shard {
         if leaves_at > now {
             return None;
         }
-        let image = self.cache.ready(slot).expect("next found it ready");
+        let image = self.cache.ready_mut(slot).expect("next found it ready");
         let start = self.egress.piece_count();
         let from = *cursor;
         let (as_it_lies, bytes) =

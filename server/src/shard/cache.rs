@@ -188,6 +188,14 @@ impl ImageCache {
         }
     }
 
+    /// The image, if it is ready, to number what of it is sent next.
+    pub(super) fn ready_mut(&mut self, slot: ImageSlot) -> Option<&mut PacketImage> {
+        match &mut self.entries.get_mut(slot.0 as usize)?.state {
+            State::Ready(image) => Some(image),
+            State::Loading { .. } => None,
+        }
+    }
+
     /// The load that will bring an image that is not ready.
     pub(super) fn load(&self, slot: ImageSlot) -> Option<usize> {
         match self.entries[slot.0 as usize].state {

@@ -191,6 +191,7 @@ impl Shard {
             timestamp_offset: 0,
             extract: Extract::default(),
             cursor: Cursor { image: 0, train: 0, packet: 0, sequence },
+            upcoming: None,
             held: VecDeque::new(),
             next_segment: None,
             unread: None,

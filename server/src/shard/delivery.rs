@@ -6,12 +6,11 @@ use super::connection::Connection;
 use super::operation::Operation;
 use super::prefetch::WAIT_MAX;
 use super::session::State;
-use super::stream::{Cursor, Delivery, Extract, Stream, Transport};
+use super::stream::{Cursor, Delivery, Extract, Stream, Transport, Upcoming};
 use crate::clock::MonoTime;
 use crate::limits::LATENESS_MAX;
-use packetizer::image::{Numbering, PacketImage, Train};
-use packetizer::index::{AccessUnitEntry, TrackId};
-use packetizer::rtp::Ssrc;
+use packetizer::image::Train;
+use packetizer::index::AccessUnitEntry;
 use packetizer::time::ClockRate;
 use std::time::Duration;
 
@@ -223,8 +222,18 @@ impl Shard {
         self.schedule_stream(stream, at);
     }
 
-    pub(super) fn next(&self, stream: usize, cursor: &mut Cursor) -> Next {
-        let stream = &self.streams[stream];
+    /// What the stream finds from `cursor` on, which is moved there.
+    pub(super) fn next(&mut self, stream: usize, cursor: &mut Cursor) -> Next {
+        let stream = &mut self.streams[stream];
+        if let Some(Upcoming { from, at, image, train }) = stream.upcoming
+            && from == *cursor
+            && stream.wants(&train)
+            && !stream.ends_before(&train)
+        {
+            *cursor = at;
+            return Next::Train(image, train);
+        }
+        let from = *cursor;
         loop {
             let Some(&(_, slot)) = stream.held.get(cursor.image) else {
                 return if stream.next_segment.is_some() { Next::NotHeld } else { Next::End };
@@ -235,6 +244,7 @@ impl Shard {
                 return if stream.ends_before(&train) {
                     Next::End
                 } else {
+                    stream.upcoming = Some(Upcoming { from, at: *cursor, image: slot, train });
                     Next::Train(slot, train)
                 };
             }
@@ -274,29 +284,6 @@ impl Shard {
             .get(slot.0 as usize)
             .is_none_or(|connection: &Connection| connection.blocked)
     }
-
-    /// The numbering the packets of a loading image will have for the stream that caused it, as far
-    /// as that can be known: what lies between its cursor and that image.
-    pub(super) fn expected_numbering(
-        &self,
-        stream: usize,
-        track: TrackId,
-        image: ImageSlot,
-    ) -> Numbering {
-        let unknown = Numbering { ssrc: Ssrc(0), sequence: 0, timestamp_zero: 0, channel: 0 };
-        let Some(stream) = self.streams.get(stream).filter(|stream| stream.track == track) else {
-            return unknown;
-        };
-        let mut sequence = stream.cursor.sequence;
-        for (position, (_, held)) in stream.held.iter().enumerate() {
-            if *held == image {
-                break;
-            }
-            let Some(before) = self.cache.ready(*held) else { return unknown };
-            sequence = sequence.wrapping_add(packets_left(stream, before, position));
-        }
-        stream.numbering(sequence)
-    }
 }
 
 fn nanos(duration: Duration) -> i64 {
@@ -305,17 +292,3 @@ fn nanos(duration: Duration) -> i64 {
 
 /// BYE follows the end of a range by this, so that no player drops what it has not shown yet.
 const BYE_DELAY: Duration = Duration::from_millis(100);
-
-/// Packets of a held image that the stream has still to send.
-#[allow(clippy::cast_possible_truncation, reason = "sequence numbers wrap")]
-fn packets_left(stream: &Stream, image: &PacketImage, position: usize) -> u16 {
-    let passed = if position == 0 {
-        match image.trains.get(stream.cursor.train) {
-            Some(train) => train.first_packet + u32::from(stream.cursor.packet),
-            None => image.packet_count,
-        }
-    } else {
-        0
-    };
-    (image.packet_count - passed) as u16
-}

@@ -75,7 +75,7 @@ pub struct Entry {
 }
 
 /// A turn's sends.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Egress {
     /// The sends, in the order in which they must leave (per destination socket).
     pub entries: Vec<Entry>,
@@ -83,6 +83,14 @@ pub struct Egress {
     pub pieces: Vec<Piece>,
     /// Memory of [`Piece::Arena`].
     pub arena: Vec<u8>,
+    /// Tells the trains that this batch has from those of another.
+    turn: u32,
+}
+
+impl Default for Egress {
+    fn default() -> Self {
+        Self { entries: Vec::new(), pieces: Vec::new(), arena: Vec::new(), turn: 1 }
+    }
 }
 
 impl Egress {
@@ -91,8 +99,11 @@ impl Egress {
         u32::try_from(self.pieces.len()).expect("bounded by a turn")
     }
 
-    /// Empties the batch, keeping its memory.
+    /// Empties the batch, keeping its memory: the next turn begins.
     pub(super) fn clear(&mut self) {
+        // 0 is what no train was numbered in. Where a count meets an old one again after 2³² turns,
+        // a train goes packet by packet.
+        self.turn = self.turn.checked_add(1).unwrap_or(1);
         self.entries.clear();
         self.pieces.clear();
         self.arena.clear();
@@ -106,13 +117,13 @@ impl Egress {
         self.pieces.push(Piece::Arena { offset, bytes });
     }
 
-    /// Appends a train from the cursor's packet on: in one piece as it lies, if the numbering in
-    /// the image is the stream's, else each packet with a stamped header. Gives which, and the
-    /// bytes of it.
+    /// Appends a train from the cursor's packet on, and gives the bytes of it and whether it goes
+    /// as it lies: in one piece, numbered in place. The kernel has copied it when the turn is over.
+    /// A train that another viewer has in this turn goes packet by packet, with headers beside it.
     pub(super) fn push_train(
         &mut self,
         stream: &Stream,
-        image: &PacketImage,
+        image: &mut PacketImage,
         slot: u32,
         train: &Train,
         cursor: &Cursor,
@@ -120,7 +131,7 @@ impl Egress {
         let numbering = stream.numbering(cursor.sequence.wrapping_sub(cursor.packet));
         let (start, _) = train.packet_range(cursor.packet);
         let bytes = train.offset + train.bytes() - start;
-        if image.lies_as(train, &numbering) {
+        if image.number(cursor.train, cursor.packet, &numbering, self.turn) {
             self.pieces.push(Piece::Image { image: slot, offset: start, bytes });
             return (true, bytes);
         }

@@ -97,12 +97,10 @@ impl Shard {
         if fits {
             let load = self.loads.cancel(slot);
             for (wanted, twin) in load.images.iter().zip(twins) {
-                let (key, stream) = (wanted.key, wanted.stream);
-                let numbering = self.expected_numbering(stream, key.track, wanted.slot);
                 let bytes = self.cache.ready(*twin).map_or(0, |twin| twin.bytes.len());
                 let storage = self.cache.storage(bytes);
                 let twin = self.cache.ready(*twin).expect("held");
-                let image = twin.reframed(key.framing, numbering, storage);
+                let image = twin.reframed(wanted.key.framing, storage);
                 self.counters.images_built += 1;
                 self.image_ready(wanted.slot, image);
             }
@@ -201,7 +199,6 @@ impl Shard {
             class: key.class,
             framing: key.framing,
             payload_type: sdp::payload_type(key.track),
-            numbering: self.expected_numbering(wanted.stream, key.track, wanted.slot),
         };
         let units = index.units(key.track, key.segment);
         let storage = self.cache.storage(units.map(|unit| unit.bytes as usize).sum());

@@ -55,12 +55,11 @@ impl Part {
     }
 }
 
-/// An image that a load will bring, and the stream that it is numbered for.
+/// An image that a load will bring.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted {
     pub(super) key: ImageKey,
     pub(super) slot: ImageSlot,
-    pub(super) stream: usize,
 }
 
 /// A segment that is being read for some tracks, or waits for that.

@@ -40,11 +40,12 @@ impl Shard {
 
     /// Tells the cache what the stream will want next.
     fn await_next(&mut self, stream: usize) {
-        let next = self.streams[stream].next_segment;
-        let awaited = next.map(|(segment, start)| (self.image_key(stream, segment), start));
-        if awaited.map(|(key, _)| key) == self.streams[stream].awaited {
+        let Stream { next_segment: next, awaited, .. } = self.streams[stream];
+        // A stream keeps its title and its layout.
+        if awaited.map(|key| key.segment) == next.map(|(segment, _)| segment) {
             return;
         }
+        let awaited = next.map(|(segment, start)| (self.image_key(stream, segment), start));
         self.forgo_next(stream);
         if let Some((key, start)) = awaited {
             self.cache.audience.join(key, start);
@@ -74,6 +75,7 @@ impl Shard {
 
     /// Gives back the images a stream holds.
     pub(super) fn release_held(&mut self, stream: usize) {
+        self.streams[stream].upcoming = None;
         while let Some((_, image)) = self.streams[stream].held.pop_front() {
             self.release_image(image);
         }
@@ -137,6 +139,7 @@ impl Shard {
         position: usize,
         is_gone: impl Fn(ImageSlot) -> bool,
     ) {
+        self.streams[stream].upcoming = None;
         while self.streams[stream].held.len() > position {
             let (segment, image) = self.streams[stream].held.pop_back().expect("longer than that");
             if !is_gone(image) {

@@ -3,7 +3,7 @@
 use super::Shard;
 use super::batch::{Cargo, Shipment};
 use super::operation::{ConnectionSlot, Operation, SendResult};
-use super::stream::{Cursor, Transport};
+use super::stream::{Cursor, Stream, Transport};
 use crate::clock::MonoTime;
 use crate::mailbox::CloseReason;
 use packetizer::rtp::HEADER_BYTES;
@@ -186,7 +186,12 @@ impl Shard {
         while self.streams[stream].cursor.image > 0 {
             let (_, image) = self.streams[stream].held.pop_front().expect("the cursor passed it");
             self.release_image(image);
-            self.streams[stream].cursor.image -= 1;
+            let Stream { cursor, upcoming, .. } = &mut self.streams[stream];
+            cursor.image -= 1;
+            if let Some(upcoming) = upcoming {
+                upcoming.from.image -= 1;
+                upcoming.at.image -= 1;
+            }
         }
     }
 }

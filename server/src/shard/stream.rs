@@ -78,6 +78,18 @@ pub(super) struct Cursor {
     pub(super) sequence: u16,
 }
 
+/// The train that a stream sends next, so that its image is looked into once for each train and
+/// not whenever the stream is looked at: that is memory far away.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Upcoming {
+    /// The cursor that it was found from.
+    pub(super) from: Cursor,
+    /// The cursor on the train itself: what is left out lies between.
+    pub(super) at: Cursor,
+    pub(super) image: ImageSlot,
+    pub(super) train: Train,
+}
+
 /// What of the track is to be sent, in decode order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Extract {
@@ -109,6 +121,8 @@ pub(super) struct Stream {
     /// What is still to be sent of the range; the default before the first cue.
     pub(super) extract: Extract,
     pub(super) cursor: Cursor,
+    /// Forgotten when what the stream holds, or is to send, becomes another.
+    pub(super) upcoming: Option<Upcoming>,
     /// Images of consecutive segments, the cursor's in front, ready or not.
     pub(super) held: VecDeque<(SegmentId, ImageSlot)>,
     /// The next segment to hold and the presentation time of its first unit; `None` at the end.

@@ -84,7 +84,9 @@ impl Timeline {
 
     /// Nanoseconds of viewing from the start of the range to a presentation time.
     pub(super) fn viewing(&self, nanos: i64) -> i64 {
-        nanos.saturating_sub(signed_nanos(self.start)).saturating_div(self.scale())
+        let nanos = nanos.saturating_sub(signed_nanos(self.start));
+        // Almost always; a division is not for nothing.
+        if self.scale() == 1 { nanos } else { nanos.saturating_div(self.scale()) }
     }
 
     /// The media clock's time of a presentation time of the range.
