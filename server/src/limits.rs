@@ -82,6 +82,8 @@ pub const PREFETCH_LEAD: u64 = 1_000_000_000;
 pub const SHARD_SOURCES_MAX: usize = 4096;
 /// Reads that one shard has under way at once.
 pub const SHARD_READS_MAX: usize = 64;
+/// What comes together starts within this time, so that it is not always sent together.
+pub const START_DELAY_MAX: Duration = Duration::from_millis(16);
 /// A UDP stream this late skips to its next sync sample.
 pub const LATENESS_MAX: Duration = Duration::from_secs(1);
 

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use bytes::Bytes;
+use packetizer::image::BURST_PACKETS_DEFAULT;
 use server::clock::Clock;
 use server::mailbox::{AdoptedConnection, Command, ConnectionId, Direction, Report};
 use server::runtime::mailbox_queue::mailbox;
@@ -113,6 +114,8 @@ fn shard_config(rtp_ports: &[u16]) -> ShardConfig {
         read_blocks: 64,
         session_timeout: Duration::from_secs(30),
         coalescing: Duration::from_millis(4),
+        interleaved_ahead: Duration::ZERO,
+        burst_packets_max: BURST_PACKETS_DEFAULT,
         cname: "test".to_owned(),
         seed: 7,
         first_numbers: None,

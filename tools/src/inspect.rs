@@ -4,10 +4,9 @@
 use packetizer::codec::CodecConfig;
 use packetizer::container::{self, OpenError};
 use packetizer::image::{
-    Framing, ImageRequest, ImageStorage, Numbering, PacketImage, PayloadClass, Train,
+    BURST_PACKETS_DEFAULT, Framing, ImageRequest, ImageStorage, PacketImage, PayloadClass, Train,
 };
 use packetizer::index::{AccessUnitEntry, MediaIndex, SegmentId, Track, TrackId};
-use packetizer::rtp::Ssrc;
 use packetizer::sdp::{Origin, payload_type, presentation_description};
 use serde::Serialize;
 use std::collections::HashMap;
@@ -208,6 +207,7 @@ fn inspect_segment(
         class: CLASS,
         framing: Framing::Datagram,
         payload_type: payload_type(track),
+        burst_packets_max: BURST_PACKETS_DEFAULT,
     };
     let bytes_of = |unit: &AccessUnitEntry| media.get(&unit.index).map(Vec::as_slice);
     let image = PacketImage::build(request, bytes_of, ImageStorage::default())

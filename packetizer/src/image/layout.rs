@@ -1,8 +1,8 @@
 //! How a segment's access units become packets, and packets become trains.
 
 use super::{
-    BUNDLE_NANOS_MAX, BURST_PACKETS_MAX, Framing, ImageRequest, ImageStorage, Numbering,
-    PacketImage, SPREAD_NANOS_MAX, TRAIN_BYTES_MAX, TRAIN_PACKETS_MAX, Train,
+    BUNDLE_NANOS_MAX, Framing, ImageRequest, ImageStorage, Numbering, PacketImage,
+    SPREAD_NANOS_MAX, TRAIN_BYTES_MAX, TRAIN_PACKETS_MAX, Train,
 };
 use crate::codec::CodecConfig;
 use crate::codec::h264::{NalError, nal_units};
@@ -82,6 +82,7 @@ struct Layout {
     writer: PacketWriter,
     trains: Vec<Train>,
     packet_count: u32,
+    burst_packets_max: u16,
     media_rate: ClockRate,
     rtp_rate: ClockRate,
 }
@@ -98,6 +99,7 @@ impl Layout {
         if packet_bytes_max < PACKET_BYTES_MIN || u32::from(packet_bytes_max) > room {
             return Err(ImageError { unit: 0, kind: ImageErrorKind::PayloadClass });
         }
+        let burst_packets_max = request.burst_packets_max.clamp(1, TRAIN_PACKETS_MAX);
         let ImageStorage { mut bytes, mut trains } = storage;
         bytes.clear();
         trains.clear();
@@ -114,7 +116,7 @@ impl Layout {
             Framing::Interleaved => Some(channel),
         };
         let writer = PacketWriter::new(bytes, header, channel, packet_bytes_max);
-        Ok(Self { writer, trains, packet_count: 0, media_rate, rtp_rate })
+        Ok(Self { writer, trains, packet_count: 0, burst_packets_max, media_rate, rtp_rate })
     }
 
     /// Makes room for what the units will probably need, so that memory is taken once.
@@ -220,8 +222,8 @@ impl Layout {
         let unit_bytes: u32 = runs.iter().map(Run::bytes).sum();
         let unit_packets: u32 = runs.iter().map(|run| run.packet_count).sum();
         let decode = self.media_rate.nanos_floor(unit.decode);
-        let (burst, spread) = if unit_packets > u32::from(BURST_PACKETS_MAX) {
-            (BURST_PACKETS_MAX, self.spread_nanos(unit, decode))
+        let (burst, spread) = if unit_packets > u32::from(self.burst_packets_max) {
+            (self.burst_packets_max, self.spread_nanos(unit, decode))
         } else {
             (TRAIN_PACKETS_MAX, 0)
         };
@@ -286,7 +288,7 @@ mod tests {
     use super::*;
     use crate::codec::aac::AacConfig;
     use crate::codec::h264::H264Config;
-    use crate::image::PayloadClass;
+    use crate::image::{BURST_PACKETS_DEFAULT, PayloadClass};
     use crate::index::{IndexBuilder, MediaIndex, SegmentId, TrackDescription, TrackId};
     use crate::rtp::{Packet, Ssrc};
     use crate::time::Npt;
@@ -369,6 +371,7 @@ mod tests {
                 class: PayloadClass { packet_bytes_max },
                 framing,
                 payload_type: 98,
+                burst_packets_max: BURST_PACKETS_DEFAULT,
             }
         }
 

@@ -125,11 +125,9 @@ impl Train {
 pub const TRAIN_PACKETS_MAX: u16 = 64;
 /// Most bytes of a train: what one UDP send over IPv4 takes.
 pub const TRAIN_BYTES_MAX: u32 = 65_507;
-/// Most packets that an access unit may have to leave at once. One with more leaves as trains of at
-/// most so many, spread over up to [`SPREAD_NANOS_MAX`] before its decode time: a train of 32 costs
-/// the sender hardly more a packet than one of 64, and is what a small router or a default socket
-/// buffer on the way still swallows.
-pub const BURST_PACKETS_MAX: u16 = 32;
+/// A burst that suits most networks: a train of 32 packets costs the sender hardly more a packet
+/// than one of 64, and is what a small router or a default socket buffer on the way still swallows.
+pub const BURST_PACKETS_DEFAULT: u16 = 32;
 /// How long before its decode time the first packets of a big access unit may leave.
 pub const SPREAD_NANOS_MAX: i64 = 40_000_000;
 /// The longest time that access units in one audio packet may cover: what a lost packet costs the
@@ -151,6 +149,9 @@ pub struct ImageRequest<'a> {
     pub framing: Framing,
     /// The payload type in every packet, as the presentation description declares it.
     pub payload_type: u8,
+    /// Most packets that an access unit may have to leave at once. One with more leaves as trains
+    /// of at most so many, spread over up to [`SPREAD_NANOS_MAX`] before its decode time.
+    pub burst_packets_max: u16,
 }
 
 /// Memory of an image, to be used again for another.

@@ -3,7 +3,8 @@
 use packetizer::codec::CodecConfig;
 use packetizer::container::open;
 use packetizer::image::{
-    Framing, ImageRequest, ImageStorage, Numbering, PacketImage, PayloadClass,
+    BURST_PACKETS_DEFAULT, Framing, ImageRequest, ImageStorage, Numbering, PacketImage,
+    PayloadClass,
 };
 use packetizer::index::{AccessUnitEntry, MediaIndex, SegmentId, TrackId};
 use packetizer::rtp::Ssrc;
@@ -77,6 +78,7 @@ impl Title {
                 class: PayloadClass { packet_bytes_max },
                 framing,
                 payload_type: payload_type(track),
+                burst_packets_max: BURST_PACKETS_DEFAULT,
             };
             let unit_bytes = |unit: &AccessUnitEntry| self.bytes(unit);
             let storage = ImageStorage::default();

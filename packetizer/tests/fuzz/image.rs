@@ -3,8 +3,8 @@
 use super::input::Input;
 use packetizer::codec::CodecConfig;
 use packetizer::image::{
-    Framing, ImageError, ImageRequest, ImageStorage, Numbering, PacketImage, PayloadClass,
-    SPREAD_NANOS_MAX, TRAIN_BYTES_MAX, TRAIN_PACKETS_MAX, Train,
+    BURST_PACKETS_DEFAULT, Framing, ImageError, ImageRequest, ImageStorage, Numbering, PacketImage,
+    PayloadClass, SPREAD_NANOS_MAX, TRAIN_BYTES_MAX, TRAIN_PACKETS_MAX, Train,
 };
 use packetizer::index::{
     AccessUnitEntry, IndexBuilder, MediaIndex, SegmentId, TrackDescription, TrackId,
@@ -116,6 +116,7 @@ pub(crate) fn build(
         class: PayloadClass { packet_bytes_max: manner.packet_bytes_max },
         framing: manner.framing,
         payload_type: PAYLOAD_TYPE,
+        burst_packets_max: BURST_PACKETS_DEFAULT,
     };
     let unit_bytes = |unit: &AccessUnitEntry| Some(title.bytes_of(unit));
     let mut image = PacketImage::build(request, unit_bytes, ImageStorage::default())?;

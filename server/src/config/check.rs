@@ -6,7 +6,7 @@ use super::raw::RawConfig;
 use super::units::{BitRate, Bytes, CpuList, PortRange, Span};
 use super::{Config, LogConfig, MediaRoot, RtspUrl};
 use crate::limits::{PACKET_BYTES_MAX, PACKET_BYTES_MIN, SESSION_TIMEOUT, SHARDS_MAX};
-use packetizer::image::PayloadClass;
+use packetizer::image::{BURST_PACKETS_DEFAULT, PayloadClass, TRAIN_PACKETS_MAX};
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -151,6 +151,8 @@ impl RawConfig {
             redirect_to: self.check_redirect_to()?,
             profiles_off: self.no_profile.clone().unwrap_or_default(),
             coalescing: self.check_coalescing()?,
+            interleaved_ahead: self.check_interleaved_ahead()?,
+            burst_packets_max: self.check_max_burst()?,
         })
     }
 
@@ -317,6 +319,23 @@ impl RawConfig {
     fn check_coalescing(&self) -> Result<Duration, ConfigError> {
         at_most("coalesce", self.coalesce, COALESCING_DEFAULT, COALESCING_MAX)
     }
+
+    fn check_interleaved_ahead(&self) -> Result<Duration, ConfigError> {
+        let given = self.interleaved_ahead;
+        at_most("interleaved-ahead", given, INTERLEAVED_AHEAD_DEFAULT, INTERLEAVED_AHEAD_MAX)
+    }
+
+    fn check_max_burst(&self) -> Result<u16, ConfigError> {
+        let packets = self.max_burst.unwrap_or(BURST_PACKETS_DEFAULT);
+        if (1..=TRAIN_PACKETS_MAX).contains(&packets) {
+            return Ok(packets);
+        }
+        Err(ConfigError::OutOfBounds {
+            key: "max-burst",
+            value: packets.to_string(),
+            bounds: format!("1 to {TRAIN_PACKETS_MAX} packets"),
+        })
+    }
 }
 
 fn check_cpu(key: &'static str, cpu: usize, host: &Host) -> Result<(), ConfigError> {
@@ -367,6 +386,8 @@ impl RawConfig {
             redirect_to: config.redirect_to.clone(),
             no_profile: some_if_any(&config.profiles_off),
             coalesce: Some(Span(config.coalescing)),
+            interleaved_ahead: Some(Span(config.interleaved_ahead)),
+            max_burst: Some(config.burst_packets_max),
             log_level: Some(logs.filter.clone()),
             log_format: Some(logs.format),
         }
@@ -411,6 +432,9 @@ const DRAIN_DEADLINE_MAX: Duration = Duration::from_secs(600);
 /// A tenth of a picture's time.
 const COALESCING_DEFAULT: Duration = Duration::from_millis(4);
 const COALESCING_MAX: Duration = Duration::from_millis(20);
+/// A third of the system calls of single pictures; less than any player's smallest buffer.
+const INTERLEAVED_AHEAD_DEFAULT: Duration = Duration::from_millis(100);
+const INTERLEAVED_AHEAD_MAX: Duration = Duration::from_millis(250);
 
 const _: () = assert!(
     RTP_PORT_FIRST as usize + 2 * SHARDS_MAX * SHARD_PAIRS_DEFAULT <= u16::MAX as usize,
@@ -500,6 +524,9 @@ mod tests {
             ("session-timeout = \"2s\"", "5s to 1h"),
             ("drain-deadline = \"1h\"", "10min at most"),
             ("coalesce = \"30ms\"", "20ms at most"),
+            ("interleaved-ahead = \"1s\"", "250ms at most"),
+            ("max-burst = 0", "1 to 64 packets"),
+            ("max-burst = 65", "1 to 64 packets"),
             ("redirect-to = \"rtsp://h/x\"", "ends with a slash"),
             ("listen = []", "give an ADDR:PORT"),
             ("listen = [\"0.0.0.0:1\", \"0.0.0.0:1\"]", "named twice"),

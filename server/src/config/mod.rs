@@ -66,6 +66,10 @@ pub struct Config {
     pub profiles_off: Vec<ProfileName>,
     /// What is due within this time leaves together.
     pub coalescing: Duration,
+    /// An interleaved viewer's media that is due within this time leaves in one call.
+    pub interleaved_ahead: Duration,
+    /// Packets of an access unit that may leave at once.
+    pub burst_packets_max: u16,
 }
 
 /// How logs are written.

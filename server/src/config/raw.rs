@@ -156,6 +156,21 @@ pub struct RawConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coalesce: Option<Span>,
 
+    /// Media of a viewer over TCP that is due within this time leaves in one call; 0s sends each
+    /// picture in its time [default: 100ms]
+    ///
+    /// Longer spares system calls and packets; players have to have buffers for it. 250ms at most.
+    #[arg(long, value_name = "TIME", help_heading = "Network")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interleaved_ahead: Option<Span>,
+
+    /// Packets of a picture that leave at once, 1 to 64 [default: 32]
+    ///
+    /// Those of a bigger picture are spread over up to 40 ms before it is due.
+    #[arg(long, value_name = "PACKETS", help_heading = "Network")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_burst: Option<u16>,
+
     /// What is logged: error, warn, info, debug or trace [default: info]
     ///
     /// Also by module, as in warn,server::control=debug.
@@ -262,6 +277,8 @@ impl RawConfig {
             redirect_to: self.redirect_to.or(file.redirect_to),
             no_profile: self.no_profile.or(file.no_profile),
             coalesce: self.coalesce.or(file.coalesce),
+            interleaved_ahead: self.interleaved_ahead.or(file.interleaved_ahead),
+            max_burst: self.max_burst.or(file.max_burst),
             log_level: self.log_level.or(file.log_level),
             log_format: self.log_format.or(file.log_format),
         }
@@ -299,7 +316,7 @@ mod tests {
         --control-cpu 0 --memory 1GiB --max-sessions 10 --max-connections 20 \
         --max-sessions-per-address 3 --max-connections-per-address 4 --egress-limit 1Gbit/s \
         --session-timeout 30s --drain-deadline 5s --redirect-to rtsp://h/ \
-        --no-profile gstreamer --coalesce 2ms --log-level debug --log-format plain";
+        --no-profile gstreamer --coalesce 2ms --interleaved-ahead 50ms --max-burst 16 --log-level debug --log-format plain";
     const EVERY_KEY: &str = r#"
         media = ["/a", "films=/b"]
         moved = ["a.mp4=rtsp://h/b.mp4", "old/=rtsp://h/new/"]
@@ -321,6 +338,8 @@ mod tests {
         redirect-to = "rtsp://h/"
         no-profile = ["gstreamer"]
         coalesce = "2ms"
+        interleaved-ahead = "50ms"
+        max-burst = 16
         log-level = "debug"
         log-format = "plain"
     "#;

@@ -13,6 +13,7 @@ use crate::title::{ByteSourceId, Generation, SharedTitle, Title};
 use packetizer::codec::CodecConfig;
 use packetizer::codec::aac::AacConfig;
 use packetizer::codec::h264::H264Config;
+use packetizer::image::BURST_PACKETS_DEFAULT;
 use packetizer::image::PayloadClass;
 use packetizer::index::{IndexBuilder, TrackDescription, TrackId};
 use packetizer::rtp::Ssrc;
@@ -46,6 +47,8 @@ pub(super) fn config() -> Config {
         redirect_to: None,
         profiles_off: Vec::new(),
         coalescing: Duration::from_millis(4),
+        interleaved_ahead: Duration::ZERO,
+        burst_packets_max: BURST_PACKETS_DEFAULT,
     }
 }
 

@@ -198,6 +198,8 @@ fn start_shards(
             read_blocks,
             session_timeout: config.session_timeout + SESSION_TIMEOUT_MARGIN,
             coalescing: config.coalescing,
+            interleaved_ahead: config.interleaved_ahead,
+            burst_packets_max: config.burst_packets_max,
             cname: cname.clone(),
             seed: u64::from_ne_bytes(random()),
             first_numbers,

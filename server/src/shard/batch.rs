@@ -107,10 +107,11 @@ impl Shard {
         let first = self.shipments.len();
         let pieces_start = self.egress.piece_count();
         let mut total = 0;
+        let until = now + self.config.interleaved_ahead;
         while (total as usize) < CONNECTION_TURN_BYTES_MAX
             && (self.egress.piece_count() - pieces_start) as usize <= ENTRY_PIECES_MAX
         {
-            let Some((shipment, _, bytes)) = self.load_train(now, stream, &mut cursor) else {
+            let Some((shipment, _, bytes)) = self.load_train(until, stream, &mut cursor) else {
                 break;
             };
             self.shipments.push(shipment);
@@ -141,16 +142,17 @@ impl Shard {
         self.cargo.push(Cargo::Pending(slot));
     }
 
-    /// Puts the pieces of the next due train into the batch and moves the cursor behind it.
+    /// Puts the pieces of the next train that is due by `until` into the batch and moves the cursor
+    /// behind it.
     fn load_train(
         &mut self,
-        now: MonoTime,
+        until: MonoTime,
         stream: usize,
         cursor: &mut Cursor,
     ) -> Option<(Shipment, Range<u32>, u32)> {
         let Next::Train(slot, train) = self.next(stream, cursor) else { return None };
         let leaves_at = self.leaves_at(stream, train.due);
-        if leaves_at > now {
+        if leaves_at > until {
             return None;
         }
         let image = self.cache.ready_mut(slot).expect("next found it ready");

@@ -199,6 +199,7 @@ impl Shard {
             class: key.class,
             framing: key.framing,
             payload_type: sdp::payload_type(key.track),
+            burst_packets_max: self.config.burst_packets_max,
         };
         let units = index.units(key.track, key.segment);
         let storage = self.cache.storage(units.map(|unit| unit.bytes as usize).sum());

@@ -22,6 +22,7 @@ pub mod operation;
 mod pairs;
 mod pause;
 mod peer;
+mod phases;
 mod play;
 mod pool;
 mod prefetch;
@@ -49,6 +50,7 @@ use egress::{Egress, Piece};
 use loads::Loads;
 use operation::{ConnectionSlot, Operation};
 use pairs::Pairs;
+use phases::Phases;
 use session::Session;
 use slab::Slab;
 use sources::Sources;
@@ -74,6 +76,10 @@ pub struct ShardConfig {
     pub session_timeout: Duration,
     /// What is due within this time leaves together.
     pub coalescing: Duration,
+    /// An interleaved stream's media that is due within this time leaves together.
+    pub interleaved_ahead: Duration,
+    /// Packets of an access unit that leave together.
+    pub burst_packets_max: u16,
     /// The canonical name in its RTCP (RFC 3550 §6.5.1).
     pub cname: String,
     /// Seed of SSRCs, first sequence numbers and timestamps, and report intervals.
@@ -117,6 +123,7 @@ pub struct Shard {
     answered: Vec<ConnectionSlot>,
     /// Connections to close once the batch is accounted for.
     closing: Vec<(ConnectionSlot, CloseReason)>,
+    phases: Phases,
     wheel: Wheel,
     /// Streams whose timers are due and not handled yet.
     due: VecDeque<usize>,
@@ -161,6 +168,7 @@ impl Shard {
             dirty: Vec::new(),
             answered: Vec::new(),
             closing: Vec::new(),
+            phases: Phases::default(),
             wheel: Wheel::new(config.sessions_max + config.streams_max),
             due: VecDeque::new(),
             due_scratch: Vec::new(),

@@ -76,7 +76,7 @@ impl Shard {
             return;
         }
         session.state = State::Playing;
-        session.ranges[0].timeline.started = now;
+        session.ranges[0].timeline.started = now + self.phases.delay(now);
         session.chain_ranges();
         // The first sender report comes right after the reply: players map streams by it.
         session.report_at = Some(now);

@@ -3,7 +3,7 @@
 use super::Shard;
 use super::batch::{Cargo, Shipment};
 use super::operation::{ConnectionSlot, Operation, SendResult};
-use super::stream::{Cursor, Stream, Transport};
+use super::stream::{Cursor, Stream, Transport, Upcoming};
 use crate::clock::MonoTime;
 use crate::mailbox::CloseReason;
 use packetizer::rtp::HEADER_BYTES;
@@ -188,10 +188,7 @@ impl Shard {
             self.release_image(image);
             let Stream { cursor, upcoming, .. } = &mut self.streams[stream];
             cursor.image -= 1;
-            if let Some(upcoming) = upcoming {
-                upcoming.from.image -= 1;
-                upcoming.at.image -= 1;
-            }
+            *upcoming = upcoming.and_then(Upcoming::past_an_image);
         }
     }
 }

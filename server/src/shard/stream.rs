@@ -90,6 +90,14 @@ pub(super) struct Upcoming {
     pub(super) train: Train,
 }
 
+impl Upcoming {
+    /// The same once the first of the held images has been let go of, if it is not of that.
+    pub(super) fn past_an_image(self) -> Option<Self> {
+        let back = |cursor: Cursor| Some(Cursor { image: cursor.image.checked_sub(1)?, ..cursor });
+        Some(Self { from: back(self.from)?, at: back(self.at)?, ..self })
+    }
+}
+
 /// What of the track is to be sent, in decode order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Extract {

@@ -14,7 +14,7 @@ use egress::Destination;
 use operation::{Datagram, PairId, PairSocket};
 use packetizer::codec::CodecConfig;
 use packetizer::codec::h264::H264Config;
-use packetizer::image::PayloadClass;
+use packetizer::image::{BURST_PACKETS_DEFAULT, PayloadClass};
 use packetizer::index::{IndexBuilder, TrackDescription, TrackId};
 use packetizer::rtp::Ssrc;
 use packetizer::time::{ClockRate, Npt};
@@ -124,6 +124,8 @@ impl Rig {
             read_blocks,
             session_timeout: TIMEOUT,
             coalescing: Duration::from_millis(4),
+            interleaved_ahead: Duration::ZERO,
+            burst_packets_max: BURST_PACKETS_DEFAULT,
             cname: "rig".to_owned(),
             seed: 1,
             first_numbers: None,

@@ -7,6 +7,7 @@ use crate::clock::MonoTime;
 use crate::mailbox::{Command, ConnectionId, Report};
 use crate::shard::operation::{ConnectionSlot, Datagram, Operation};
 use crate::shard::{FirstNumbers, Shard, ShardConfig};
+use packetizer::image::BURST_PACKETS_DEFAULT;
 use std::time::Duration;
 
 /// What a single image may take beyond a tiny budget.
@@ -45,6 +46,8 @@ impl SimShard {
             read_blocks: memory.read_blocks,
             session_timeout,
             coalescing: Duration::from_millis(seed % 3 * 2),
+            interleaved_ahead: interleaved_ahead(seed),
+            burst_packets_max: BURST_PACKETS_DEFAULT,
             cname: "sim".to_owned(),
             seed: seed ^ index as u64,
             // In half of the worlds all numbers wrap within seconds.
@@ -162,4 +165,9 @@ impl SimShard {
             }
         }
     }
+}
+
+/// How much of what an interleaved viewer is sent leaves together.
+pub(super) const fn interleaved_ahead(seed: u64) -> Duration {
+    Duration::from_millis(seed / 3 % 3 * 100)
 }

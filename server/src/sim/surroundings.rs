@@ -2,9 +2,11 @@
 
 use super::faults::Faults;
 use super::net::SimNet;
+use super::shard::interleaved_ahead;
 use super::trace::Trace;
 use crate::clock::{MonoTime, Wallclock};
 use fastrand::Rng;
+use std::time::Duration;
 
 /// What the wallclock said at the monotonic clock's zero.
 pub(super) const WALLCLOCK: Wallclock = Wallclock::new(1_700_000_000_000_000_000);
@@ -17,6 +19,8 @@ pub(super) struct Surroundings {
     pub(super) faults: Faults,
     pub(super) net: SimNet,
     pub(super) trace: Trace,
+    /// How much of what an interleaved viewer is sent leaves together.
+    pub(super) ahead: Duration,
 }
 
 impl Surroundings {
@@ -24,7 +28,8 @@ impl Surroundings {
         let mut random = Rng::with_seed(seed);
         let faults = faults(&mut random);
         let (now, net) = (MonoTime(1_000_000_000), SimNet::default());
-        Self { now, random, faults, net, trace: Trace::new(seed) }
+        let ahead = interleaved_ahead(seed);
+        Self { now, random, faults, net, trace: Trace::new(seed), ahead }
     }
 
     /// The time `nanos` from now.

@@ -12,6 +12,7 @@ use packetizer::rtcp::{self, Packet as Rtcp};
 use packetizer::rtp::{Packet, Ssrc};
 use packetizer::time::ClockRate;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// What a viewer knows of one of its streams.
 #[derive(Debug)]
@@ -53,6 +54,8 @@ pub(super) struct Viewer {
     is_cut: bool,
     /// How well it knows the start of a range, in nanoseconds.
     precision: i64,
+    /// How long before its time what it is sent may come, beside the spread of big pictures.
+    pub(super) ahead: Duration,
     /// Largest lateness seen.
     pub(super) late_max: i64,
     /// The checks on time hold for it: it never stopped reading.
@@ -69,6 +72,7 @@ impl Viewer {
             told: MonoTime::default(),
             is_cut: false,
             precision,
+            ahead: Duration::ZERO,
             late_max: 0,
             is_prompt: true,
         }
@@ -230,7 +234,8 @@ impl Viewer {
         let since_told = now.nanos_since(self.told);
         // A viewer who stops reading learns late when its range started.
         if self.is_prompt {
-            let early = stream.span.delivery(SPREAD_NANOS_MAX).max(SPREAD_NANOS_MAX);
+            let spread = stream.span.delivery(SPREAD_NANOS_MAX).max(SPREAD_NANOS_MAX);
+            let early = spread + i64::try_from(self.ahead.as_nanos()).expect("short");
             assert!(late >= -early - self.precision, "unit {unit} leaves {late} ns early");
             self.late_max = self.late_max.max(late.min(since_told));
         }
@@ -270,6 +275,7 @@ impl Viewer {
                         let said =
                             report.rtp_timestamp.wrapping_sub(stream.span.rtptime).cast_signed();
                         let error = i64::from(said) - elapsed;
+                        let slack_millis = slack_millis + START_DELAY_MILLIS;
                         let most =
                             1 + slack_millis * i64::from(stream.rate.ticks_per_second()) / 1000;
                         assert!(error.abs() <= most, "the report's time is {error} ticks off");
@@ -286,6 +292,9 @@ impl Viewer {
         self.is_cut || self.streams.iter().all(Watched::saw_everything)
     }
 }
+
+/// A viewer who comes with others starts a little later than the reply says.
+const START_DELAY_MILLIS: i64 = 16;
 
 fn first_sequence(info: &StreamInfo) -> u16 {
     info.sequence.expect("its range waits for none")

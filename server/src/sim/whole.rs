@@ -22,7 +22,7 @@ use crate::mailbox::{Command, ConnectionId, Play, Report, SessionKey, Token};
 use crate::shard::operation;
 use crate::title::SharedTitle;
 use fastrand::Rng;
-use packetizer::image::PayloadClass;
+use packetizer::image::{BURST_PACKETS_DEFAULT, PayloadClass};
 use packetizer::index::TrackId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -405,5 +405,7 @@ fn config(is_tight: bool) -> Config {
         profiles_off: Vec::new(),
         drain_deadline: Duration::from_secs(5),
         coalescing: Duration::from_millis(4),
+        interleaved_ahead: Duration::ZERO,
+        burst_packets_max: BURST_PACKETS_DEFAULT,
     }
 }

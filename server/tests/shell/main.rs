@@ -2,7 +2,7 @@
 #![allow(clippy::cast_possible_truncation, clippy::unwrap_used, clippy::wildcard_enum_match_arm)]
 
 use bytes::Bytes;
-use packetizer::image::PayloadClass;
+use packetizer::image::{BURST_PACKETS_DEFAULT, PayloadClass};
 use packetizer::index::{TrackId, TrackSet};
 use packetizer::time::Npt;
 use server::clock::Clock;
@@ -60,6 +60,8 @@ impl Rig {
                 read_blocks: BLOCKS,
                 session_timeout: Duration::from_secs(30),
                 coalescing: Duration::from_millis(4),
+                interleaved_ahead: Duration::ZERO,
+                burst_packets_max: BURST_PACKETS_DEFAULT,
                 cname: "test".to_owned(),
                 seed: 7,
                 first_numbers: None,

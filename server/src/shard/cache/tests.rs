@@ -1,6 +1,4 @@
 use super::*;
-use packetizer::image::Numbering;
-use packetizer::rtp::Ssrc;
 
 fn image(storage: ImageStorage, bytes: usize) -> PacketImage {
     let ImageStorage { bytes: mut memory, trains } = storage;
@@ -9,7 +7,7 @@ fn image(storage: ImageStorage, bytes: usize) -> PacketImage {
     PacketImage {
         bytes: memory,
         trains,
-        numbering: Numbering { ssrc: Ssrc(0), sequence: 0, timestamp_zero: 0, channel: 0 },
+        payload_type: 96,
         framing: Framing::Datagram,
         packet_count: 0,
         segment: SegmentId(0),

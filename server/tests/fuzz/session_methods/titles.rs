@@ -3,7 +3,7 @@
 use super::shards::SHARD_COUNT;
 use packetizer::codec::CodecConfig;
 use packetizer::codec::h264::H264Config;
-use packetizer::image::PayloadClass;
+use packetizer::image::{BURST_PACKETS_DEFAULT, PayloadClass};
 use packetizer::index::{IndexBuilder, TrackDescription};
 use packetizer::time::{ClockRate, Npt};
 use server::config::{Config, MediaRoot};
@@ -38,6 +38,8 @@ pub(super) fn config() -> Config {
         profiles_off: Vec::new(),
         drain_deadline: Duration::from_secs(5),
         coalescing: Duration::from_millis(4),
+        interleaved_ahead: Duration::ZERO,
+        burst_packets_max: BURST_PACKETS_DEFAULT,
     }
 }
 
