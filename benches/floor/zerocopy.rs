@@ -3,7 +3,7 @@
 
 use crate::interleaved::{next_due, runs};
 use crate::media::{Image, Title};
-use crate::run::{Counters, Transport};
+use crate::run::{Counters, Transport, pause};
 use crate::schedule::{Shipment, Stream};
 use io_uring::squeue::Flags;
 use io_uring::types::Fd;
@@ -28,6 +28,8 @@ pub(crate) struct ZeroCopy<'a> {
     window: i64,
     shipments: Vec<Shipment<'a>>,
     behind: Vec<u32>,
+    /// Sends whose bytes the kernel has not done with.
+    lent: u64,
 }
 
 impl<'a> ZeroCopy<'a> {
@@ -61,19 +63,22 @@ impl<'a> ZeroCopy<'a> {
         })?;
         let seat = |(socket, streams)| Seat { socket, streams, under_way: 0 };
         let (seats, shipments, behind) = (seats.map(seat).collect(), Vec::new(), Vec::new());
-        Ok(Self { ring, seats, window, shipments, behind })
+        Ok(Self { ring, seats, window, shipments, behind, lent: 0 })
     }
 
     /// Takes what the kernel has to say: a send is done, or its memory is no longer used.
     fn reap(&mut self, counters: &mut Counters) {
         for completion in self.ring.completion() {
             if cqueue::notif(completion.flags()) {
+                self.lent -= 1;
                 counters.notifications += 1;
                 counters.copied += u64::from(completion.result().cast_unsigned() & COPIED != 0);
                 continue;
             }
             let who = usize::try_from(completion.user_data()).unwrap_or(usize::MAX);
             self.seats[who].under_way -= 1;
+            // Otherwise a notification follows.
+            self.lent -= u64::from(!cqueue::more(completion.flags()));
             if completion.result() < 0 {
                 counters.failed(&io::Error::from_raw_os_error(-completion.result()));
             }
@@ -108,6 +113,7 @@ impl<'a> ZeroCopy<'a> {
             let flags = if runs.peek().is_some() { Flags::IO_LINK } else { Flags::empty() };
             let send = send.build().user_data(who.into()).flags(flags);
             seat.under_way += 1;
+            self.lent += 1;
             // SAFETY: the bytes are an image's, which outlives the ring and never changes.
             while unsafe { self.ring.submission().push(&send) }.is_err() {
                 self.submit(counters);
@@ -116,6 +122,20 @@ impl<'a> ZeroCopy<'a> {
         }
         drop(runs);
         self.shipments = shipments;
+    }
+}
+
+/// Waits until the kernel has sent what it was lent, or the reader has had a while to take it: what
+/// becomes of that memory next, the reader would see.
+impl Drop for ZeroCopy<'_> {
+    fn drop(&mut self) {
+        for _ in 0..LAST_PAUSES {
+            self.reap(&mut Counters::default());
+            if self.lent == 0 {
+                return;
+            }
+            pause(1_000_000);
+        }
     }
 }
 
@@ -148,6 +168,8 @@ impl Transport for ZeroCopy<'_> {
     }
 }
 
+/// Milliseconds to wait at the end.
+const LAST_PAUSES: u32 = 2000;
 const SUBMISSIONS: u32 = 256;
 const COMPLETIONS: u32 = 65_536;
 /// `IORING_SEND_ZC_REPORT_USAGE`: notifications say whether the bytes were copied after all.
