@@ -10,6 +10,8 @@ mod reader;
 mod report;
 mod run;
 mod schedule;
+#[cfg(test)]
+mod tests;
 mod wire;
 mod zerocopy;
 
