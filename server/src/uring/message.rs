@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// Messages of one `sendmmsg`.
-pub(super) const MESSAGES_MAX: usize = 64;
+pub const MESSAGES_MAX: usize = 64;
 /// Pieces of one message (`UIO_MAXIOV`).
 pub(super) const MESSAGE_PIECES_MAX: usize = 1024;
 
@@ -103,18 +103,26 @@ impl<'a> Batch<'_, 'a> {
 }
 
 /// Control messages of one datagram: where it leaves from, and how it is cut.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 #[repr(C, align(8))]
-pub(super) struct Control {
+pub struct Control {
     bytes: [u8; CONTROL_BYTES],
     used: usize,
 }
 
 impl Control {
-    pub(super) const EMPTY: Self = Self { bytes: [0; CONTROL_BYTES], used: 0 };
+    /// None.
+    pub const EMPTY: Self = Self { bytes: [0; CONTROL_BYTES], used: 0 };
+
+    /// What the kernel is given.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.used]
+    }
 
     /// Leaves from the address `local`, on a dual-stack socket.
-    pub(super) fn leaving_dual_stack(mut self, local: IpAddr, interface: u32) -> Self {
+    #[must_use]
+    pub fn leaving_dual_stack(mut self, local: IpAddr, interface: u32) -> Self {
         let address = match local {
             IpAddr::V4(v4) => v4.to_ipv6_mapped(),
             IpAddr::V6(v6) => v6,
@@ -127,7 +135,8 @@ impl Control {
     }
 
     /// Leaves from the address `local`, on an IPv4 socket.
-    pub(super) fn leaving_ipv4(mut self, local: Ipv4Addr) -> Self {
+    #[must_use]
+    pub fn leaving_ipv4(mut self, local: Ipv4Addr) -> Self {
         let mut info = [0; size_of::<libc::in_pktinfo>()];
         info[4..8].copy_from_slice(&local.octets());
         self.push(libc::IPPROTO_IP, libc::IP_PKTINFO, &info);
@@ -135,7 +144,8 @@ impl Control {
     }
 
     /// Is cut into packets of `bytes` bytes, the last as long as it comes.
-    pub(super) fn segmented(mut self, bytes: u16) -> Self {
+    #[must_use]
+    pub fn segmented(mut self, bytes: u16) -> Self {
         self.push(libc::SOL_UDP, libc::UDP_SEGMENT, &bytes.to_ne_bytes());
         self
     }

@@ -127,13 +127,18 @@ impl PairSockets {
         self.sockets.len()
     }
 
-    /// The socket with this position.
-    pub(super) fn socket(&self, index: usize) -> BorrowedFd<'_> {
+    /// The socket with this position: RTP and RTCP of each pair in turn.
+    ///
+    /// # Panics
+    /// When there are not so many.
+    #[must_use]
+    pub fn socket(&self, index: usize) -> BorrowedFd<'_> {
         self.sockets[index].as_fd()
     }
 
     /// An address as these sockets' family writes it.
-    pub(super) fn destination(&self, address: SocketAddr) -> SockAddr {
+    #[must_use]
+    pub fn destination(&self, address: SocketAddr) -> SockAddr {
         match address {
             SocketAddr::V4(v4) if self.dual_stack => {
                 SocketAddrV6::new(v4.ip().to_ipv6_mapped(), v4.port(), 0, 0).into()
@@ -145,7 +150,8 @@ impl PairSockets {
 
 /// Takes over a connection's socket: never blocks, sends small replies at once, buffers little
 /// beyond what is under way.
-pub(super) fn adopt(socket: OwnedFd) -> Socket {
+#[must_use]
+pub fn adopt(socket: OwnedFd) -> Socket {
     let socket = Socket::from(socket);
     // A connection that the peer has reset already may refuse; its first event says so.
     for refused in [
