@@ -4,6 +4,7 @@
 
 titles=${TITLES:-/tmp/reelring-titles}
 titles_count=6
+export PYTHONDONTWRITEBYTECODE=1
 server_cpu=0 load_cpu=1 port=${PORT:-22900}
 duration=12s ramp_seconds=10 start=begin judged=500
 generator=target/release/reelring-load reelring=target/release/reelring
@@ -89,14 +90,16 @@ start_server() {
     server=$!
     if ! python ready "${urls[@]}" || ! kill -0 "$server" 2>/dev/null; then
         tail -5 "$scratch/server" >&2
-        fail "no server at $host:$port: $*"
+        echo "no server at $host:$port: $*" >&2
+        stop_server
+        return 1
     fi
 }
 
 # start_reelring [FLAG…]: starts $reelring.
 start_reelring() {
     start_server "$reelring" serve --media "$titles" --listen "$host:$port" \
-        --rtp-ports "$((port + 2))-$((port + 33))" --shards 1 --log-format plain "$@"
+        --rtp-ports "$((port + 2))-$((port + 33))" --shards 1 --log-format plain "$@" || fail "no server"
 }
 
 stop_server() {

@@ -66,6 +66,15 @@ def ratio(value, base):
     return f"{value / base:.1f}" if value and base else "-"
 
 
+def times(base, other):
+    """How many times as many viewers as `other` the `base` carries, as far as it is known."""
+    if other is base:
+        return "1.0"
+    bounds = {(True, False): "≥ ", (False, True): "≤ ", (True, True): "about ", (False, False): ""}
+    figure = ratio(base["carried"], other["carried"])
+    return figure if figure == "-" else bounds[base["is_at_least"], other["is_at_least"]] + figure
+
+
 def table(servers):
     base = servers[0]
     header = ["server", *(f"CPU {count}" for count in COUNTS), "a viewer", "ratio", "by itself", "carries", "ratio", "breaks"]
@@ -85,7 +94,7 @@ def table(servers):
                 ratio(share, base["cpu_percent_a_viewer"]),
                 f"{each['points'][0]['late_p999_ms']:.1f}" if each["points"] else "-",
                 ("≥ " if each["is_at_least"] else "") + str(each["carried"]),
-                "1.0" if each is base else ratio(base["carried"], each["carried"]),
+                each["times"],
                 breaks or "not tried further",
             ]
         )
@@ -100,6 +109,8 @@ def main(directory, out):
     servers = [server(directory, description) for description in sorted(directory.glob("*.server"))]
     # What the others are compared with comes first.
     servers.sort(key=lambda each: (each["name"] != "reelring", -each["carried"]))
+    for each in servers:
+        each["times"] = times(servers[0], each)
     machine = (directory / "machine").read_text().strip()
     pathlib.Path(out).write_text(json.dumps({"machine": machine, "servers": servers}, indent=1) + "\n")
     print(machine)

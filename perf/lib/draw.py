@@ -27,6 +27,7 @@ def style():
             "font.size": 11,
             "axes.titlesize": 12,
             "axes.grid": True,
+            "axes.axisbelow": True,
             "axes.spines.top": False,
             "axes.spines.right": False,
             "grid.color": "#dddddd",
@@ -51,10 +52,9 @@ def compare(out, path):
     servers = document["servers"]
     figure, (carried, cost) = plot.subplots(1, 2, figsize=(11, 1.6 + 0.5 * len(servers)), sharey=True)
     names = [f"{each['name']}\n{each['version']}".strip() for each in servers]
-    base = servers[0]["carried"]
     labels = []
     for each in servers:
-        times = f"  ({base / each['carried']:.1f} × fewer)" if each is not servers[0] and each["carried"] else ""
+        times = "" if each is servers[0] or not each["carried"] else f"  (1 : {each['times']})"
         labels.append(f"{'≥ ' if each['is_at_least'] else ''}{each['carried']:,}{times}")
     bars(carried, names, [each["carried"] for each in servers], labels, "Viewers that one core carries")
     shares = [(each["cpu_percent_a_viewer"] or 0.0) * 1e4 for each in servers]
@@ -66,7 +66,7 @@ def compare(out, path):
 
 
 def bars(axes, names, values, labels, title):
-    drawn = axes.barh(names, values, color=[COLORS[index == 0 and 0 or 1] for index in range(len(names))], height=0.6)
+    drawn = axes.barh(names, values, color=[COLORS[0]] + [COLORS[1]] * (len(names) - 1), height=0.6)
     axes.bar_label(drawn, labels, padding=4)
     axes.set_title(title)
     axes.set_xlim(0, max([*values, 1e-9]) * 1.3)

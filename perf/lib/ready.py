@@ -1,4 +1,4 @@
-"""Waits until a server describes every title, at most 15 s in all: some open their port before they know them.
+"""Waits until a server describes every title, at most a minute in all: some open their port before they know them.
 
 ready.py URL...
 """
@@ -8,7 +8,7 @@ import sys
 import time
 from urllib.parse import urlsplit
 
-TIMEOUT_SECONDS = 15.0
+TIMEOUT_SECONDS = 60.0
 
 
 def describes(url):

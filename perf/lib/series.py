@@ -99,7 +99,7 @@ def panels(lines):
     # With several lines less of each is shown.
     quantiles = [pair for pair in QUANTILES if not several or pair[0] in ("p50", "p999")]
     all_panels = [
-        (Panel("CPU, % of one core"), [("cpu_percent", ""), ("system_percent", "in the kernel")]),
+        (Panel("CPU, % of one core"), [("cpu_percent", "all"), ("system_percent", "in the kernel")]),
         (Panel("CPU for a viewer, µs a second"), [("cpu_micros", "")]),
         (Panel("Lateness, ms", True), [(f"late_{key}", name) for key, name in quantiles]),
         (Panel("PLAY to first packet, ms", True), [(f"first_{key}", name) for key, name in quantiles]),
