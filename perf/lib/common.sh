@@ -5,6 +5,9 @@
 titles=${TITLES:-/tmp/reelring-titles}
 titles_count=6
 export PYTHONDONTWRITEBYTECODE=1
+# Thousands of viewers have five descriptors each, and some servers more.
+ulimit -Hn "$(cat /proc/sys/fs/nr_open)" 2>/dev/null || true
+ulimit -Sn "$(($(ulimit -Hn) < 262144 ? $(ulimit -Hn) : 262144))" 2>/dev/null || true
 server_cpu=0 load_cpu=1 port=${PORT:-22900}
 duration=12s ramp_seconds=10 start=begin judged=500
 generator=target/release/reelring-load reelring=target/release/reelring
@@ -27,7 +30,7 @@ prepare() {
 }
 
 build() {
-    cargo build --release --quiet --package server --package tools
+    cargo build --release --quiet --package server --package tools --bin reelring --bin reelring-load
 }
 
 clean_up() {
@@ -117,17 +120,40 @@ stop_server() {
     server=''
 }
 
-# load VIEWERS FILE [FLAG…]: plays what is at `urls`, and leaves FILE.json and FILE.txt.
+# load VIEWERS FILE [FLAG…]: plays what is at `urls`, and leaves FILE.json and FILE.txt. Viewers for whom one
+# process may not have descriptors are left to others, who judge none.
 load() {
+    local viewers=$1 file=$2 most
+    shift 2
+    most=$((($(ulimit -Hn) - 200) / 5))
+    if [ -z "$namespace" ]; then
+        generate "$viewers" "$file" --server-pid "$server" "$@"
+        return
+    fi
+    local here=$((viewers < most ? viewers : most)) parts=() processes=() part=0 rest
+    for ((rest = viewers - here; rest > 0; rest -= most)); do
+        part=$((part + 1))
+        parts+=("$file.part$part")
+        generate $((rest < most ? rest : most)) "$file.part$part" --sink 1 \
+            --sink-source "$viewers_net.$((128 + 16 * part)).0/20" "$@" &
+        processes+=($!)
+    done
+    generate "$here" "$file" --server-pid "$server" --source "$viewers_net.0.0/17" \
+        --sink-source "$viewers_net.128.0/20" --sink "$(sink "$here")" "$@"
+    [ $part != 0 ] || return 0
+    wait "${processes[@]}"
+    python merge "$file.json" "${parts[@]/%/.json}"
+    rm "${parts[@]/%/.json}"
+}
+
+# generate VIEWERS FILE [FLAG…]: one process of the generator.
+generate() {
     local viewers=$1 file=$2
     shift 2
     local ramp=$(((viewers + ramp_seconds - 1) / ramp_seconds))
     local run=(taskset -c "$load_cpu" "$generator" -n "$viewers" --ramp "$ramp/s" --start "$start"
-        --duration "$duration" --seed 1 --server-pid "$server" "--json=$file.json" "$@" "${urls[@]}")
-    if [ -n "$namespace" ]; then
-        run=(ip netns exec "$namespace" "${run[@]}" --source "$viewers_net.0.0/17"
-            --sink-source "$viewers_net.128.0/17" --sink "$(sink "$viewers")")
-    fi
+        --duration "$duration" --seed 1 "--json=$file.json" "$@" "${urls[@]}")
+    [ -z "$namespace" ] || run=(ip netns exec "$namespace" "${run[@]}")
     echo "\$ ${run[*]}" >"$file.txt"
     "${run[@]}" >>"$file.txt" 2>&1 || true
     [ -s "$file.json" ] || { tail -5 "$file.txt" >&2; fail "the generator left no result"; }

@@ -53,7 +53,9 @@ class Run:
 
     @property
     def bottleneck(self):
-        return self.summary["generator"]["bottleneck"]
+        """In what ways the generator was in the way."""
+        short = [why for why in self.summary["failures"] if "os error 24" in why]
+        return self.summary["generator"]["bottleneck"] + short
 
     def shortcomings(self, few=None):
         """In what the server fell short, against its run with a few viewers if there was one."""
