@@ -198,8 +198,8 @@ pub struct Summary {
     /// How late packets came against the start of play and their decode time.
     pub lateness_ms: Quantiles,
     /// How much longer packets took than the quickest of their stream, from a second after PLAY on
-    /// (packet delay variation, RFC 5481 §4.2, by decode times). It tells of servers that fall behind also where
-    /// `RTP-Info` or sender reports do not say when packets are due.
+    /// (packet delay variation, RFC 5481 §4.2, by decode times). It tells of servers that fall
+    /// behind also where `RTP-Info` or sender reports do not say when packets are due.
     pub delay_variation_ms: Quantiles,
     /// How far the last packet of a stream was behind when its viewer left.
     pub behind_ms: Quantiles,
