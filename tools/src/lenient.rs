@@ -1,7 +1,7 @@
 //! What other servers' replies mean, where reading them strictly would refuse to play: a load
 //! generator measures what is there. [`crate::headers`] is for tests of what should be.
 
-use crate::headers::{Session, parse_session};
+use crate::headers::{NptRange, Session, parse_range, parse_session};
 use crate::verify::RangeStart;
 
 /// The `Session` header, with blanks around its parameters or parameters that are not known.
@@ -11,6 +11,13 @@ pub fn session(text: &str) -> Option<Session> {
     let id = parts.next()?;
     let timeout = parts.find(|part| part.starts_with("timeout=")).unwrap_or("timeout=60");
     parse_session(&format!("{id};{timeout}"))
+}
+
+/// The `a=range` of a description. GStreamer's server says "now" of a file that nobody plays, VLC's
+/// puts a blank before the value.
+#[must_use]
+pub fn described_range(text: &str) -> Option<NptRange> {
+    parse_range(&text.trim().replacen("npt=now-", "npt=0-", 1))
 }
 
 /// What `RTP-Info` says of the stream at `control_url`, in any order and as far as it goes: some
@@ -67,6 +74,23 @@ mod tests {
             assert_eq!(session(text), Some(expected), "{text}");
         }
         assert_eq!(session("; timeout=3"), None);
+    }
+
+    #[test]
+    fn described_ranges_may_start_now_or_behind_a_blank() {
+        let range = |text| {
+            let NptRange { start, end } = described_range(text)?;
+            Some((start.nanos(), end.map(|end| end.nanos())))
+        };
+        for (text, expected) in [
+            ("npt=0-10.500", Some((0, Some(10_500_000_000)))),
+            ("npt=now-", Some((0, None))),
+            (" npt=0-300.043", Some((0, Some(300_043_000_000)))),
+            ("n pt=0-1", None),
+            ("clock=0-", None),
+        ] {
+            assert_eq!(range(text), expected, "{text:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The presentation description as a client uses it (RFC 2326 App. C), read by `sdp-types`.
 
-use crate::headers::parse_range;
+use crate::lenient;
 use packetizer::time::{ClockRate, Npt};
 
 /// What DESCRIBE said.
@@ -43,10 +43,8 @@ impl Presentation {
         let range = session.get_first_attribute_value("range").flatten();
         let duration = match range {
             None => None,
-            // GStreamer's server says "now" of a file that nobody plays.
             Some(text) => {
-                let range = parse_range(&text.replacen("npt=now-", "npt=0-", 1));
-                range.ok_or_else(|| format!("a=range:{text}"))?.end
+                lenient::described_range(text).ok_or_else(|| format!("a=range:{text}"))?.end
             }
         };
         let media = session.medias.iter().map(|media| parse_media(media, base));

@@ -156,6 +156,7 @@ fn distributions(sum: &Tally) -> Vec<(String, Histogram<u64>)> {
     let own = &sum.generator;
     let fixed = [
         ("late", &sum.late),
+        ("delay-variation", &sum.variation),
         ("behind", &sum.behind),
         ("first-packet", &sum.first_packet),
         ("refused", &sum.refusals),

@@ -84,7 +84,7 @@ impl Stream {
         packets: impl Iterator<Item = &'a [u8]>,
         tally: &mut Tally,
     ) {
-        let (mut late_nanos, mut equally_late, mut count) = (0, 0, 0);
+        let (mut lateness, mut equally_late, mut count) = ((0, None), 0, 0);
         for bytes in packets {
             count += 1;
             let packet = RtpPacket::parse(bytes);
@@ -94,15 +94,16 @@ impl Stream {
                 continue;
             };
             let Some(nanos) = self.judge.receive(at, &packet) else { continue };
-            if nanos != late_nanos && equally_late > 0 {
-                tally.packets_late(late_nanos, equally_late);
+            let its_lateness = (nanos, self.judge.variation_nanos());
+            if its_lateness != lateness && equally_late > 0 {
+                tally.packets_late(lateness, equally_late);
                 equally_late = 0;
             }
-            late_nanos = nanos;
+            lateness = its_lateness;
             equally_late += 1;
         }
         if equally_late > 0 {
-            tally.packets_late(late_nanos, equally_late);
+            tally.packets_late(lateness, equally_late);
             self.last_arrival = Some(at).filter(|_| self.judge.has_begun());
         }
         if let Some(packets) = self.bursts.receive(at, count) {

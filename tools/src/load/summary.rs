@@ -197,6 +197,10 @@ pub struct Summary {
     pub burst_packets: Quantiles,
     /// How late packets came against the start of play and their decode time.
     pub lateness_ms: Quantiles,
+    /// How much longer packets took than the quickest of their stream, from a second after PLAY on
+    /// (packet delay variation, RFC 5481 §4.2, by decode times). It tells of servers that fall
+    /// behind also where `RTP-Info` or sender reports do not say when packets are due.
+    pub delay_variation_ms: Quantiles,
     /// How far the last packet of a stream was behind when its viewer left.
     pub behind_ms: Quantiles,
     /// From PLAY to the first packet.
@@ -256,6 +260,7 @@ impl Summary {
             ended_early: sum.ended_early,
             burst_packets: Quantiles::packets(&sum.bursts),
             lateness_ms: Quantiles::millis(&sum.late),
+            delay_variation_ms: Quantiles::millis(&sum.variation),
             behind_ms: Quantiles::millis(&sum.behind),
             first_packet_ms: Quantiles::millis(&sum.first_packet),
             reply_ms: replies

@@ -86,6 +86,7 @@ impl Summary {
     fn write_distributions(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_columns(f, "ms", ["p50", "p99", "p99.9", "max", "count"])?;
         write_quantiles(f, "lateness", &self.lateness_ms)?;
+        write_quantiles(f, "variation", &self.delay_variation_ms)?;
         write_quantiles(f, "behind", &self.behind_ms)?;
         write_quantiles(f, "first packet", &self.first_packet_ms)?;
         for (method, quantiles) in &self.reply_ms {

@@ -53,6 +53,8 @@ pub(super) struct Tally {
     pub(super) overflows: u64,
     pub(super) bursts: Lengths,
     pub(super) late: Micros,
+    /// How much longer packets took than the quickest of their range.
+    pub(super) variation: Micros,
     /// How late packets were since the last call of [`Tally::end_interval`].
     interval_late: Micros,
     /// How far the last packets of streams were behind when their viewers left.
@@ -78,8 +80,13 @@ pub(super) struct OwnTally {
 }
 
 impl Tally {
-    pub(super) fn packets_late(&mut self, nanos: i64, count: u64) {
-        self.interval_late.record_many(nanos, count);
+    /// `count` packets were `late` nanoseconds late and, if it is known, took `variation` longer
+    /// than the quickest.
+    pub(super) fn packets_late(&mut self, (late, variation): (i64, Option<i64>), count: u64) {
+        self.interval_late.record_many(late, count);
+        if let Some(variation) = variation {
+            self.variation.record_many(variation, count);
+        }
     }
 
     /// How late packets were since the last call, which now counts in the whole.
@@ -135,6 +142,7 @@ impl Tally {
         self.counts += other.counts;
         self.bursts.add(&other.bursts);
         self.late.add(&other.late);
+        self.variation.add(&other.variation);
         self.behind.add(&other.behind);
         self.first_packet.add(&other.first_packet);
         self.refusals.add(&other.refusals);

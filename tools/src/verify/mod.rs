@@ -28,6 +28,10 @@ const JOINED_PACKETS: u64 = 1000;
 /// How much later than a sender report packets may come that it counts.
 const UNDER_WAY: Duration = Duration::from_millis(500);
 
+/// Packets of so long from the answer to PLAY on have no part in delay variation: some servers
+/// send a first second at once, and its packets would all be quicker than the rest.
+const STARTING_NANOS: i64 = 1_000_000_000;
+
 /// Where a range starts, as far as `RTP-Info` says (RFC 2326 §12.33).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RangeStart {
@@ -58,6 +62,7 @@ pub struct StreamJudge {
     /// What the last report counted and when it came: not believed at once, since it may have
     /// overtaken packets.
     claim: Option<(MonoTime, u64)>,
+    variation_nanos: Option<i64>,
 }
 
 /// A range being played: its start in real time, in media time and in packets.
@@ -80,6 +85,9 @@ struct Range {
     ticks: i64,
     /// The same as decode time in nanoseconds; `None` before the first packet.
     due_nanos: Option<i64>,
+    /// How long the quickest packet took, in nanoseconds from its decode time, if `answered` is
+    /// the start.
+    quickest_nanos: Option<i64>,
 }
 
 impl Range {
@@ -107,6 +115,7 @@ impl StreamJudge {
             sender_offset: None,
             sender_packets: 0,
             claim: None,
+            variation_nanos: None,
         }
     }
 
@@ -144,6 +153,7 @@ impl StreamJudge {
             timestamp: rtptime,
             ticks: 0,
             due_nanos: None,
+            quickest_nanos: None,
         });
     }
 
@@ -220,6 +230,15 @@ impl StreamJudge {
         lateness
     }
 
+    /// How much longer than the quickest of its range the last packet judged took, in nanoseconds
+    /// (packet delay variation, RFC 5481 §4.2, by decode times): what a player has to buffer.
+    /// It needs neither `RTP-Info` nor sender reports, and so tells also of servers whose are
+    /// wrong when they fall behind. `None` while the range starts.
+    #[must_use]
+    pub const fn variation_nanos(&self) -> Option<i64> {
+        self.variation_nanos
+    }
+
     fn judge(
         &mut self,
         mut range: Range,
@@ -251,6 +270,14 @@ impl StreamJudge {
         };
         let elapsed = arrival.nanos_since(range.started);
         self.jitter.update(self.rate.ticks_floor(elapsed - composition_nanos));
+        let nanos = arrival.nanos_since(range.answered);
+        self.variation_nanos = None;
+        if nanos >= STARTING_NANOS {
+            let delay_nanos = nanos - due_nanos;
+            let quickest_nanos = range.quickest_nanos.unwrap_or(delay_nanos).min(delay_nanos);
+            range.quickest_nanos = Some(quickest_nanos);
+            self.variation_nanos = Some(delay_nanos - quickest_nanos);
+        }
         // What is decoded before the range starts cannot come before it either.
         (range, Some(elapsed - due_nanos.max(0)))
     }

@@ -27,6 +27,36 @@ fn feed(judge: &mut StreamJudge, sequences: &[u16]) -> Counts {
 }
 
 #[test]
+fn variation_counts_from_the_quickest_packet_whatever_rtp_info_and_reports_say() {
+    let mut judge = StreamJudge::new(ClockRate::VIDEO);
+    // A server that says it is two seconds further than it is.
+    let start = RangeStart { sequence: Some(0), rtptime: Some(180_000) };
+    judge.begin_range(MonoTime(0), start);
+    for (number, millis, expected_millis) in [
+        (0, 320, None), // of the start
+        (1, 320, None),
+        (26, 1360, Some(0)),
+        (27, 1390, Some(0)),
+        (28, 1510, Some(80)),
+        (29, 1470, Some(0)),
+        (30, 1540, Some(30)),
+    ] {
+        judge.receive(MonoTime(millis * MS), &packet(number, u32::from(number) * 3600));
+        let expected = expected_millis.map(|millis| millis * 1_000_000);
+        assert_eq!(judge.variation_nanos(), expected, "{number}");
+    }
+    let report =
+        SenderReport { ssrc: 1, ntp: 0, rtp_timestamp: 900_000, packet_count: 6, octet_count: 60 };
+    judge.report(MonoTime(1545 * MS), &report);
+    judge.receive(MonoTime(1550 * MS), &packet(31, 31 * 3600));
+    assert_eq!(judge.variation_nanos(), Some(0));
+    // What follows a seek has a quickest packet of its own.
+    judge.begin_range(MonoTime(1600 * MS), RangeStart { sequence: Some(32), rtptime: Some(0) });
+    judge.receive(MonoTime(3600 * MS), &packet(32, 0));
+    assert_eq!(judge.variation_nanos(), Some(0));
+}
+
+#[test]
 fn gaps_duplicates_and_reordering_are_told_apart() {
     let cases: [(&[u16], u64, u64, u64); 8] = [
         (&[], 0, 0, 0),

@@ -24,6 +24,9 @@ How to read the result:
                 before the range starts is due at its start. Early packets count as 0. Without
                 seq and rtptime in RTP-Info, streams are judged from their first packet on, and
                 the result says how many were.
+  variation     How much longer packets took than the quickest of their stream, by decode time and
+                from a second after PLAY on: what a player has to buffer. It needs neither RTP-Info
+                nor sender reports, and so shows when a server falls behind whose are wrong.
   behind        How far the last packet of a stream was behind when its viewer left: a server that
                 stops sending loses nothing and is never late, but it is behind.
   first packet  From PLAY to the first packet.
