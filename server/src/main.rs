@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: server::uring::Allocator = server::uring::Allocator;
 
 /// Video on demand over RTSP: MP4 files with H.264 and AAC, to thousands of viewers, each with a
 /// timeline of its own.

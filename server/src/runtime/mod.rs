@@ -6,6 +6,7 @@ mod connection_task;
 pub mod control_loop;
 pub mod logs;
 pub mod mailbox_queue;
+mod placement;
 pub mod probe;
 pub mod sample;
 mod serve;

@@ -10,6 +10,7 @@ mod connections;
 mod driver;
 mod file;
 mod handover;
+mod image_memory;
 mod memory;
 mod message;
 mod offload;
@@ -25,10 +26,13 @@ mod waker;
 pub use driver::{Driver, DriverLimits, Event};
 pub use file::{direct_alignment, open_media};
 pub use handover::{readiness_of, socket_of};
+pub use image_memory::{
+    Allocator, HugePageSource, allow_huge_pages, area_bytes, keep_small_pages, take_huge_pages,
+};
 pub use memory::give_back;
 pub use path::path_mtu;
 pub use pool::ReadPool;
-pub use process::{Resource, raise_limit};
+pub use process::{Resource, raise_limit, run_before_others};
 pub use ring::{RingFlavour, ring_flavour};
 pub use sockets::{BindError, PairSockets, segmentation_offload};
 pub use waker::Waker;
