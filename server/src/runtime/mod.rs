@@ -13,6 +13,8 @@ mod serve;
 pub mod shard_loop;
 mod signals;
 mod tide;
+mod tune;
 
 pub use affinity::pin_current_thread;
 pub use serve::{ServeError, serve, serve_numbered};
+pub use tune::tune;

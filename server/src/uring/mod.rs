@@ -7,6 +7,8 @@
 #![allow(unsafe_code, reason = "the one module that may; each block names what makes it sound")]
 
 mod connections;
+mod device;
+mod discipline;
 mod driver;
 mod file;
 mod handover;
@@ -23,6 +25,8 @@ mod sockets;
 mod sources;
 mod waker;
 
+pub use device::active_features;
+pub use discipline::{Discipline, disciplines};
 pub use driver::{Driver, DriverLimits, Event};
 pub use file::{direct_alignment, open_media};
 pub use handover::{readiness_of, socket_of};
