@@ -77,6 +77,18 @@ fn help_names_every_flag_and_shows_examples() {
 }
 
 #[test]
+fn the_page_on_tuning_names_every_flag() {
+    let help = run(&["serve", "--help"]);
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../perf/TUNING.md");
+    let page = fs::read_to_string(page).unwrap();
+    let lines = text(&help.stdout).lines().map(str::trim_start);
+    let flags = lines.filter_map(|line| line.strip_prefix("--")?.split([' ', '=']).next());
+    let missing: Vec<&str> = flags.filter(|flag| !page.contains(&format!("`--{flag}"))).collect();
+    assert_eq!(missing, Vec::<&str>::new(), "perf/TUNING.md says nothing of these");
+    assert!(page.contains("`--coalesce"));
+}
+
+#[test]
 fn tune_prints_what_to_type() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path().to_str().unwrap();
