@@ -15,4 +15,5 @@ pub mod shard;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
 pub mod title;
+mod tune;
 pub mod uring;

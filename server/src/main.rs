@@ -1,15 +1,15 @@
 //! `reelring`, the RTSP streaming appliance.
 
 use clap::{Args, Parser, Subcommand};
-use server::config::{Config, Host, LogConfig, RawConfig};
-use server::runtime::{logs, sample, serve};
+use server::config::{Config, Host, LogConfig, MediaRoot, RawConfig};
+use server::runtime::{logs, sample, serve, tune};
 use std::error::Error;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: server::uring::Allocator = server::uring::Allocator;
 
 /// Video on demand over RTSP: MP4 files with H.264 and AAC, to thousands of viewers, each with a
 /// timeline of its own.
@@ -29,6 +29,21 @@ enum Command {
     Serve(ServeArguments),
     /// Serve the built-in sample (and --media, if given) and print how to play it.
     Sample(ServeArguments),
+    /// Print what this machine offers, and how to serve on it.
+    ///
+    /// Changes nothing. Run it as the user and in the container that the server will run in.
+    Tune(TuneArguments),
+}
+
+#[derive(Args)]
+struct TuneArguments {
+    /// Look at what the files below DIR lie on; repeat for more directories.
+    #[arg(long, value_name = "[NAME=]DIR")]
+    media: Vec<MediaRoot>,
+
+    /// Print JSON: all facts, and the advice.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args, Default)]
@@ -71,12 +86,13 @@ deadline; SIGINT ends all sessions with BYE and then the server; a second signal
 then. SIGUSR1 logs every shard's counters.";
 
 fn main() -> ExitCode {
-    let (arguments, has_sample) = match Line::parse().command {
-        None => (ServeArguments::default(), true),
-        Some(Command::Sample(arguments)) => (arguments, true),
-        Some(Command::Serve(arguments)) => (arguments, false),
+    let result = match Line::parse().command {
+        None => run(ServeArguments::default(), true),
+        Some(Command::Sample(arguments)) => run(arguments, true),
+        Some(Command::Serve(arguments)) => run(arguments, false),
+        Some(Command::Tune(arguments)) => print_tune(&arguments),
     };
-    match run(arguments, has_sample) {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr(), "reelring: {error}");
@@ -113,6 +129,12 @@ fn start(config: Config, log_config: &LogConfig, has_sample: bool) -> Result<(),
         }
     })?;
     Ok(())
+}
+
+fn print_tune(arguments: &TuneArguments) -> Result<(), Box<dyn Error>> {
+    let directories: Vec<PathBuf> =
+        arguments.media.iter().map(|root| root.directory.clone()).collect();
+    print(&tune(&directories, arguments.json)?)
 }
 
 fn print(text: &str) -> Result<(), Box<dyn Error>> {

@@ -76,6 +76,33 @@ fn help_names_every_flag_and_shows_examples() {
     }
 }
 
+#[test]
+fn the_page_on_tuning_names_every_flag() {
+    let help = run(&["serve", "--help"]);
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../perf/TUNING.md");
+    let page = fs::read_to_string(page).unwrap();
+    let lines = text(&help.stdout).lines().map(str::trim_start);
+    let flags = lines.filter_map(|line| line.strip_prefix("--")?.split([' ', '=']).next());
+    let missing: Vec<&str> = flags.filter(|flag| !page.contains(&format!("`--{flag}"))).collect();
+    assert_eq!(missing, Vec::<&str>::new(), "perf/TUNING.md says nothing of these");
+    assert!(page.contains("`--coalesce"));
+}
+
+#[test]
+fn tune_prints_what_to_type() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path().to_str().unwrap();
+    let told = run(&["tune", "--media", directory]);
+    assert!(told.status.success(), "{told:?}");
+    let line = text(&told.stdout).lines().find(|line| line.starts_with("  reelring serve "));
+    let words: Vec<&str> = line.unwrap().split_whitespace().skip(1).collect();
+    let checked = run(&[&words[..], &["--check-config"]].concat());
+    assert!(checked.status.success(), "{words:?}: {checked:?}");
+    let told = run(&["tune", "--media", directory, "--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!(json["advice"]["line"], words.join(" ").replace("serve", "reelring serve"));
+}
+
 /// The built-in sample on free ports, and the URL it prints.
 fn start_sample() -> (Child, String) {
     let first = 31_000 + 2 * u16::try_from(std::process::id() % 800).unwrap();

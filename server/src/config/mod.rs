@@ -4,6 +4,7 @@ mod budget;
 mod check;
 mod host;
 mod media_root;
+mod placement;
 mod profile;
 mod raw;
 mod titles;
@@ -13,6 +14,7 @@ pub use budget::{Budget, SHARD_MEMORY_BYTES_MIN};
 pub use check::ConfigError;
 pub use host::Host;
 pub use media_root::MediaRoot;
+pub use placement::{FIFO_PRIORITY_MAX, HugePages, Scheduler};
 pub use profile::ProfileName;
 pub use raw::{FileError, LogFormat, RawConfig};
 pub use titles::{ClockOrigin, Moved, Origin, RtspUrl, TitlePattern};
@@ -40,6 +42,10 @@ pub struct Config {
     pub shard_cpus: Vec<Option<usize>>,
     /// The CPU control is pinned to.
     pub control_cpu: Option<usize>,
+    /// How the kernel schedules the shards' threads.
+    pub scheduler: Scheduler,
+    /// What pages packet images lie in.
+    pub huge_pages: HugePages,
     /// UDP ports of all shards together; starts even, holds whole pairs, at least one a shard.
     pub rtp_ports: RangeInclusive<u16>,
     /// Memory for images, read pools and indexes of all shards together.

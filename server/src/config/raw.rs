@@ -1,7 +1,7 @@
 //! What was typed: one set of keys for the TOML file and the command line.
 
 use super::units::{BitRate, Bytes, CpuList, PortRange, Span};
-use super::{ClockOrigin, MediaRoot, Moved, ProfileName, RtspUrl};
+use super::{ClockOrigin, HugePages, MediaRoot, Moved, ProfileName, RtspUrl, Scheduler};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -88,6 +88,24 @@ pub struct RawConfig {
     #[arg(long, value_name = "CPU", help_heading = "Threads")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub control_cpu: Option<usize>,
+
+    /// How the kernel schedules shards: other, or fifo[:PRIORITY] [default: other]
+    ///
+    /// With fifo they come before every program that is not real-time, and so before the control
+    /// thread and the kernel's own where those share their CPUs: give them CPUs of their own. Takes
+    /// CAP_SYS_NICE or a limit on real-time priority (LimitRTPRIO). PRIORITY is 1 unless given.
+    #[arg(long, value_name = "POLICY", help_heading = "Threads")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheduler: Option<Scheduler>,
+
+    /// What pages packet images lie in [default: off]
+    ///
+    /// Huge pages take a few percent less CPU, and memory that stays with the server. reserved
+    /// takes them from vm.nr_hugepages at the start, all of them; transparent lets the kernel put
+    /// them together.
+    #[arg(long, value_name = "KIND", help_heading = "Threads")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hugepages: Option<HugePages>,
 
     /// Memory for packet images, read pools and indexes [default: 2GiB or a quarter of the RAM]
     ///
@@ -262,6 +280,8 @@ impl RawConfig {
             shards,
             shard_cpus,
             control_cpu: self.control_cpu.or(file.control_cpu),
+            scheduler: self.scheduler.or(file.scheduler),
+            hugepages: self.hugepages.or(file.hugepages),
             memory: self.memory.or(file.memory),
             max_sessions: self.max_sessions.or(file.max_sessions),
             max_connections: self.max_connections.or(file.max_connections),
@@ -313,7 +333,7 @@ mod tests {
         --moved a.mp4=rtsp://h/b.mp4 --moved old/=rtsp://h/new/ \
         --clock-origin a.mp4=2026-01-01T00:00:00Z --clock-origin b/=creation-time --listen 127.0.0.1:8554 \
         --listen [::1]:554 --http-listen 0.0.0.0:80 --rtp-ports 7000-7015 --packet-bytes 1200 --shard-cpus 1-2 \
-        --control-cpu 0 --memory 1GiB --max-sessions 10 --max-connections 20 \
+        --control-cpu 0 --scheduler fifo:2 --hugepages transparent --memory 1GiB --max-sessions 10 --max-connections 20 \
         --max-sessions-per-address 3 --max-connections-per-address 4 --egress-limit 1Gbit/s \
         --session-timeout 30s --drain-deadline 5s --redirect-to rtsp://h/ \
         --no-profile gstreamer --coalesce 2ms --interleaved-ahead 50ms --max-burst 16 --log-level debug --log-format plain";
@@ -327,6 +347,8 @@ mod tests {
         packet-bytes = 1200
         shard-cpus = "1-2"
         control-cpu = 0
+        scheduler = "fifo:2"
+        hugepages = "transparent"
         memory = "1GiB"
         max-sessions = 10
         max-connections = 20
@@ -384,6 +406,8 @@ mod tests {
             ("media = [\"a b=/x\"]", &["line 1", "a b"]),
             ("listen = [\"localhost\"]", &["line 1"]),
             ("max-sessions = -1", &["line 1"]),
+            ("scheduler = \"rr\"", &["line 1", "fifo:PRIORITY"]),
+            ("hugepages = \"some\"", &["line 1", "transparent"]),
             ("log-format = \"xml\"", &["line 1", "text"]),
             ("[server]\nmemory = \"1GiB\"", &["line 1", "server"]),
             ("memory", &["line 1"]),

@@ -34,6 +34,8 @@ pub(super) fn config() -> Config {
         http_listen: Vec::new(),
         shard_cpus: vec![None],
         control_cpu: None,
+        scheduler: Default::default(),
+        huge_pages: Default::default(),
         rtp_ports: 6970..=7033,
         memory_bytes: 1 << 30,
         sessions_max: 100,

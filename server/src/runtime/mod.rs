@@ -6,12 +6,15 @@ mod connection_task;
 pub mod control_loop;
 pub mod logs;
 pub mod mailbox_queue;
+mod placement;
 pub mod probe;
 pub mod sample;
 mod serve;
 pub mod shard_loop;
 mod signals;
 mod tide;
+mod tune;
 
 pub use affinity::pin_current_thread;
 pub use serve::{ServeError, serve, serve_numbered};
+pub use tune::tune;

@@ -2,9 +2,10 @@
 
 use super::logs::show_counters;
 use super::mailbox_queue::{ControlEnd, ShardEnd, mailbox};
+use super::placement::{self, Placement};
 use super::probe::{self, Finding, Needs};
 use super::signals::SignalThread;
-use super::{control_loop, pin_current_thread, shard_loop};
+use super::{control_loop, shard_loop};
 use crate::clock::Clock;
 use crate::config::{Budget, Config};
 use crate::control::Port;
@@ -30,6 +31,8 @@ use tracing::{info, warn};
 pub enum ServeError {
     /// There is no io_uring here; the finding says why.
     NoRing(String),
+    /// The shards may not be scheduled as the configuration says; the sentence says why.
+    Scheduler(String),
     /// An address cannot be listened on.
     Listen(io::Error),
     /// The RTP ports cannot be had.
@@ -43,7 +46,7 @@ pub enum ServeError {
 impl fmt::Display for ServeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoRing(finding) => f.write_str(finding),
+            Self::NoRing(text) | Self::Scheduler(text) => f.write_str(text),
             Self::Listen(error) => write!(f, "{error}{}", remedy(error.kind())),
             Self::Ports(error) => write!(f, "{error} (--rtp-ports)"),
             Self::Start(error) => write!(f, "the server cannot start: {error}"),
@@ -68,7 +71,7 @@ fn remedy(kind: io::ErrorKind) -> &'static str {
 impl std::error::Error for ServeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::NoRing(_) => None,
+            Self::NoRing(_) | Self::Scheduler(_) => None,
             Self::Ports(error) => Some(error),
             Self::Listen(error) | Self::Start(error) | Self::Failed(error) => Some(error),
         }
@@ -95,6 +98,7 @@ pub fn serve_numbered(
 ) -> Result<(), ServeError> {
     let budget = config.budget();
     let register_blocks = check_host(&config, &budget)?;
+    placement::prepare(&config, &budget).map_err(ServeError::Scheduler)?;
     let (listeners, addresses) = bind(&config.listen, Port::Rtsp)?;
     let (http_listeners, http_addresses) = bind(&config.http_listen, Port::Http)?;
     let listeners = listeners.into_iter().chain(http_listeners).collect();
@@ -107,7 +111,7 @@ pub fn serve_numbered(
     // The shards' rings may have left no locked memory for control's.
     check_ring(&probe::io_uring())?;
     if let Some(cpu) = config.control_cpu {
-        pin("control", cpu);
+        placement::pin("control", cpu);
     }
     for address in &addresses {
         info!("listening on rtsp://{address}/");
@@ -211,7 +215,14 @@ fn start_shards(
             reads_max: u32::try_from(SHARD_READS_MAX).unwrap_or(u32::MAX),
             connections_max: config.connections_max,
         };
-        let start = Start { index, cpu, sockets, mailbox, shard, limits };
+        let placement = Placement {
+            index,
+            cpu,
+            scheduler: config.scheduler,
+            huge_pages: config.huge_pages,
+            image_bytes: shard.image_bytes_max,
+        };
+        let start = Start { placement, sockets, mailbox, shard, limits };
         let started = started.clone();
         let thread = thread::Builder::new()
             .name(format!("shard-{index}"))
@@ -245,8 +256,7 @@ fn log_send_buffer(sockets: &PairSockets) {
 
 /// What a shard's thread starts with.
 struct Start {
-    index: usize,
-    cpu: Option<usize>,
+    placement: Placement,
     sockets: PairSockets,
     mailbox: ShardEnd,
     shard: ShardConfig,
@@ -256,9 +266,7 @@ struct Start {
 impl Start {
     /// The whole life of a shard's thread.
     fn run(self, clock: Clock, started: &Sender<io::Result<()>>) -> io::Result<Counters> {
-        if let Some(cpu) = self.cpu {
-            pin(&format!("shard {}", self.index), cpu);
-        }
+        self.placement.take();
         // The main thread waits for this, unless it has failed over another shard meanwhile.
         let driver = match Driver::new(self.sockets, self.mailbox.waker(), self.limits) {
             Ok(driver) => {
@@ -289,12 +297,6 @@ fn join(threads: Vec<JoinHandle<io::Result<Counters>>>) -> io::Result<()> {
         }
     }
     result
-}
-
-fn pin(thread: &str, cpu: usize) {
-    if !pin_current_thread(cpu) {
-        warn!("{thread} cannot be pinned to CPU {cpu} and runs where the scheduler puts it");
-    }
 }
 
 /// The ports of a shard: as many whole pairs for each, and what is left over for nobody.

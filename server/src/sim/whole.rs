@@ -389,6 +389,8 @@ fn config(is_tight: bool) -> Config {
         http_listen: Vec::new(),
         shard_cpus: vec![None],
         control_cpu: None,
+        scheduler: Default::default(),
+        huge_pages: Default::default(),
         rtp_ports: 6970..=7033,
         // Little: 2 MiB of images, for two or three viewers.
         memory_bytes: if is_tight { 8 << 20 } else { 1 << 30 },

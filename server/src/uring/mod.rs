@@ -7,9 +7,12 @@
 #![allow(unsafe_code, reason = "the one module that may; each block names what makes it sound")]
 
 mod connections;
+mod device;
+mod discipline;
 mod driver;
 mod file;
 mod handover;
+mod image_memory;
 mod memory;
 mod message;
 mod offload;
@@ -22,14 +25,19 @@ mod sockets;
 mod sources;
 mod waker;
 
+pub use device::active_features;
+pub use discipline::{Discipline, disciplines};
 pub use driver::{Driver, DriverLimits, Event};
 pub use file::{direct_alignment, open_media};
 pub use handover::{readiness_of, socket_of};
+pub use image_memory::{
+    Allocator, HugePageSource, allow_huge_pages, area_bytes, keep_small_pages, take_huge_pages,
+};
 pub use memory::give_back;
 pub use message::{Control, MESSAGES_MAX};
 pub use path::path_mtu;
 pub use pool::ReadPool;
-pub use process::{Resource, raise_limit};
+pub use process::{Resource, raise_limit, run_before_others};
 pub use ring::{RingFlavour, ring_flavour};
 pub use sockets::{BindError, PairSockets, adopt, segmentation_offload};
 pub use waker::Waker;

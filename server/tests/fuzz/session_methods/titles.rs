@@ -23,6 +23,8 @@ pub(super) fn config() -> Config {
         http_listen: Vec::new(),
         shard_cpus: vec![None; SHARD_COUNT],
         control_cpu: None,
+        scheduler: Default::default(),
+        huge_pages: Default::default(),
         rtp_ports: 6970..=7033,
         memory_bytes: 1 << 30,
         sessions_max: SESSIONS_MAX,
