@@ -1,1 +1,5 @@
-//! Benches of reelring; the criterion targets live in `benches/`.
+//! What benches and counts share: titles made of nothing, and a shard with a disk and a network
+//! that are memory. The criterion targets live in `benches/`, the instruction counts in `icount/`.
+
+pub mod film;
+pub mod rig;
