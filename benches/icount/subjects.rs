@@ -87,6 +87,9 @@ pub(crate) fn measured(work: &mut dyn FnMut()) {
     black_box(());
 }
 
+const LIMITS: RigLimits =
+    RigLimits { viewers: 0, image_bytes: 256 << 20, read_blocks: 1024, packet_bytes: 1400 };
+
 /// Builds the images of 20 s of a title, in memory that was used for others.
 fn images(track: TrackId, framing: Framing) -> Result<Units, Box<dyn Error>> {
     let film = Film::new(0, 20);
@@ -140,7 +143,7 @@ fn turns(reach: Reach) -> Result<Units, Box<dyn Error>> {
 /// built.
 fn crowd(reach: Reach) -> Rig {
     let viewers = 1000;
-    let limits = RigLimits { viewers, image_bytes: 256 << 20, read_blocks: 1024 };
+    let limits = RigLimits { viewers, ..LIMITS };
     let mut rig = Rig::new(vec![Film::new(0, 110)], limits);
     // Those who come last go where nobody has been.
     for second in (100..110).step_by(2) {
@@ -166,7 +169,7 @@ enum Sharing {
 /// Sends the batches of 100 viewers for two seconds, and counts what that takes in the process.
 fn messages(sharing: Sharing) -> Result<Units, Box<dyn Error>> {
     let viewers = 100;
-    let limits = RigLimits { viewers, image_bytes: 256 << 20, read_blocks: 1024 };
+    let limits = RigLimits { viewers, ..LIMITS };
     let first = Film::new(0, 10);
     let mut films = first.copies(1..u64::from(viewers), 10);
     films.insert(0, first);

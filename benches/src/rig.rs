@@ -29,6 +29,8 @@ pub struct RigLimits {
     pub image_bytes: usize,
     /// Blocks of its read pool.
     pub read_blocks: u32,
+    /// The largest RTP packet.
+    pub packet_bytes: u16,
 }
 
 /// How a viewer is reached.
@@ -47,6 +49,7 @@ pub struct Rig {
     pub shard: Shard,
     /// The time.
     pub now: MonoTime,
+    packet_bytes: u16,
     films: Vec<Film>,
     memory: Memory,
     /// Film of each source slot.
@@ -84,6 +87,7 @@ impl Rig {
         Self {
             shard: Shard::new(config, Wallclock::new(0)),
             now: MonoTime(SECOND),
+            packet_bytes: limits.packet_bytes,
             films,
             memory: Memory(vec![0; limits.read_blocks as usize * BLOCK_BYTES]),
             sources: Vec::new(),
@@ -120,7 +124,7 @@ impl Rig {
                 track,
                 transport,
                 is_adopted: false,
-                payload_class: PayloadClass { packet_bytes_max: 1400 },
+                payload_class: PayloadClass { packet_bytes_max: self.packet_bytes },
             });
         }
         if reach == Reach::Interleaved {
