@@ -55,7 +55,9 @@ impl<'a> Datagrams<'a> {
         arena.clear();
         if *layout == Layout::Gather {
             for (_, Shipment { image, train, numbering }) in &*queue {
-                image.packets.stamp_train(train, numbering, arena);
+                for packet in 0..train.packet_count {
+                    image.packets.stamp(train, packet, numbering, arena);
+                }
             }
         }
         let mut headers = arena.as_slice();

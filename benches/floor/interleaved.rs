@@ -76,7 +76,9 @@ impl<'a> Interleaved<'a> {
             arena.clear();
             if *layout == Layout::Gather {
                 for Shipment { image, train, numbering } in &*shipments {
-                    image.packets.stamp_train(train, numbering, arena);
+                    for packet in 0..train.packet_count {
+                        image.packets.stamp(train, packet, numbering, arena);
+                    }
                 }
             }
             let mut batch = buffers.batch();

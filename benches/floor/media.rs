@@ -2,7 +2,8 @@
 
 use packetizer::container;
 use packetizer::image::{
-    Framing, ImageRequest, ImageStorage, Numbering, PacketImage, PayloadClass, Train,
+    BURST_PACKETS_DEFAULT, Framing, ImageRequest, ImageStorage, Numbering, PacketImage,
+    PayloadClass, Train,
 };
 use packetizer::index::{AccessUnitEntry, MediaIndex, SegmentId, TrackId};
 use packetizer::rtp::Ssrc;
@@ -91,7 +92,9 @@ fn load_title(path: &Path, layout: Layout, part: u64, extent: &mut Extent) -> io
             break;
         }
         for (id, images) in (0..).map(TrackId).zip(&mut tracks) {
-            let packets = build(&index, &file, id, segment, images.last(), layout);
+            let before: u32 = images.iter().map(|image| image.packets.packet_count).sum();
+            #[allow(clippy::cast_possible_truncation, reason = "sequence numbers wrap")]
+            let packets = build(&index, &file, id, segment, before as u16, layout);
             let packets = packets.map_err(|error| named(error.to_string()))?;
             bytes += packets.memory_bytes() as u64;
             if !packets.trains.is_empty() {
@@ -118,14 +121,9 @@ fn build(
     file: &[u8],
     track: TrackId,
     segment: SegmentId,
-    before: Option<&Image>,
+    sequence: u16,
     layout: Layout,
 ) -> Result<PacketImage, packetizer::image::ImageError> {
-    let sequence = before.map_or(0, |before| {
-        let packets = before.packets.packet_count;
-        #[allow(clippy::cast_possible_truncation, reason = "sequence numbers wrap")]
-        before.packets.numbering.sequence.wrapping_add(packets as u16)
-    });
     let channel = 2 * track.0;
     let ssrc = Ssrc(u32::from(track.0) + 1);
     let request = ImageRequest {
@@ -135,13 +133,20 @@ fn build(
         class: layout.class,
         framing: layout.framing,
         payload_type: sdp::payload_type(track),
-        numbering: Numbering { ssrc, sequence, timestamp_zero: 0, channel },
+        burst_packets_max: BURST_PACKETS_DEFAULT,
     };
     let unit_bytes = |unit: &AccessUnitEntry| {
         let start = usize::try_from(unit.offset).ok()?;
         file.get(start..start.checked_add(unit.bytes as usize)?)
     };
-    PacketImage::build(request, unit_bytes, ImageStorage::default())
+    let mut image = PacketImage::build(request, unit_bytes, ImageStorage::default())?;
+    let mut numbering = Numbering { ssrc, sequence, timestamp_zero: 0, channel };
+    for train in 0..image.trains.len() {
+        image.number(train, 0, &numbering, 1);
+        let packets = image.trains[train].packet_count;
+        numbering.sequence = numbering.sequence.wrapping_add(packets);
+    }
+    Ok(image)
 }
 
 fn nanos(index: &MediaIndex) -> i64 {

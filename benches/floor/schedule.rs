@@ -175,18 +175,18 @@ mod tests {
             timestamp: 0,
             unit: 0,
             offset: 0,
-            first_packet: 0,
             packet_count: 2,
             packet_bytes: 0,
             last_packet_bytes: 0,
             ends_unit: true,
             sync: true,
+            numbered_in: 0,
         };
         let image = |(ordinal, dues): (usize, &&[i64])| Image {
             packets: PacketImage {
                 bytes: Vec::new(),
                 trains: dues.iter().map(train).collect(),
-                numbering: Numbering { ssrc: Ssrc(0), sequence: 0, timestamp_zero: 0, channel: 0 },
+                payload_type: 96,
                 framing: Framing::Datagram,
                 packet_count: 0,
                 segment: SegmentId(0),

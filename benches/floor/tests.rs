@@ -10,7 +10,8 @@ use crate::schedule;
 use packetizer::codec::CodecConfig;
 use packetizer::codec::h264::H264Config;
 use packetizer::image::{
-    Framing, ImageRequest, ImageStorage, Numbering, PacketImage, PayloadClass,
+    BURST_PACKETS_DEFAULT, Framing, ImageRequest, ImageStorage, Numbering, PacketImage,
+    PayloadClass,
 };
 use packetizer::index::{AccessUnitEntry, IndexBuilder, SegmentId, TrackDescription, TrackId};
 use packetizer::rtp::Ssrc;
@@ -49,12 +50,19 @@ fn image(framing: Framing, ssrc: u32) -> PacketImage {
         class: PayloadClass { packet_bytes_max: 1400 },
         framing,
         payload_type: 96,
-        numbering: Numbering { ssrc: Ssrc(ssrc), sequence: 0, timestamp_zero: 0, channel: 0 },
+        burst_packets_max: BURST_PACKETS_DEFAULT,
     };
     let unit_bytes = |unit: &AccessUnitEntry| {
         file.get(unit.offset as usize..unit.offset as usize + unit.bytes as usize)
     };
-    PacketImage::build(request, unit_bytes, ImageStorage::default()).unwrap()
+    let mut image = PacketImage::build(request, unit_bytes, ImageStorage::default()).unwrap();
+    let ssrc = Ssrc(ssrc);
+    let mut numbering = Numbering { ssrc, sequence: 0, timestamp_zero: 0, channel: 0 };
+    for train in 0..image.trains.len() {
+        image.number(train, 0, &numbering, 1);
+        numbering.sequence += image.trains[train].packet_count;
+    }
+    image
 }
 
 /// A title whose packets lie with another source than that of its first viewer, which is 0.

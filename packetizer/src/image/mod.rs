@@ -88,8 +88,8 @@ pub struct Train {
     pub ends_unit: bool,
     /// Whether the unit is a sync sample.
     pub sync: bool,
-    /// The turn in which its packets were last numbered.
-    numbered_in: u32,
+    /// The turn in which its packets were last numbered; 0 if they never were.
+    pub numbered_in: u32,
 }
 
 impl Train {

@@ -16,6 +16,7 @@ mod image_memory;
 mod memory;
 mod message;
 mod offload;
+mod outbox;
 mod path;
 mod pool;
 mod process;
@@ -35,6 +36,7 @@ pub use image_memory::{
 };
 pub use memory::give_back;
 pub use message::{Control, MESSAGES_MAX};
+pub use outbox::Outbox;
 pub use path::path_mtu;
 pub use pool::ReadPool;
 pub use process::{Resource, raise_limit, run_before_others};
