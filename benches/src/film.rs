@@ -1,4 +1,4 @@
-//! A title made of nothing: 2 Mbit/s of H.264 and 128 kbit/s of AAC, interleaved by the half second.
+//! A title made of nothing: 2 Mbit/s of H.264 and 128 kbit/s of AAC, a half second of each in turn.
 
 use packetizer::codec::CodecConfig;
 use packetizer::codec::aac::AacConfig;
