@@ -80,7 +80,7 @@ pub const IMAGES_AHEAD_MAX: usize = 8;
 pub const PREFETCH_LEAD: u64 = 1_000_000_000;
 /// Titles that one shard has open at once.
 pub const SHARD_SOURCES_MAX: usize = 4096;
-/// Reads that one shard has under way at once.
+/// Reads that one shard has under way at once, on a disk that takes so many.
 pub const SHARD_READS_MAX: usize = 64;
 /// A UDP stream this late skips to its next sync sample.
 pub const LATENESS_MAX: Duration = Duration::from_secs(1);

@@ -7,10 +7,14 @@ use super::loads::Ended;
 use super::operation::{BlockMemory, BlockRun, Operation, ReadId, ReadResult};
 use crate::clock::MonoTime;
 use crate::mailbox::EndReason;
-use packetizer::image::{ImageError, ImageRequest, PacketImage};
-use packetizer::index::SegmentId;
+use packetizer::image::{ImageError, ImageRequest, Numbering, PacketImage};
+use packetizer::index::{SegmentId, TrackId};
 use packetizer::sdp;
 use std::collections::BTreeMap;
+
+/// The segment of the image that was built last for a stream's track, and the numbering that the
+/// next one goes on with.
+type NextNumbers = BTreeMap<(usize, TrackId), (SegmentId, Numbering)>;
 
 impl Shard {
     /// Holds for `stream` the image of its track in `segment`, loading it if nobody has. Its first
@@ -33,7 +37,7 @@ impl Shard {
                 slot
             }
             None => {
-                self.begin_load(key, stream, due);
+                self.begin_load(now, key, stream, due);
                 self.cache.find(&key).expect("the load will bring it")
             }
         };
@@ -163,15 +167,21 @@ impl Shard {
     fn finish_load(&mut self, now: MonoTime, slot: usize, memory: &impl BlockMemory) {
         let load = self.loads.finish(slot);
         let mut failures = Vec::new();
+        let mut next_numbers = NextNumbers::new();
         for wanted in &load.images {
+            let numbering = self.numbering_of(wanted, &next_numbers);
             let built = match load.failure {
                 Some(reason) => Err(reason),
-                None => {
-                    self.build_image(&load, wanted, memory).map_err(|_| EndReason::MediaInvalid)
-                }
+                None => self
+                    .build_image(&load, wanted, numbering, memory)
+                    .map_err(|_| EndReason::MediaInvalid),
             };
             match built {
-                Ok(built) => self.image_ready(wanted.slot, built),
+                Ok(built) => {
+                    let next = (wanted.key.segment, behind(&built));
+                    next_numbers.insert((wanted.stream, wanted.key.track), next);
+                    self.image_ready(wanted.slot, built);
+                }
                 Err(reason) => failures.push((wanted.slot, reason)),
             }
         }
@@ -186,10 +196,21 @@ impl Shard {
         self.sources.release(load.source, now);
     }
 
+    /// The numbering of an image: behind the one before it, if the load brought that as well, or
+    /// else behind what the stream holds.
+    fn numbering_of(&self, wanted: &Wanted, next_numbers: &NextNumbers) -> Numbering {
+        let key = wanted.key;
+        match next_numbers.get(&(wanted.stream, key.track)) {
+            Some((segment, next)) if segment.0 + 1 == key.segment.0 => *next,
+            Some(_) | None => self.expected_numbering(wanted.stream, key.track, wanted.slot),
+        }
+    }
+
     fn build_image(
         &mut self,
         load: &Load,
         wanted: &Wanted,
+        numbering: Numbering,
         memory: &impl BlockMemory,
     ) -> Result<PacketImage, ImageError> {
         let key = wanted.key;
@@ -201,7 +222,7 @@ impl Shard {
             class: key.class,
             framing: key.framing,
             payload_type: sdp::payload_type(key.track),
-            numbering: self.expected_numbering(wanted.stream, key.track, wanted.slot),
+            numbering,
         };
         let units = index.units(key.track, key.segment);
         let storage = self.cache.storage(units.map(|unit| unit.bytes as usize).sum());
@@ -260,4 +281,11 @@ impl Shard {
             }
         }
     }
+}
+
+/// The numbering of what follows an image.
+#[allow(clippy::cast_possible_truncation, reason = "sequence numbers wrap")]
+const fn behind(image: &PacketImage) -> Numbering {
+    let sequence = image.numbering.sequence.wrapping_add(image.packet_count as u16);
+    Numbering { sequence, ..image.numbering }
 }
