@@ -23,7 +23,7 @@ mod sources;
 mod waker;
 
 pub use driver::{Driver, DriverLimits, Event};
-pub use file::{direct_alignment, open_media};
+pub use file::{Caching, direct_alignment, open_media};
 pub use handover::{readiness_of, socket_of};
 pub use memory::give_back;
 pub use path::path_mtu;
