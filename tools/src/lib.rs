@@ -15,5 +15,6 @@ pub mod message;
 pub mod packet;
 pub mod presentation;
 pub mod receive;
+pub mod setups;
 pub mod socket;
 pub mod verify;

@@ -147,7 +147,7 @@ pub struct Cue {
 ///
 /// Holds at most [`TRACKS_MAX`] tracks and [`UNITS_MAX`] units. An ordinary title costs 3 to 6
 /// bytes a unit, segments included; a test holds a ten-hour one below 8.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct MediaIndex {
     /// The tracks reelring can deliver, in the container's order, video first.
     pub tracks: Vec<Track>,

@@ -128,6 +128,12 @@ impl MediaIndex {
     /// sorted, disjoint, near ones merged. No unit straddles two extents.
     pub fn extents(&self, segment: SegmentId, tracks: TrackSet, extents: &mut Vec<Extent>) {
         extents.clear();
+        self.add_extents(segment, tracks, extents);
+    }
+
+    /// Adds the byte ranges that hold all units of these tracks in the segment to `extents`, which
+    /// are as [`Self::extents`] gave them; they are so again.
+    pub fn add_extents(&self, segment: SegmentId, tracks: TrackSet, extents: &mut Vec<Extent>) {
         for track in tracks.iter() {
             let units = self.units(track, segment).filter(|unit| unit.bytes > 0);
             extents.extend(units.map(|unit| Extent { offset: unit.offset, bytes: unit.bytes }));
@@ -236,6 +242,26 @@ mod tests {
         assert_eq!(extents, []);
         index.extents(SegmentId(u32::MAX), both(), &mut extents);
         assert_eq!(extents, []);
+    }
+
+    #[test]
+    fn extents_of_segments_that_follow_each_other_are_one() {
+        let index = title(20, 8000);
+        let (mut together, mut one) = (Vec::new(), Vec::new());
+        for segment in segments(&index).take(3) {
+            index.add_extents(segment, both(), &mut together);
+            index.extents(segment, both(), &mut one);
+            let [extent] = &together[..] else { panic!("{together:?}") };
+            let [own] = &one[..] else { panic!("{one:?}") };
+            let end = |extent: &Extent| extent.offset + u64::from(extent.bytes);
+            assert_eq!(end(extent), end(own), "it ends with the last segment");
+        }
+        // The last extent may not become too long.
+        for segment in segments(&index).skip(3) {
+            index.add_extents(segment, both(), &mut together);
+        }
+        assert!(together.len() > 1);
+        assert!(together.iter().all(|extent| extent.bytes <= EXTENT_BYTES_MAX), "{together:?}");
     }
 
     /// (units as offset and bytes, extents)

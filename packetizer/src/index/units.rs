@@ -36,7 +36,7 @@ struct Prediction {
 }
 
 /// The access units of one track, in decode order.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Units {
     stream: Vec<u8>,
     anchors: Vec<Anchor>,
@@ -270,7 +270,7 @@ impl Iterator for UnitIter<'_> {
 }
 
 /// Which units are sync samples.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) enum Syncs {
     /// All.
     #[default]

@@ -34,6 +34,8 @@ pub struct Config {
     pub moved: Vec<Moved>,
     /// When titles began in absolute time; the first that fits counts.
     pub clock_origins: Vec<ClockOrigin>,
+    /// Files are read through the page cache even where they can be read past it.
+    pub page_cache: bool,
     /// Where control listens for RTSP.
     pub listen: Vec<SocketAddr>,
     /// Where it listens for HTTP tunnels and nothing else.

@@ -38,6 +38,16 @@ pub struct RawConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock_origin: Option<Vec<ClockOrigin>>,
 
+    /// Read media through the page cache, not past it.
+    ///
+    /// For media that the system keeps in memory anyhow, or that other programs read as well. Costs
+    /// several times the CPU for a byte that is not there yet. File systems without O_DIRECT are
+    /// always read so.
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true,
+        value_name = "BOOL", help_heading = "Media")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page_cache: Option<bool>,
+
     /// Listen for RTSP there; repeat for more [default: port 8554 of every address]
     ///
     /// `[::]` means every IPv6 address and 0.0.0.0 every IPv4 address; the default is both. Port 0
@@ -273,6 +283,7 @@ impl RawConfig {
             media: self.media.or(file.media),
             moved: self.moved.or(file.moved),
             clock_origin: self.clock_origin.or(file.clock_origin),
+            page_cache: self.page_cache.or(file.page_cache),
             listen: self.listen.or(file.listen),
             http_listen: self.http_listen.or(file.http_listen),
             rtp_ports: self.rtp_ports.or(file.rtp_ports),
@@ -331,7 +342,8 @@ mod tests {
 
     const EVERY_FLAG: &str = "--media /a --media films=/b \
         --moved a.mp4=rtsp://h/b.mp4 --moved old/=rtsp://h/new/ \
-        --clock-origin a.mp4=2026-01-01T00:00:00Z --clock-origin b/=creation-time --listen 127.0.0.1:8554 \
+        --clock-origin a.mp4=2026-01-01T00:00:00Z --clock-origin b/=creation-time \
+        --page-cache --listen 127.0.0.1:8554 \
         --listen [::1]:554 --http-listen 0.0.0.0:80 --rtp-ports 7000-7015 --packet-bytes 1200 --shard-cpus 1-2 \
         --control-cpu 0 --scheduler fifo:2 --hugepages transparent --memory 1GiB --max-sessions 10 --max-connections 20 \
         --max-sessions-per-address 3 --max-connections-per-address 4 --egress-limit 1Gbit/s \
@@ -341,6 +353,7 @@ mod tests {
         media = ["/a", "films=/b"]
         moved = ["a.mp4=rtsp://h/b.mp4", "old/=rtsp://h/new/"]
         clock-origin = ["a.mp4=2026-01-01T00:00:00Z", "b/=creation-time"]
+        page-cache = true
         listen = ["127.0.0.1:8554", "[::1]:554"]
         http-listen = ["0.0.0.0:80"]
         rtp-ports = "7000-7015"
@@ -395,6 +408,8 @@ mod tests {
         assert_eq!(both.memory, Some(Bytes(3 << 30)));
         assert_eq!((both.shards, both.shard_cpus), (Some(4), None));
         assert_eq!(both.packet_bytes, Some(1200));
+        let off = typed("--page-cache=false").over(toml::from_str(EVERY_KEY).unwrap());
+        assert_eq!(off.page_cache, Some(false));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod admission;
 mod catalog;
 mod connection;
 mod deadlines;
+mod descriptions;
 mod drain;
 mod effect;
 mod life;
@@ -38,6 +39,7 @@ use admission::Admission;
 use catalog::Catalog;
 use connection::Connection;
 use deadlines::Deadlines;
+use descriptions::Descriptions;
 use methods::Pending;
 use refusals::{LogLimit, RefusedTitles};
 use session::{Ending, Sessions, State};
@@ -63,6 +65,7 @@ pub struct Control {
     pending: BTreeMap<Token, Pending>,
     admission: Admission,
     catalog: Catalog,
+    descriptions: Descriptions,
     shard_count: usize,
     tokens_made: u64,
     sessions_made: u64,
@@ -109,6 +112,7 @@ impl Control {
             endings: BTreeMap::new(),
             tunnels: Tunnels::default(),
             pending: BTreeMap::new(),
+            descriptions: Descriptions::default(),
             shard_count,
             tokens_made: 0,
             sessions_made: 0,

@@ -30,6 +30,7 @@ pub(super) fn config() -> Config {
         media: vec![MediaRoot { name: None, directory: PathBuf::from("/media") }],
         moved: Vec::new(),
         clock_origins: Vec::new(),
+        page_cache: false,
         listen: Vec::new(),
         http_listen: Vec::new(),
         shard_cpus: vec![None],

@@ -1,8 +1,9 @@
-//! The catalog worker: a thread that opens titles, because that blocks.
+//! The catalog workers: threads that open titles, because that blocks. There are a few, so that a
+//! title of a day, whose index takes seconds to build, does not keep the others waiting.
 
 use crate::control::{Candidate, OPENING_MAX, OpenError, OpenRequest, OpenToken};
 use crate::title::{ByteSourceId, Generation, SharedTitle, SourceFile, Title};
-use crate::uring::{Waker, open_media};
+use crate::uring::{Caching, Waker, open_media};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use packetizer::container;
 use std::fs::{self, File, Metadata};
@@ -10,39 +11,50 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use tracing::info;
 
 /// The answer to a request.
 pub(super) type Opened = (OpenToken, Result<SharedTitle, OpenError>);
 
-/// The thread, and the queues to and from it. Dropping it ends the thread.
+/// The threads, and the queues to and from them. Dropping it ends the threads.
 #[derive(Debug)]
-pub(super) struct CatalogWorker {
+pub(super) struct CatalogWorkers {
     requests: Sender<OpenRequest>,
     answers: Receiver<Opened>,
-    thread: JoinHandle<()>,
+    threads: Vec<JoinHandle<()>>,
 }
 
-impl CatalogWorker {
-    /// Starts the thread, which wakes `waker` for its answers.
+/// Titles that are opened at once.
+const THREADS: usize = 3;
+
+impl CatalogWorkers {
+    /// Starts the threads, which wake `waker` for their answers and open media to be read as
+    /// `caching` says.
     ///
     /// # Errors
-    /// When threads run out.
-    pub(super) fn start(waker: Waker) -> io::Result<Self> {
+    /// When threads or descriptors run out.
+    pub(super) fn start(waker: Waker, caching: Caching) -> io::Result<Self> {
         let (requests, incoming) = bounded::<OpenRequest>(OPENING_MAX);
         let (outgoing, answers) = bounded(OPENING_MAX);
-        let thread = thread::Builder::new().name("catalog".to_owned()).spawn(move || {
-            let mut sources_opened = 0;
-            for request in incoming {
-                let result = open(&request, &mut sources_opened);
-                if outgoing.send((request.token, result)).is_err() {
-                    break;
+        let sources_opened = Arc::new(AtomicU64::new(0));
+        let mut threads = Vec::new();
+        for _ in 0..THREADS {
+            let (incoming, outgoing) = (incoming.clone(), outgoing.clone());
+            let (waker, sources_opened) = (waker.clone(), Arc::clone(&sources_opened));
+            let thread = thread::Builder::new().name("catalog".to_owned()).spawn(move || {
+                for request in incoming {
+                    let result = open(&request, caching, &sources_opened);
+                    if outgoing.send((request.token, result)).is_err() {
+                        break;
+                    }
+                    waker.wake();
                 }
-                waker.wake();
-            }
-        })?;
-        Ok(Self { requests, answers, thread })
+            })?;
+            threads.push(thread);
+        }
+        Ok(Self { requests, answers, threads })
     }
 
     /// Asks for a title.
@@ -55,16 +67,22 @@ impl CatalogWorker {
         self.answers.try_recv().ok()
     }
 
-    /// Ends the thread, after what it is doing.
+    /// Ends the threads, after what they are doing.
     pub(super) fn stop(self) {
         drop((self.requests, self.answers));
-        // A panic there has been reported by the thread itself.
-        let _ = self.thread.join();
+        for thread in self.threads {
+            // A panic there has been reported by the thread itself.
+            let _ = thread.join();
+        }
     }
 }
 
 /// Opens the first candidate that is there.
-fn open(request: &OpenRequest, sources_opened: &mut u64) -> Result<SharedTitle, OpenError> {
+fn open(
+    request: &OpenRequest,
+    caching: Caching,
+    sources_opened: &AtomicU64,
+) -> Result<SharedTitle, OpenError> {
     let mut failure = None;
     for candidate in &request.candidates {
         let path = match resolve(candidate) {
@@ -85,9 +103,8 @@ fn open(request: &OpenRequest, sources_opened: &mut u64) -> Result<SharedTitle, 
         {
             return Ok(Arc::clone(cached));
         }
-        let source = ByteSourceId(*sources_opened);
-        let title = open_title(&request.name, &path, source)?;
-        *sources_opened += 1;
+        let source = ByteSourceId(sources_opened.fetch_add(1, Ordering::Relaxed));
+        let title = open_title(&request.name, &path, caching, source)?;
         return Ok(Arc::new(title));
     }
     Err(failure.unwrap_or(OpenError::NotFound))
@@ -116,9 +133,14 @@ fn unreadable(error: &io::Error) -> OpenError {
     OpenError::Unreadable(error.to_string())
 }
 
-fn open_title(name: &str, path: &Path, source: ByteSourceId) -> Result<Title, OpenError> {
+fn open_title(
+    name: &str,
+    path: &Path,
+    caching: Caching,
+    source: ByteSourceId,
+) -> Result<Title, OpenError> {
     let unreadable = |error: io::Error| unreadable(&error);
-    let file = open_media(path).map_err(unreadable)?;
+    let file = open_media(path, caching).map_err(unreadable)?;
     // Headers lie anywhere and have any length, so they are read through the page cache.
     let headers = File::open(path).map_err(unreadable)?;
     let metadata = headers.metadata().map_err(unreadable)?;
@@ -201,7 +223,11 @@ mod tests {
         let is_open = |relative: &str| {
             let candidates = vec![Candidate { root: root.clone(), relative: relative.into() }];
             let name = relative.to_owned();
-            open(&OpenRequest { token: OpenToken(0), name, candidates, cached: None }, &mut 0)
+            open(
+                &OpenRequest { token: OpenToken(0), name, candidates, cached: None },
+                Caching::Direct,
+                &AtomicU64::new(0),
+            )
         };
         assert_eq!(is_open("directory.mp4").unwrap_err(), OpenError::NotFound);
         assert!(matches!(is_open("plain.mp4").unwrap_err(), OpenError::NotPlayable(_)));
@@ -215,7 +241,11 @@ mod tests {
         let here = Candidate { root: directory.path().to_owned(), relative: "plain.mp4".into() };
         let open = |candidates: &[Candidate]| {
             let (name, candidates) = ("plain.mp4".to_owned(), candidates.to_vec());
-            open(&OpenRequest { token: OpenToken(0), name, candidates, cached: None }, &mut 0)
+            open(
+                &OpenRequest { token: OpenToken(0), name, candidates, cached: None },
+                Caching::Direct,
+                &AtomicU64::new(0),
+            )
         };
         assert!(matches!(open(std::slice::from_ref(&gone)).unwrap_err(), OpenError::Unreadable(_)));
         assert!(matches!(open(&[gone, here]).unwrap_err(), OpenError::NotPlayable(_)));

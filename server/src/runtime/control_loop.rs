@@ -1,6 +1,6 @@
 //! The control thread's shell: performs the effects of [`Control`] on tokio-uring.
 
-use super::catalog_worker::CatalogWorker;
+use super::catalog_worker::CatalogWorkers;
 use super::connection_task::{ConnectionSlot, serve};
 use super::logs::show_counters;
 use super::mailbox_queue::ControlEnd;
@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::control::{Control, Effect, Port, Unread};
 use crate::limits::CONNECTION_PROBES;
 use crate::mailbox::{AdoptedConnection, Command, ConnectionId};
-use crate::uring::{Waker, path_mtu, socket_of};
+use crate::uring::{Caching, Waker, path_mtu, socket_of};
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -50,6 +50,12 @@ pub fn bind(addresses: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
             // So that 0.0.0.0 and [::] can be listened on side by side.
             socket.set_only_v6(true)?;
         }
+        // What is accepted has these from the listener. A reply is one write; waiting to fill a
+        // packet would only delay it.
+        socket.set_tcp_nodelay(true)?;
+        let (time, interval, retries) = CONNECTION_PROBES;
+        let probes = TcpKeepalive::new().with_time(time).with_interval(interval);
+        socket.set_tcp_keepalive(&probes.with_retries(retries))?;
         socket.bind(&(*address).into())?;
         socket.listen(LISTEN_BACKLOG)?;
         Ok(TcpListener::from(socket))
@@ -78,7 +84,7 @@ pub fn run(
     waker: Waker,
     signals: UnixStream,
 ) -> io::Result<()> {
-    let worker = CatalogWorker::start(waker.clone())?;
+    let workers = CatalogWorkers::start(waker.clone(), Caching::of(config.page_cache))?;
     let drain_deadline = config.drain_deadline;
     let sends_elsewhere = config.redirect_to.is_some();
     let control =
@@ -90,7 +96,7 @@ pub fn run(
         connections_made: Cell::new(0),
         backlogs: RefCell::new(shards.iter().map(|_| VecDeque::new()).collect()),
         shards,
-        worker,
+        workers,
         ending_began: Notify::new(),
         finished: Notify::new(),
         stage: Cell::new(Stage::Serving),
@@ -99,7 +105,7 @@ pub fn run(
     let served = serve_until_drained(Rc::clone(&shell), listeners, waker, signals, drain_deadline);
     let result = tokio_uring::start(served);
     if let Some(shell) = Rc::into_inner(shell) {
-        shell.worker.stop();
+        shell.workers.stop();
     }
     result
 }
@@ -114,7 +120,7 @@ pub(super) struct Shell {
     /// Commands that wait for room in a shard's queue. Few can: a connection has one request under
     /// way.
     backlogs: RefCell<Vec<VecDeque<Command>>>,
-    worker: CatalogWorker,
+    workers: CatalogWorkers,
     ending_began: Notify,
     finished: Notify,
     stage: Cell<Stage>,
@@ -187,7 +193,7 @@ impl Shell {
                 self.hand_over(shard, adopted);
             }
             Effect::Command { shard, command } => self.send(shard, command),
-            Effect::OpenTitle(request) => self.worker.ask(request),
+            Effect::OpenTitle(request) => self.workers.ask(request),
             Effect::ShowCounters { shard, counters } => show_counters(shard, &counters),
             Effect::Drained => self.finish(Stage::Finished),
         }
@@ -231,11 +237,6 @@ impl Shell {
     fn accept(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, port: Port) {
         let local = SockRef::from(&socket_of(&stream)).local_addr();
         let Some(local) = local.ok().and_then(|local| local.as_socket()) else { return };
-        // A reply is one write; waiting to fill a packet would only delay it.
-        let _ = stream.set_nodelay(true);
-        let (time, interval, retries) = CONNECTION_PROBES;
-        let probes = TcpKeepalive::new().with_time(time).with_interval(interval);
-        let _ = SockRef::from(&socket_of(&stream)).set_tcp_keepalive(&probes.with_retries(retries));
         let id = ConnectionId(self.connections_made.get());
         self.connections_made.set(id.0 + 1);
         let now = self.clock.now();
@@ -258,7 +259,7 @@ impl Shell {
 
     /// Takes what shards and catalog worker have answered.
     fn take_answers(&self) {
-        while let Some((token, result)) = self.worker.answer() {
+        while let Some((token, result)) = self.workers.answer() {
             self.drive(|control, now, effects| control.title_opened(now, token, result, effects));
         }
         for (shard, end) in self.shards.iter().enumerate() {
@@ -462,3 +463,22 @@ const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(100);
 const BYE_DEADLINE: Duration = Duration::from_secs(5);
 /// How often to look whether all connections have closed, at the end.
 const CLOSE_CHECK_INTERVAL: Duration = Duration::from_millis(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_accepted_has_the_options_of_its_listener() {
+        let listeners = bind(&[SocketAddr::from(([127, 0, 0, 1], 0))]).unwrap();
+        let address = listeners[0].local_addr().unwrap();
+        let _client = std::net::TcpStream::connect(address).unwrap();
+        let (accepted, _) = listeners[0].accept().unwrap();
+        let socket = SockRef::from(&accepted);
+        let (time, interval, retries) = CONNECTION_PROBES;
+        assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), time);
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), interval);
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), retries);
+    }
+}

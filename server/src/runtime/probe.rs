@@ -1,6 +1,6 @@
 //! Start-up checks: what this kernel and process can do, and what to change where they cannot.
 
-use crate::uring::{self, Resource, RingFlavour};
+use crate::uring::{self, Caching, Resource, RingFlavour};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,8 @@ pub struct Finding {
 pub struct Needs {
     /// Directories of titles.
     pub media: Vec<PathBuf>,
+    /// They are to be read through the page cache.
+    pub page_cache: bool,
     /// Descriptors at full load.
     pub descriptors: u64,
     /// Bytes of all read pools, and of the rings: about 1 MiB each.
@@ -29,7 +31,10 @@ pub struct Needs {
 #[must_use]
 pub fn findings(needs: &Needs) -> Vec<Finding> {
     let mut findings = vec![io_uring(), segmentation_offload()];
-    findings.extend(needs.media.iter().map(|directory| direct_reads(directory)));
+    findings.extend(needs.media.iter().map(|directory| match needs.page_cache {
+        true => found(format!("{} is read through the page cache, as asked", directory.display())),
+        false => direct_reads(directory),
+    }));
     findings.push(locked_memory(needs.locked_bytes));
     findings.push(descriptors(needs.descriptors));
     findings
@@ -75,7 +80,7 @@ pub fn direct_reads(directory: &Path) -> Finding {
         Ok(None) => return found(format!("{shown} has no file yet that tells how it is read")),
         Err(error) => return lacking(format!("{shown} cannot be listed ({error})")),
     };
-    match uring::open_media(&file).map(|source| source.direct_alignment) {
+    match uring::open_media(&file, Caching::Direct).map(|source| source.direct_alignment) {
         Ok(Some(bytes)) => found(format!(
             "{shown} is read past the page cache (O_DIRECT, aligned to {bytes} bytes)"
         )),

@@ -161,6 +161,7 @@ fn needs(config: &Config, budget: &Budget) -> Needs {
     let sources = (shard_count * SHARD_SOURCES_MAX as u64).min(config.sessions_max.into());
     Needs {
         media: config.media.iter().map(|root| root.directory.clone()).collect(),
+        page_cache: config.page_cache,
         descriptors: u64::from(config.connections_max)
             + sources
             + config.rtp_ports.len() as u64

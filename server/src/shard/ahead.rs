@@ -1,7 +1,10 @@
-//! Reading ahead on sparse tracks.
+//! Reading ahead: what a read takes along besides the segment that it is for.
 //!
-//! In a file that is not interleaved, a segment's audio lies alone: a few kilobytes, a read of its
-//! own every second or two for each viewer. Such a read takes the next segments' along.
+//! A disk that seeks takes as long to get somewhere as to read a megabyte there, and every read
+//! costs the processor about the same. So a read that is not urgent takes the segments behind its
+//! own along ([`follow`]). In a file that is not interleaved, a segment's audio lies alone: a few
+//! kilobytes, a read of its own every second or two for each viewer. Such a read takes the next
+//! segments' along in any case ([`extend`]).
 
 use packetizer::index::{EXTENT_GAP_BYTES_MAX, Extent, MediaIndex, SegmentId, TrackId, TrackSet};
 
@@ -9,31 +12,65 @@ use packetizer::index::{EXTENT_GAP_BYTES_MAX, Extent, MediaIndex, SegmentId, Tra
 pub(super) const AHEAD_BYTES_MAX: u32 = 256 << 10;
 /// Segments that it may take along.
 const AHEAD_SEGMENTS_MAX: usize = 64;
+/// What a load that takes whole segments along may read.
+pub(super) const LOAD_BYTES_MAX: u32 = 1 << 20;
+/// How long after its own the segments begin that it takes along, in nanoseconds: whoever leaves
+/// or seeks has had them read in vain.
+pub(super) const LOAD_NANOS_MAX: i64 = 4_000_000_000;
 
-/// Lengthens the extent that holds `track`'s units of `segment`, and nothing else, by those of the
-/// segments behind it that follow in the file. Gives those segments; there are none for a track
+/// What another read costs, in bytes of a longer one.
+const SEEK_BYTES: u64 = 1 << 20;
+
+/// Adds the extents of `tracks` in `next` to those of a load, if that spares a read and leaves
+/// `bytes_max` bytes in all. Whether it does.
+pub(super) fn follow(
+    index: &MediaIndex,
+    tracks: TrackSet,
+    next: SegmentId,
+    bytes_max: u32,
+    extents: &mut Vec<Extent>,
+) -> bool {
+    let (mut longer, mut own) = (extents.clone(), Vec::new());
+    index.extents(next, tracks, &mut own);
+    index.add_extents(next, tracks, &mut longer);
+    let follows = longer.len() < extents.len() + own.len() && bytes(&longer) <= bytes_max.into();
+    if follows {
+        *extents = longer;
+    }
+    follows
+}
+
+/// What it costs to read a segment of a load of so many.
+pub(super) fn cost(extents: &[Extent], segments: u64) -> u64 {
+    (bytes(extents) + SEEK_BYTES * extents.len() as u64) / segments.max(1)
+}
+
+fn bytes(extents: &[Extent]) -> u64 {
+    extents.iter().map(|extent| u64::from(extent.bytes)).sum()
+}
+
+/// Lengthens the extent that holds `track`'s units of `segments`, and nothing else, by those of the
+/// segments behind them that follow in the file. Gives those segments; there are none for a track
 /// that lies among others, or that has much to read anyway.
 pub(super) fn extend(
     index: &MediaIndex,
     track: TrackId,
-    segment: SegmentId,
+    segments: &[SegmentId],
     extents: &mut [Extent],
     is_wanted: impl Fn(SegmentId) -> bool,
 ) -> Vec<SegmentId> {
     let mut ahead = Vec::new();
-    if extents.len() < 2 {
-        return ahead;
-    }
+    let Some(last) = segments.last().filter(|_| extents.len() > 1) else { return ahead };
     let mut own = Vec::new();
     let alone = TrackSet::EMPTY.with(track);
-    index.extents(segment, alone, &mut own);
+    segments.iter().for_each(|segment| index.add_extents(*segment, alone, &mut own));
     let position = extents.iter().position(|extent| own[..] == [*extent]);
     let Some(position) = position.filter(|at| extents[*at].bytes < AHEAD_BYTES_MAX / 2) else {
         return ahead;
     };
     let limit = extents.get(position + 1).map_or(u64::MAX, |next| next.offset);
     let extent = &mut extents[position];
-    for next in (segment.0 + 1..).map(SegmentId).take(AHEAD_SEGMENTS_MAX) {
+    for next in (last.0 + 1..).map(SegmentId).take(AHEAD_SEGMENTS_MAX) {
         index.extents(next, alone, &mut own);
         let [more] = own[..] else { break };
         let end = more.offset + u64::from(more.bytes);

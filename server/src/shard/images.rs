@@ -33,7 +33,7 @@ impl Shard {
                 slot
             }
             None => {
-                self.begin_load(key, stream, due);
+                self.begin_load(now, key, stream, due);
                 self.cache.find(&key).expect("the load will bring it")
             }
         };

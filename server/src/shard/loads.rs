@@ -4,8 +4,9 @@
 //! The load whose first packet is due first goes first, and nothing passes it, so that nobody
 //! waits for ever: what comes later is due later.
 
+use super::depth::QueueDepth;
 use super::load::{Load, Part, Wanted};
-use super::operation::{Operation, ReadId, ReadResult};
+use super::operation::{BLOCK_BYTES, Operation, ReadId, ReadResult};
 use super::pool::BlockPool;
 use crate::clock::MonoTime;
 use crate::mailbox::EndReason;
@@ -45,7 +46,7 @@ pub(super) struct Loads {
     queue: BTreeMap<(MonoTime, u64), usize>,
     queued_count: u64,
     pool: BlockPool,
-    reads_max: usize,
+    depth: QueueDepth,
     /// What the images of started loads will take.
     reserved_bytes: usize,
     /// What the images of queued loads will take.
@@ -62,7 +63,7 @@ impl Loads {
             queue: BTreeMap::new(),
             queued_count: 0,
             pool: BlockPool::new(block_count),
-            reads_max,
+            depth: QueueDepth::new(reads_max),
             reserved_bytes: 0,
             queued_bytes: 0,
         }
@@ -91,6 +92,11 @@ impl Loads {
     /// Whether the pool could ever hold all parts at once.
     pub(super) fn could_hold(&self, parts: &[Part]) -> bool {
         self.pool.could_hold(parts.iter().map(|part| part.bytes))
+    }
+
+    /// Bytes of the whole pool.
+    pub(super) fn pool_bytes(&self) -> u64 {
+        u64::from(self.pool.block_count()) * BLOCK_BYTES as u64
     }
 
     /// What the images of started loads will take.
@@ -163,7 +169,7 @@ impl Loads {
     /// Takes blocks for a queued load, if queue depth and pool allow; then it will be started.
     pub(super) fn reserve(&mut self, slot: usize) -> bool {
         let parts = &mut self.loads[slot].parts;
-        let is_deep = !self.reads.is_empty() && self.reads.len() + parts.len() > self.reads_max;
+        let is_deep = !self.reads.is_empty() && self.reads.len() + parts.len() > self.depth.get();
         !is_deep && reserve(&mut self.pool, parts)
     }
 
@@ -199,8 +205,9 @@ impl Loads {
         let part = &mut load.parts[index];
         let ended = match result {
             ReadResult::Read(bytes) if u64::from(bytes) >= part.wanted_bytes() => {
-                let nanos = now.nanos_since(part.issued).max(0).cast_unsigned();
-                Ended::Read(bytes.into(), Duration::from_nanos(nanos))
+                let time = now - part.issued;
+                self.depth.read_ended(now, part.issued, time, !self.queue.is_empty());
+                Ended::Read(bytes.into(), time)
             }
             ReadResult::Read(_) if part.short_reads + 1 < SHORT_READS_MAX => {
                 part.short_reads += 1;

@@ -13,6 +13,7 @@ mod commands;
 mod connection;
 pub mod counters;
 mod delivery;
+mod depth;
 pub mod egress;
 mod images;
 mod inspection;

@@ -1,50 +1,75 @@
 //! What a load is to bring: the images that a session wants of a segment, with what comes cheaply
 //! along.
 
+use super::ahead::{LOAD_BYTES_MAX, LOAD_NANOS_MAX};
 use super::cache::ImageKey;
 use super::load::{Load, Part, Wanted};
+use super::stream::Stream;
 use super::{Shard, ahead};
 use crate::clock::MonoTime;
 use crate::mailbox::EndReason;
 use packetizer::image::Train;
-use packetizer::index::{Extent, MediaIndex, TrackSet};
+use packetizer::index::{Extent, MediaIndex, SegmentId, TrackSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A read of a prefetch that is due later than this is not urgent: what it takes along delays it
+/// by no more than it can wait.
+const UNHURRIED: Duration = Duration::from_millis(500);
+/// A load that takes whole segments along has at most this part of the read pool, so that several
+/// are under way.
+const POOL_PART: u64 = 8;
+
+/// What a load is to read, and for whom.
+#[derive(Clone, Debug)]
+struct Plan {
+    images: Vec<ImageKey>,
+    extents: Vec<Extent>,
+}
+
+impl Plan {
+    fn parts(&self, alignment: u64) -> Vec<Part> {
+        self.extents.iter().map(|extent| Part::new(*extent, alignment)).collect()
+    }
+
+    /// About what its images will take.
+    fn image_bytes(&self, index: &MediaIndex) -> usize {
+        self.images.iter().map(|key| about_bytes(index, key)).sum()
+    }
+}
 
 impl Shard {
     /// Queues a load of `key` and of what the session's other streams will want of the segment.
-    pub(super) fn begin_load(&mut self, key: ImageKey, stream: usize, due: MonoTime) {
-        let mut wanted = self.wanted_with(key, stream);
-        wanted.retain(|key| !self.join_twin(*key, due));
-        if wanted.is_empty() {
+    pub(super) fn begin_load(
+        &mut self,
+        now: MonoTime,
+        key: ImageKey,
+        stream: usize,
+        due: MonoTime,
+    ) {
+        let mut images = self.wanted_with(key, stream);
+        images.retain(|key| !self.join_twin(*key, due));
+        if images.is_empty() {
             return;
         }
-        let title = self.sources.title(key.source);
+        let title = Arc::clone(self.sources.title(key.source));
         let index = &title.index;
-        let tracks = wanted.iter().fold(TrackSet::EMPTY, |set, key| set.with(key.track));
-        let mut extents: Vec<Extent> = Vec::new();
-        index.extents(key.segment, tracks, &mut extents);
-        let parts = |extents: &[Extent]| -> Vec<Part> {
-            extents.iter().map(|extent| Part::new(*extent, title.alignment())).collect()
-        };
-        let mut longer = extents.clone();
-        let is_faulty = self.sources.is_faulty(key.source);
-        let ahead = if is_faulty { Vec::new() } else { self.wanted_ahead(&wanted, &mut longer) };
-        let mut parts_read = parts(&longer);
-        let all = wanted.iter().chain(&ahead).map(|key| about_bytes(index, key));
-        let room = self.loads.awaited_bytes() + all.sum::<usize>();
-        let takes_more = self.loads.could_hold(&parts_read) && self.cache.has_idle_room(room);
-        let is_lengthened = takes_more && !ahead.is_empty();
-        if takes_more {
-            wanted.extend(ahead);
-        } else {
-            parts_read = parts(&extents);
-        }
-        let image_bytes = wanted.iter().map(|key| about_bytes(index, key)).sum();
+        let mut extents = Vec::new();
+        index.extents(key.segment, tracks_of(&images), &mut extents);
+        let plan = Plan { images, extents };
+        let is_urgent = due < now + UNHURRIED;
+        let longer = self.longer(&plan, (key, stream), is_urgent);
+        let is_lengthened = longer.is_some();
+        let plan = longer.unwrap_or(plan);
+        let parts = plan.parts(title.alignment());
+        let image_bytes = plan.image_bytes(index);
         let slot = self.loads.vacant();
-        let images = wanted.into_iter().map(|key| {
+        let images = plan.images.into_iter().map(|key| {
             let start = index.segment_start(key.track, key.segment).expect("it has units");
             Wanted { key, slot: self.cache.begin(key, start, slot) }
         });
-        let mut load = Load::new(key.source, images.collect(), parts_read, image_bytes);
+        let mut load = Load::new(key.source, images.collect(), parts, image_bytes);
         load.is_lengthened = is_lengthened;
         let fits = self.loads.could_hold(&load.parts);
         if fits && !load.parts.is_empty() {
@@ -55,6 +80,82 @@ impl Shard {
             let slot = self.loads.insert(load);
             self.unreadable.push(slot);
         }
+    }
+
+    /// The plan with what comes cheaply along, if anything does, the file has never failed to give
+    /// it, and there is room that costs nobody an image.
+    fn longer(&self, plan: &Plan, wanted: (ImageKey, usize), is_urgent: bool) -> Option<Plan> {
+        let (key, stream) = wanted;
+        // What the other framing's images are made of need not be read.
+        let has_twin = |key: &ImageKey| self.cache.find(&key.twin()).is_some();
+        if self.sources.is_faulty(key.source) || plan.images.iter().any(has_twin) {
+            return None;
+        }
+        let title = self.sources.title(key.source);
+        let takes_segments = !is_urgent && !self.is_skimming(stream);
+        let fits = |longer: &Plan| {
+            let room = self.loads.awaited_bytes() + longer.image_bytes(&title.index);
+            longer.images.len() > plan.images.len()
+                && self.loads.could_hold(&longer.parts(title.alignment()))
+                && self.cache.has_idle_room(room)
+        };
+        let with_sparse = |mut longer: Plan| {
+            self.take_sparse(&mut longer);
+            longer
+        };
+        let most = takes_segments.then(|| with_sparse(self.with_segments(wanted, plan)));
+        most.filter(fits).or_else(|| Some(with_sparse(plan.clone())).filter(fits))
+    }
+
+    /// The plan with the segments behind its own, as many as make each cheapest.
+    fn with_segments(&self, (key, stream): (ImageKey, usize), plan: &Plan) -> Plan {
+        let index = &self.sources.title(key.source).index;
+        let mut best = plan.clone();
+        let Some(start) = index.segment_start(key.track, key.segment) else { return best };
+        let (mut plan, mut least) = (plan.clone(), ahead::cost(&plan.extents, 1));
+        let bytes_max = self.loads.pool_bytes() / POOL_PART;
+        let bytes_max = u32::try_from(bytes_max).map_or(LOAD_BYTES_MAX, |b| b.min(LOAD_BYTES_MAX));
+        for next in (key.segment.0 + 1..index.segment_count()).map(SegmentId) {
+            let images = self.wanted_with(ImageKey { segment: next, ..key }, stream);
+            let is_near = |key: &ImageKey| {
+                let next_start = index.segment_start(key.track, key.segment);
+                next_start.is_some_and(|next| next.saturating_sub(start) < LOAD_NANOS_MAX)
+                    && self.cache.find(&key.twin()).is_none()
+            };
+            if images.is_empty()
+                || !images.iter().all(is_near)
+                || !ahead::follow(index, tracks_of(&images), next, bytes_max, &mut plan.extents)
+            {
+                break;
+            }
+            plan.images.extend(images);
+            let cost = ahead::cost(&plan.extents, u64::from(next.0 - key.segment.0) + 1);
+            if cost <= least {
+                (best, least) = (plan.clone(), cost);
+            }
+        }
+        best
+    }
+
+    /// Adds what is read along for the tracks that lie alone, by lengthening their extents.
+    fn take_sparse(&self, plan: &mut Plan) {
+        let tracks: BTreeMap<_, _> = plan.images.iter().map(|key| (key.track, *key)).collect();
+        for key in tracks.into_values() {
+            let index = &self.sources.title(key.source).index;
+            let of_track = plan.images.iter().filter(|other| other.track == key.track);
+            let segments: Vec<_> = of_track.map(|key| key.segment).collect();
+            let later = |segment| ImageKey { segment, ..key };
+            let is_wanted = |segment| self.cache.find(&later(segment)).is_none();
+            let extents = &mut plan.extents;
+            let more = ahead::extend(index, key.track, &segments, extents, is_wanted);
+            plan.images.extend(more.into_iter().map(later));
+        }
+    }
+
+    /// Whether a stream's session plays single pictures, so that the next segment may be any.
+    fn is_skimming(&self, stream: usize) -> bool {
+        let Stream { session, range, .. } = self.streams[stream];
+        self.sessions[session].range(range).is_some_and(|range| range.skim_track().is_some())
     }
 
     /// Has the load that brings the image of the other framing bring this one too, if there is one
@@ -88,19 +189,10 @@ impl Shard {
         };
         keys.filter(is_wanted).collect()
     }
+}
 
-    /// What is read along for the tracks that lie alone, by lengthening their extents.
-    fn wanted_ahead(&self, wanted: &[ImageKey], extents: &mut [Extent]) -> Vec<ImageKey> {
-        let mut more = Vec::new();
-        for &key in wanted {
-            let index = &self.sources.title(key.source).index;
-            let later = |segment| ImageKey { segment, ..key };
-            let is_wanted = |segment| self.cache.find(&later(segment)).is_none();
-            let ahead = ahead::extend(index, key.track, key.segment, extents, is_wanted);
-            more.extend(ahead.into_iter().map(later));
-        }
-        more
-    }
+fn tracks_of(images: &[ImageKey]) -> TrackSet {
+    images.iter().fold(TrackSet::EMPTY, |set, key| set.with(key.track))
 }
 
 /// About what an image will take: packet headers for every unit, and trains.

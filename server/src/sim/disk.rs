@@ -2,12 +2,13 @@
 //! it fills.
 
 use super::agenda::Agenda;
-use super::faults::Faults;
+use super::faults::{Faults, HardDisk};
 use super::surroundings::Surroundings;
 use super::title::file_of;
 use crate::clock::MonoTime;
 use crate::shard::operation::{BLOCK_BYTES, BlockMemory, BlockRun, ReadId, ReadResult, SourceSlot};
 use crate::title::ByteSourceId;
+use fastrand::Rng;
 use std::collections::HashMap;
 
 /// `EIO`.
@@ -32,6 +33,35 @@ pub(super) struct SimDisk {
     in_kernel: Vec<bool>,
     sources: HashMap<SourceSlot, &'static [u8]>,
     pending: Agenda<Pending>,
+    head: Head,
+}
+
+/// The one head of a disk that turns.
+#[derive(Debug, Default)]
+struct Head {
+    /// Where it has read to.
+    at: Option<(SourceSlot, u64)>,
+    /// When it has done what was asked of it.
+    free: MonoTime,
+}
+
+impl Head {
+    /// Reads, behind what was asked before; gives when that is done.
+    fn read(
+        &mut self,
+        disk: HardDisk,
+        now: MonoTime,
+        (source, offset, bytes): (SourceSlot, u64, u32),
+        random: &mut Rng,
+    ) -> MonoTime {
+        let follows = self.at == Some((source, offset));
+        let seek =
+            if follows { 0 } else { disk.seek_micros + random.u64(..disk.turn_micros.max(1)) };
+        let nanos = seek * 1000 + u64::from(bytes) * 1000 / disk.bytes_per_micro.max(1);
+        self.at = Some((source, offset + u64::from(bytes)));
+        self.free = MonoTime(self.free.max(now).0 + nanos);
+        self.free
+    }
 }
 
 /// A read that has ended.
@@ -48,6 +78,7 @@ impl SimDisk {
             in_kernel: vec![false; blocks as usize],
             sources: HashMap::new(),
             pending: Agenda::default(),
+            head: Head::default(),
         }
     }
 
@@ -79,13 +110,17 @@ impl SimDisk {
             let taken = std::mem::replace(&mut self.in_kernel[block as usize], true);
             assert!(!taken, "block {block} is read into twice");
         }
-        let Surroundings { faults, random, .. } = around;
+        let Surroundings { now, faults, random, .. } = around;
+        let pending = Pending { read, source, offset, bytes, blocks };
+        if let Some(disk) = faults.hard_disk {
+            let done = self.head.read(disk, *now, (source, offset, bytes), random);
+            return self.pending.push(done, pending);
+        }
         let micros = if Faults::hits(random, faults.slow_read_one_in) {
             faults.slow_read_micros
         } else {
             random.u64(20..=faults.read_micros_max.max(20))
         };
-        let pending = Pending { read, source, offset, bytes, blocks };
         self.pending.push(around.after(micros * 1000), pending);
     }
 

@@ -27,6 +27,19 @@ pub struct Faults {
     pub rude_viewers: bool,
     /// What a shard has for images and blocks to read into, if that is not plenty.
     pub memory: Option<Memory>,
+    /// A disk that turns, instead of one that takes any time for a read.
+    pub hard_disk: Option<HardDisk>,
+}
+
+/// A disk with one head.
+#[derive(Clone, Copy, Debug)]
+pub struct HardDisk {
+    /// To another place, microseconds.
+    pub seek_micros: u64,
+    /// One turn, of which a part passes behind each seek, microseconds.
+    pub turn_micros: u64,
+    /// How fast it reads.
+    pub bytes_per_micro: u64,
 }
 
 /// A shard's memory.
@@ -62,6 +75,7 @@ impl Faults {
             failed_open_one_in: one_in(3),
             interrupted_read_one_in: one_in(3),
             memory: None,
+            hard_disk: None,
             read_micros_max: random.u64(50..20_000),
             slow_read_micros: random.u64(20_000..3_000_000),
             rude_viewers: random.bool(),

@@ -9,6 +9,7 @@
 mod agenda;
 mod between;
 mod catalog;
+mod cold;
 mod control_shell;
 mod cues;
 mod disk;
@@ -33,7 +34,9 @@ mod whole;
 mod witness;
 mod world;
 
-pub use faults::{Faults, Memory};
+pub use cold::{Audience, Cold};
+pub use faults::{Faults, HardDisk, Memory};
+pub use title::Interleaving;
 pub use whole::Whole;
 pub use world::{Outcome, World};
 

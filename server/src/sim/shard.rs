@@ -5,6 +5,7 @@ use super::faults::Memory;
 use super::surroundings::{Surroundings, WALLCLOCK};
 use crate::clock::MonoTime;
 use crate::mailbox::{Command, ConnectionId, Report};
+use crate::shard::counters::Counters;
 use crate::shard::operation::{ConnectionSlot, Datagram, Operation};
 use crate::shard::{FirstNumbers, Shard, ShardConfig};
 use packetizer::image::BURST_PACKETS_DEFAULT;
@@ -40,8 +41,8 @@ impl SimShard {
         let port = PORT_MIN + PORTS_A_SHARD * u16::try_from(index).expect("few");
         let config = ShardConfig {
             rtp_ports: (0..PAIRS).map(|pair| port + 2 * pair).collect(),
-            sessions_max: 64,
-            streams_max: 128,
+            sessions_max: 400,
+            streams_max: 800,
             image_bytes_max: memory.image_bytes_max,
             read_blocks: memory.read_blocks,
             session_timeout,
@@ -59,6 +60,11 @@ impl SimShard {
         let shard = Shard::new(config, WALLCLOCK);
         let disk = SimDisk::new(memory.read_blocks);
         Self { index, shard, disk, operations: Vec::new(), memory }
+    }
+
+    /// What the shard has counted.
+    pub(super) fn counters(&self) -> Counters {
+        self.shard.counters()
     }
 
     /// When it has something to do by itself.

@@ -99,3 +99,38 @@ fn the_same_seed_gives_the_same_trace() {
         assert_eq!(run(), run(), "seed {seed}");
     }
 }
+
+/// 8 ms to another place, 7,200 turns a minute, 150 MB/s.
+const HARD_DISK: HardDisk = HardDisk { seek_micros: 8000, turn_micros: 8333, bytes_per_micro: 150 };
+/// Of a shard that serves titles of which nobody has seen anything yet.
+const COLD_MEMORY: Memory = Memory { image_bytes_max: 256 << 20, read_blocks: 2048 };
+
+#[test]
+fn however_a_file_is_interleaved_it_is_read_once() {
+    let faults = Faults { read_micros_max: 2_000, memory: Some(COLD_MEMORY), ..Faults::default() };
+    for interleaving in Interleaving::ALL {
+        let audience = Audience { viewers: 4, interval: 300_000_000, interleaving };
+        let cold = Cold::play(1, audience, faults);
+        println!("{interleaving:?}: {cold:?}");
+        assert!(cold.read_bytes * 100 <= cold.media_bytes * 108, "{cold:?}");
+        assert!(cold.sent_bytes >= cold.media_bytes, "{cold:?}");
+        // Up to four segments at a time, in two reads where audio lies elsewhere.
+        assert!(cold.media_bytes / cold.reads >= 350_000, "{cold:?}");
+        assert!(cold.late_max <= 60_000 && cold.skips == 0, "{cold:?}");
+    }
+}
+
+#[test]
+fn a_disk_that_seeks_serves_eighty_who_share_nothing() {
+    let faults =
+        Faults { hard_disk: Some(HARD_DISK), memory: Some(COLD_MEMORY), ..Faults::default() };
+    let interleaving = Interleaving::Fine;
+    let audience = Audience { viewers: 80, interval: 75_000_000, interleaving };
+    let cold = Cold::play(1, audience, faults);
+    println!("{cold:?}");
+    assert_eq!((cold.finished, cold.skips), (80, 0), "{cold:?}");
+    assert!(cold.read_bytes * 100 <= cold.media_bytes * 108, "{cold:?}");
+    // Each stream waits for its first packets.
+    assert!(cold.stalls <= 2 * 80 + 16, "{cold:?}");
+    assert!(cold.late_p99 <= 60_000 && cold.overtime_max <= 150_000_000, "{cold:?}");
+}

@@ -34,7 +34,8 @@ pub(super) fn titles() -> &'static [SimTitle] {
     static TITLES: OnceLock<Vec<SimTitle>> = OnceLock::new();
     TITLES.get_or_init(|| {
         let mut random = Rng::with_seed(0);
-        [8, 11, 14].into_iter().zip(0..).map(|(s, id)| synthesize(&mut random, id, s)).collect()
+        let of = |(seconds, id)| synthesize(&mut random, id, seconds, 1);
+        [8, 11, 14].into_iter().zip(0..).map(of).collect()
     })
 }
 
@@ -44,16 +45,75 @@ pub(super) fn long_titles() -> &'static [SimTitle] {
     static TITLES: OnceLock<Vec<SimTitle>> = OnceLock::new();
     TITLES.get_or_init(|| {
         let mut random = Rng::with_seed(1);
-        (LONG_MIN..LONG_MIN + 2).map(|id| synthesize(&mut random, id, 90)).collect()
+        (LONG_MIN..LONG_MIN + 2).map(|id| synthesize(&mut random, id, 90, 1)).collect()
     })
 }
 
+/// How the tracks of a title lie in its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interleaving {
+    /// By the half second.
+    Fine,
+    /// Ten seconds of video, ten of audio.
+    Coarse,
+    /// All video, all audio.
+    None,
+}
+
+impl Interleaving {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Fine, Self::Coarse, Self::None];
+
+    /// Half seconds of a track in a row.
+    const fn halves(self) -> i64 {
+        match self {
+            Self::Fine => 1,
+            Self::Coarse => 20,
+            Self::None => 2 * COLD_SECONDS,
+        }
+    }
+}
+
+/// One of as many titles as a test wants that nobody else plays: each has a source of its own, and
+/// all that lie in the same way have the same bytes.
+pub(super) fn cold_title(interleaving: Interleaving, number: u64) -> SharedTitle {
+    let source = ByteSourceId(COLD_MIN + number * COLD_STEP + interleaving as u64);
+    let same = &title_of(source).title;
+    Arc::new(Title {
+        name: format!("cold{}.mp4", source.0),
+        path: same.path.clone(),
+        generation: same.generation,
+        source,
+        index: same.index.clone(),
+        file: None,
+    })
+}
+
+/// The titles whose bytes [`cold_title`]s have.
+fn cold_titles() -> &'static [SimTitle] {
+    static TITLES: OnceLock<Vec<SimTitle>> = OnceLock::new();
+    TITLES.get_or_init(|| {
+        let mut random = Rng::with_seed(2);
+        let of =
+            |layout: Interleaving| synthesize(&mut random, COLD_MIN, COLD_SECONDS, layout.halves());
+        Interleaving::ALL.into_iter().map(of).collect()
+    })
+}
+
+/// How long a cold title is.
+pub(super) const COLD_SECONDS: i64 = 25;
 const LONG_MIN: u64 = 100;
+const COLD_MIN: u64 = 1000;
+/// From one source of a way to lie to the next.
+const COLD_STEP: u64 = 10;
 
 fn title_of(source: ByteSourceId) -> &'static SimTitle {
-    let (titles, first) =
-        if source.0 < LONG_MIN { (titles(), 0) } else { (long_titles(), LONG_MIN) };
-    &titles[usize::try_from(source.0 - first).expect("small")]
+    let (titles, position) = match source.0 {
+        COLD_MIN.. => (cold_titles(), (source.0 - COLD_MIN) % COLD_STEP),
+        LONG_MIN.. => (long_titles(), source.0 - LONG_MIN),
+        _ => (titles(), source.0),
+    };
+    &titles[usize::try_from(position).expect("small")]
 }
 
 /// The bytes of a title.
@@ -66,14 +126,15 @@ pub(super) fn units_of(source: ByteSourceId, track: TrackId) -> Units {
     Arc::clone(&title_of(source).units[usize::from(track.0)])
 }
 
-/// A title of so many seconds: H.264 with B-frames and AAC, interleaved by the half second.
-fn synthesize(random: &mut Rng, id: u64, seconds: i64) -> SimTitle {
+/// A title of so many seconds: H.264 with B-frames and AAC, of each `halves` half seconds in a row.
+fn synthesize(random: &mut Rng, id: u64, seconds: i64, halves: i64) -> SimTitle {
     let mut builder = IndexBuilder::new();
     let video = builder.add_track(video_track()).expect("the first track");
     let audio = builder.add_track(audio_track()).expect("the second track");
     let mut file = vec![0; 48];
     let (mut picture, mut bundle) = (0, 0);
-    for half in 1..=seconds * 2 {
+    let chunks = usize::try_from(halves).expect("not negative");
+    for half in (0..seconds * 2).step_by(chunks).map(|first| (first + halves).min(seconds * 2)) {
         while picture * PICTURE_TICKS * 2 < half * 12_800 {
             push_picture(&mut builder, video, picture, &mut file, random);
             picture += 1;

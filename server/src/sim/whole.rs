@@ -385,6 +385,7 @@ fn config(is_tight: bool) -> Config {
     let count = if is_tight { few } else { many };
     Config {
         media: vec![MediaRoot { name: None, directory: PathBuf::from("/sim") }],
+        page_cache: false,
         listen: Vec::new(),
         http_listen: Vec::new(),
         shard_cpus: vec![None],

@@ -29,7 +29,7 @@ mod waker;
 pub use device::active_features;
 pub use discipline::{Discipline, disciplines};
 pub use driver::{Driver, DriverLimits, Event};
-pub use file::{direct_alignment, open_media};
+pub use file::{Caching, direct_alignment, open_media};
 pub use handover::{readiness_of, socket_of};
 pub use image_memory::{
     Allocator, HugePageSource, allow_huge_pages, area_bytes, keep_small_pages, take_huge_pages,

@@ -15,7 +15,7 @@ use server::runtime::shard_loop;
 use server::shard::counters::Counters;
 use server::shard::{Shard, ShardConfig};
 use server::title::{ByteSourceId, Generation, SharedTitle, Title};
-use server::uring::{Driver, DriverLimits, PairSockets, Waker, open_media};
+use server::uring::{Caching, Driver, DriverLimits, PairSockets, Waker, open_media};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
@@ -153,7 +153,7 @@ fn title(test: &str) -> Option<SharedTitle> {
         generation: Generation { inode: (0, 1), modified_nanos: 0, bytes },
         source: ByteSourceId(1),
         index,
-        file: Some(open_media(&path).unwrap()),
+        file: Some(open_media(&path, Caching::Direct).unwrap()),
         path,
     }))
 }

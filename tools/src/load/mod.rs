@@ -25,7 +25,7 @@ pub use limits::{Limits, LossLimit};
 pub use log::HistogramLog;
 pub use options::{Mix, Options, SourceNet, Start};
 pub use plot::plot;
-pub use process::Usage;
+pub use process::{Usage, thread_cpu_nanos};
 pub use summary::{Churned, Generator, Quantiles, ServerUse, Sessions, Spread, Summary};
 pub use timeline::Sample;
 

@@ -68,6 +68,13 @@ impl ProcessWatch {
     }
 }
 
+/// CPU time of a process's first thread since it began, in nanoseconds; `None` if there is none.
+#[must_use]
+pub fn thread_cpu_nanos(pid: u32) -> Option<u64> {
+    let times = parse_stat(&fs::read_to_string(format!("/proc/{pid}/task/{pid}/stat")).ok()?)?;
+    Some((times.user_ticks + times.system_ticks) * TICK_NANOS)
+}
+
 /// The 14th and 15th field; the second is a name in parentheses that may hold anything.
 fn parse_stat(stat: &str) -> Option<Times> {
     let (_, rest) = stat.rsplit_once(") ")?;

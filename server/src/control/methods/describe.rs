@@ -9,6 +9,7 @@ use crate::mailbox::ConnectionId;
 use crate::rtsp::headers::{NptRange, NptStart, RangeUnit, accepts};
 use crate::rtsp::{Request, StatusCode, Url};
 use crate::title::{Generation, SharedTitle, Title};
+use bytes::Bytes;
 use httpdate::{fmt_http_date, parse_http_date};
 use packetizer::sdp::{Origin, presentation_description};
 use packetizer::time::{NANOS_PER_SECOND, Npt};
@@ -42,7 +43,7 @@ impl Control {
     }
 
     pub(super) fn describe_title(
-        &self,
+        &mut self,
         now: MonoTime,
         id: ConnectionId,
         request: &Request<'_>,
@@ -50,13 +51,20 @@ impl Control {
     ) -> Answer {
         refuse_unmodified(request, title)?;
         let range = self.clock_range(title).filter(|_| wants_absolute_time(request));
-        let origin = Origin {
-            session_id: version(&title.generation),
-            address: self.connection(id)?.local.ip(),
-            name: &title.name,
-            absolute_range: range.as_deref(),
+        let address = self.connection(id)?.local.ip();
+        let write = || {
+            let origin = Origin {
+                session_id: version(&title.generation),
+                address,
+                name: &title.name,
+                absolute_range: range.as_deref(),
+            };
+            presentation_description(&title.index, &origin)
         };
-        let body = presentation_description(&title.index, &origin);
+        let body = match range {
+            Some(_) => Bytes::from(write()),
+            None => self.descriptions.of(title, address, write),
+        };
         if body.len() > SDP_BYTES_MAX {
             warn!(title = title.name, bytes = body.len(), "presentation description too large");
             return Err(StatusCode::INTERNAL_SERVER_ERROR.into());

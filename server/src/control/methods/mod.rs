@@ -59,7 +59,7 @@ pub(super) enum Outcome {
 pub(super) struct Reply {
     response: Response,
     /// The body and its type.
-    body: Option<(&'static str, String)>,
+    body: Option<(&'static str, Bytes)>,
     pub(super) then: AfterReply,
 }
 
@@ -68,8 +68,8 @@ impl Reply {
         Self { response, body: None, then: AfterReply::NextRequest }
     }
 
-    pub(super) fn with_body(self, content_type: &'static str, body: String) -> Self {
-        Self { body: Some((content_type, body)), ..self }
+    pub(super) fn with_body(self, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        Self { body: Some((content_type, body.into())), ..self }
     }
 
     pub(super) fn then(self, then: AfterReply) -> Self {
@@ -106,9 +106,7 @@ impl Reply {
     pub(super) fn into_bytes(self, date: SystemTime) -> Bytes {
         let response = self.response.header("Date", fmt_http_date(date));
         match self.body {
-            Some((content_type, body)) => {
-                response.into_bytes_with_body(content_type, body.as_bytes())
-            }
+            Some((content_type, body)) => response.into_bytes_with_body(content_type, &body),
             None => response.into_bytes(),
         }
     }

@@ -30,7 +30,9 @@ fn a_viewer_plays_to_what_cannot_be_read() {
     rig.run_until(10_020);
     assert_eq!(rig.ends(), [(SessionKey(1), EndReason::SourceFailed(Some(EIO)))]);
     assert_eq!(rig.packets_of(1).len(), SEGMENT as usize);
-    assert!(rig.shard.counters().reads_failed <= 2, "it is tried once more");
+    // Of each read the segment counts, and one that was read along with it.
+    let failed = rig.shard.counters().reads_failed;
+    assert!(failed <= 4, "it is tried once more: {failed}");
     rig.turn_at(10_100);
     assert_eq!(rig.shard.check_empty(), Ok(()));
 }

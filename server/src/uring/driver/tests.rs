@@ -6,7 +6,7 @@ use crate::mailbox::ConnectionId;
 use crate::shard::egress::{Destination, Entry};
 use crate::shard::operation::{BLOCK_BYTES, BlockMemory, PairId, PairSocket};
 use crate::title::{ByteSourceId, Generation, SharedTitle, SourceFile, Title};
-use crate::uring::open_media;
+use crate::uring::{Caching, open_media};
 use packetizer::index::IndexBuilder;
 use packetizer::time::Npt;
 use std::fs::File;
@@ -133,7 +133,7 @@ fn reads_give_what_the_file_holds() {
         driver.pool.set_registered(registered_memory);
         // Slots beyond the table are read by descriptor.
         for slot in [0, LIMITS.sources_max + 3].map(SourceSlot) {
-            let direct = open_media(&path).unwrap();
+            let direct = open_media(&path, Caching::Direct).unwrap();
             let cached = SourceFile { file: File::open(&path).unwrap(), direct_alignment: None };
             for file in [direct, cached] {
                 let title = title(Some(file));
@@ -164,7 +164,7 @@ fn dropping_waits_for_reads_and_frees_ports_and_files() {
     let path = media_file(directory.path(), 4 << 20);
     for _ in 0..20 {
         let (mut driver, _) = driver();
-        let title = title(Some(open_media(&path).unwrap()));
+        let title = title(Some(open_media(&path, Caching::Direct).unwrap()));
         let source = SourceSlot(0);
         let mut operations = vec![Operation::OpenSource { source, title: Arc::clone(&title) }];
         for n in 0..64 {

@@ -19,6 +19,7 @@ pub(super) const SESSIONS_MAX: u32 = 5;
 pub(super) fn config() -> Config {
     Config {
         media: vec![MediaRoot { name: None, directory: PathBuf::from("/media") }],
+        page_cache: false,
         listen: Vec::new(),
         http_listen: Vec::new(),
         shard_cpus: vec![None; SHARD_COUNT],
