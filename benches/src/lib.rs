@@ -3,4 +3,5 @@
 
 pub mod counting;
 pub mod film;
+pub mod house;
 pub mod rig;

@@ -198,7 +198,7 @@ impl Rig {
         while self.shard.take_report().is_some() {}
     }
 
-    fn command(&mut self, command: Command) {
+    pub(crate) fn command(&mut self, command: Command) {
         self.shard.command(self.now, command, &mut self.operations);
         self.perform();
     }
@@ -244,6 +244,6 @@ impl Rig {
 }
 
 /// An address of this host for each viewer.
-fn address_of(viewer: u32) -> IpAddr {
+pub(crate) fn address_of(viewer: u32) -> IpAddr {
     IpAddr::V4(Ipv4Addr::from_bits(u32::from(Ipv4Addr::new(127, 1, 0, 1)) + viewer))
 }

@@ -1,14 +1,14 @@
 //! A connection: where it lives, what is under way on it, when it must have moved on; and how
 //! connections come and go.
 
+use super::session_set::SessionSet;
 use super::{Control, Effect};
 use crate::clock::MonoTime;
 use crate::framing::Framer;
 use crate::limits::{IDLE_CONNECTION_DEADLINE, REPLY_DEADLINE, REQUEST_DEADLINE};
-use crate::mailbox::{Command, ConnectionId, SessionKey, Start};
+use crate::mailbox::{Command, ConnectionId, Start};
 use crate::rtsp::{Response, StatusCode};
 use bytes::Bytes;
-use std::collections::BTreeSet;
 use std::mem;
 use std::net::SocketAddr;
 use tracing::{debug, warn};
@@ -32,9 +32,9 @@ pub(super) struct Connection {
     /// When the first byte of the request that is arriving came.
     request_began: Option<MonoTime>,
     /// Sessions whose last request came from here; while there are any, it may be idle.
-    pub(super) sessions: BTreeSet<SessionKey>,
+    pub(super) sessions: SessionSet,
     /// Sessions with streams interleaved in it. While there are any, it is its shard's.
-    pub(super) carries: BTreeSet<SessionKey>,
+    pub(super) carries: SessionSet,
 }
 
 /// Who reads and writes a connection.
@@ -113,8 +113,8 @@ impl Connection {
             to_ask: Vec::new(),
             framer: Framer::new(),
             request_began: None,
-            sessions: BTreeSet::new(),
-            carries: BTreeSet::new(),
+            sessions: SessionSet::default(),
+            carries: SessionSet::default(),
         }
     }
 
@@ -201,7 +201,7 @@ impl Control {
             return Err(self.turn_away(now, port));
         }
         debug!(connection = id.0, %peer, %local, "connection opened");
-        self.connections.insert(id, Connection::new(peer, local, port));
+        self.connections.insert(id, Box::new(Connection::new(peer, local, port)));
         self.refresh_deadline(now, id);
         Ok(())
     }

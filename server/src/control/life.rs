@@ -17,7 +17,7 @@ impl Control {
     /// names them or not.
     pub(super) fn touch_all(&mut self, now: MonoTime, id: ConnectionId, effects: &mut Vec<Effect>) {
         let Some(connection) = self.connections.get(&id) else { return };
-        for key in connection.sessions.iter().copied().collect::<Vec<_>>() {
+        for key in connection.sessions.iter().collect::<Vec<_>>() {
             self.touch(now, key, effects);
         }
     }

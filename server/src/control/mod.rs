@@ -19,6 +19,7 @@ mod redirect;
 mod refusals;
 mod requests;
 mod session;
+mod session_set;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -53,7 +54,8 @@ use tunnels::Tunnels;
 pub struct Control {
     config: Arc<Config>,
     random: Box<dyn FnMut() -> u128>,
-    connections: BTreeMap<ConnectionId, Connection>,
+    /// Apart from the tree, whose nodes are half empty when keys only grow.
+    connections: BTreeMap<ConnectionId, Box<Connection>>,
     deadlines: Deadlines,
     /// When sessions that stand still are next looked at.
     keep_at: MonoTime,

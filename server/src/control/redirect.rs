@@ -87,7 +87,7 @@ impl Connection {
 /// The URL of a session as a whole, as its client reached the server.
 fn aggregate_url(session: &Session) -> String {
     let path = escape_path(&session.title.name);
-    let first = session.streams.first().map_or("", |stream| stream.url.as_str());
+    let first = session.streams.first().map_or("", |stream| &*stream.url);
     match first.split_once("://") {
         Some((scheme, rest)) => {
             let authority = rest.split(['/', '?']).next().unwrap_or_default();

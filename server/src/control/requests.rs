@@ -1,6 +1,6 @@
 //! From the bytes of a connection to requests, and from answers to replies.
 
-use super::connection::{AfterReply, Connection, Home, Role, Underway};
+use super::connection::{AfterReply, Home, Role, Underway};
 use super::methods::{Answer, Outcome, Reply, without_credentials};
 use super::refusals::excerpt;
 use super::{Control, Effect};
@@ -23,7 +23,7 @@ impl Control {
             Role::Output { .. } => false,
             Role::Input { .. } => {
                 let output = self.tunnels.output_of(id).and_then(|id| self.connections.get(&id));
-                connection.wants_requests() && output.is_some_and(Connection::wants_requests)
+                connection.wants_requests() && output.is_some_and(|output| output.wants_requests())
             }
         }
     }
@@ -195,7 +195,7 @@ impl Control {
         effects: &mut Vec<Effect>,
         go_on: impl FnOnce(&mut Self, &Request<'_>, &mut Vec<Effect>) -> Answer,
     ) {
-        let waiting = self.connections.get_mut(&id).and_then(Connection::take_request);
+        let waiting = self.connections.get_mut(&id).and_then(|it| it.take_request());
         let Some(message) = waiting else { return };
         if let Ok(request) = Request::parse(&message) {
             let outcome = go_on(self, &request, effects);

@@ -63,7 +63,7 @@ pub(super) enum State {
 pub(super) struct Stream {
     pub(super) track: TrackId,
     /// The URL of its SETUP, without credentials: what RTP-Info names it by.
-    pub(super) url: String,
+    pub(super) url: Box<str>,
     pub(super) transport: StreamTransport,
     pub(super) set_up: StreamSetUp,
     /// What it has reserved.
@@ -177,38 +177,39 @@ impl Ending {
 /// All sessions.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
-    by_key: BTreeMap<SessionKey, Session>,
+    /// Apart from the tree, whose nodes are half empty when keys only grow.
+    by_key: BTreeMap<SessionKey, Box<Session>>,
     by_id: BTreeMap<SessionId, SessionKey>,
 }
 
 impl Sessions {
     pub(super) fn insert(&mut self, session: Session) {
         self.by_id.insert(session.id, session.key);
-        self.by_key.insert(session.key, session);
+        self.by_key.insert(session.key, Box::new(session));
     }
 
     pub(super) fn remove(&mut self, key: SessionKey) -> Option<Session> {
         let session = self.by_key.remove(&key)?;
         self.by_id.remove(&session.id);
-        Some(session)
+        Some(*session)
     }
 
     pub(super) fn get(&self, key: SessionKey) -> Option<&Session> {
-        self.by_key.get(&key)
+        self.by_key.get(&key).map(Box::as_ref)
     }
 
     pub(super) fn get_mut(&mut self, key: SessionKey) -> Option<&mut Session> {
-        self.by_key.get_mut(&key)
+        self.by_key.get_mut(&key).map(Box::as_mut)
     }
 
     /// The session of a Session header, if it exists and belongs to `peer`.
     pub(super) fn find(&self, header: &str, peer: IpAddr) -> Option<&Session> {
         let key = self.by_id.get(&SessionId::parse(header)?)?;
-        self.by_key.get(key).filter(|session| session.peer == peer)
+        self.by_key.get(key).map(Box::as_ref).filter(|session| session.peer == peer)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Session> {
-        self.by_key.values()
+        self.by_key.values().map(Box::as_ref)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -252,7 +253,7 @@ impl Control {
         self.admission.release_session(session.peer, session.title.source, session.shard);
         for id in session.streams.iter().filter_map(Stream::interleaved_in) {
             if let Some(connection) = self.connections.get_mut(&id) {
-                connection.carries.remove(&key);
+                connection.carries.remove(key);
             }
         }
         self.detach(now, key, session.connection);
@@ -269,7 +270,7 @@ impl Control {
     /// A session no longer lets the connection be idle.
     pub(super) fn detach(&mut self, now: MonoTime, key: SessionKey, id: ConnectionId) {
         if let Some(connection) = self.connections.get_mut(&id) {
-            connection.sessions.remove(&key);
+            connection.sessions.remove(key);
             if connection.wants_requests() {
                 self.refresh_deadline(now, id);
             }

@@ -164,9 +164,12 @@ pub(super) async fn serve(shell: Rc<Shell>, id: ConnectionId, slot: Rc<Connectio
             (result, buffer) = slot.stream.read(buffer).await;
             match result {
                 Ok(0) | Err(_) => break,
-                Ok(count) => shell.drive(|control, now, effects| {
-                    control.received(now, id, &buffer[..count], effects);
-                }),
+                Ok(count) => {
+                    shell.drive(|control, now, effects| {
+                        control.received(now, id, &buffer[..count], effects);
+                    });
+                    buffer = next_buffer(buffer, count);
+                }
             }
         } else if let Some(unread) = shell.wants_end(id) {
             // Apart: the tasks of other connections have no room for it.
@@ -178,7 +181,8 @@ pub(super) async fn serve(shell: Rc<Shell>, id: ConnectionId, slot: Rc<Connectio
         }
     }
     if slot.end.get() == Some(End::Closed) {
-        slot.drain(buffer).await;
+        // Apart, like the above.
+        Box::pin(slot.drain(buffer)).await;
     }
     let is_adopted = slot.end.get() == Some(End::Adopted);
     shell.forget(id);
@@ -187,11 +191,22 @@ pub(super) async fn serve(shell: Rc<Shell>, id: ConnectionId, slot: Rc<Connectio
     }
 }
 
+/// What the next read goes into: where this one filled its buffer, more is on its way.
+fn next_buffer(buffer: Vec<u8>, count: usize) -> Vec<u8> {
+    match (count == buffer.capacity(), buffer.capacity() > READ_BYTES) {
+        (true, false) => Vec::with_capacity(LONG_READ_BYTES),
+        (false, true) => Vec::with_capacity(READ_BYTES),
+        (true, true) | (false, false) => buffer,
+    }
+}
+
 /// How long a client may take to close a connection that the server closes.
 const LINGER: Duration = Duration::from_millis(300);
 /// What it may send meanwhile.
 const UNREAD_BYTES_MAX: usize = 256 * 1024;
 /// Read at once; most requests are smaller, and an idle connection holds this much.
-const READ_BYTES: usize = 2048;
+const READ_BYTES: usize = 256;
+/// Read at once of what is longer.
+const LONG_READ_BYTES: usize = 4096;
 /// Read at once of what is dropped.
 const UNREAD_BYTES: usize = 2048;

@@ -152,12 +152,16 @@ impl Shard {
     /// A shard without sessions.
     #[must_use]
     pub fn new(config: ShardConfig, wallclock: Wallclock) -> Self {
+        let (sessions_max, streams_max) =
+            (config.sessions_max as usize, config.streams_max as usize);
         Self {
             wallclock,
             random: fastrand::Rng::with_seed(config.seed),
-            sessions: Slab::new(),
+            // Picture and sound for everyone. The system gives memory when it is written to, so
+            // this takes none before; growing would take twice as much, and time to copy.
+            sessions: Slab::with_capacity(sessions_max),
             session_slots: HashMap::new(),
-            streams: Slab::new(),
+            streams: Slab::with_capacity(streams_max.min(2 * sessions_max)),
             pairs: Pairs::new(config.rtp_ports.clone()),
             sources: Sources::new(SHARD_SOURCES_MAX),
             cache: ImageCache::new(config.image_bytes_max),

@@ -46,7 +46,7 @@ impl Shard {
             Place::Behind(position) => {
                 self.restore_range(slot, position);
                 self.keep_ranges(slot, position);
-                self.sessions[slot].pause_point = Some(PausePoint { at, whole: None });
+                self.sessions[slot].pause_point = Some(Box::new(PausePoint { at, whole: None }));
             }
         }
         Ok(Paused::Later)
@@ -119,7 +119,7 @@ impl Shard {
             }
         }
         self.sessions[slot].ranges[position] = range;
-        self.sessions[slot].pause_point = Some(PausePoint { at, whole });
+        self.sessions[slot].pause_point = Some(Box::new(PausePoint { at, whole }));
         self.apply_ends(slot, position);
     }
 

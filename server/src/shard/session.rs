@@ -66,7 +66,8 @@ pub(super) struct Session {
     pub(super) ranges: VecDeque<PlayRange>,
     /// The ordinal of the first of them.
     pub(super) first_range: u32,
-    pub(super) pause_point: Option<PausePoint>,
+    /// Apart: few have one.
+    pub(super) pause_point: Option<Box<PausePoint>>,
     /// Its streams stand elsewhere than where it was paused.
     pub(super) is_displaced: bool,
     /// When the viewer last showed a sign of life.
@@ -79,14 +80,15 @@ pub(super) struct Session {
 
 impl Session {
     /// A session that never played.
-    pub(super) const fn new(key: SessionKey, source: SourceSlot, now: MonoTime) -> Self {
+    pub(super) fn new(key: SessionKey, source: SourceSlot, now: MonoTime) -> Self {
         Self {
             key,
             source,
             streams: Vec::new(),
             state: State::Init,
             moved_by: None,
-            ranges: VecDeque::new(),
+            // Few sessions queue ranges.
+            ranges: VecDeque::with_capacity(1),
             first_range: 0,
             pause_point: None,
             is_displaced: false,

@@ -125,6 +125,13 @@ pub(crate) const FULL_RATE: Title = Title {
         -b:v 2M -maxrate 2.4M -bufsize 4M -c:a aac -b:a 128k -movflags +faststart",
 };
 
+/// 40 s of so little that thousands of viewers take no time; all of it is soon in memory.
+pub(crate) const TINY: Title = Title {
+    name: "tiny.mp4",
+    recipe: "-f lavfi -i testsrc2=s=160x120:r=5:d=40 -f lavfi -i sine=300:d=40:r=48000 \
+        -c:v libx264 -preset veryfast -g 10 -b:v 60k -c:a aac -b:a 32k -movflags +faststart",
+};
+
 /// 40 s of pictures that carry their number: 13 boxes in a row, white for ones, the lowest digit
 /// on the left. A sync sample every 25.
 pub(crate) const NUMBERED: Title = Title {

@@ -338,7 +338,8 @@ impl Control {
 
     fn connection(&self, id: ConnectionId) -> Result<&Connection, Rejection> {
         // Unreachable in practice: a request comes from a connection that exists.
-        self.connections.get(&id).ok_or_else(|| StatusCode::INTERNAL_SERVER_ERROR.into())
+        let connection = self.connections.get(&id).map(Box::as_ref);
+        connection.ok_or_else(|| StatusCode::INTERNAL_SERVER_ERROR.into())
     }
 
     fn session(&self, key: SessionKey) -> Result<&Session, Rejection> {

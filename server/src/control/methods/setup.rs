@@ -327,7 +327,7 @@ impl Control {
         }
         let stream = Stream {
             track,
-            url: setting_up.url.clone(),
+            url: setting_up.url.as_str().into(),
             transport: setting_up.transport,
             set_up,
             bits_per_second: setting_up.bits_per_second,
@@ -345,7 +345,11 @@ impl Control {
                     effects.push(Effect::Command { shard, command });
                     self.stream_gone(key, &old);
                 }
-                None => session.streams.push(stream),
+                None => {
+                    // Few streams follow the first, and there are many sessions.
+                    session.streams.reserve_exact(1);
+                    session.streams.push(stream);
+                }
             }
         } else {
             self.open_session(now, setting_up, stream);
@@ -463,7 +467,7 @@ impl Control {
             };
             offers.iter().filter(is_udp).any(|offer| !is_to_peer(connection, offer))
         };
-        match self.connections.get(&id).is_some_and(leads_elsewhere) {
+        match self.connections.get(&id).is_some_and(|connection| leads_elsewhere(connection)) {
             true => StatusCode::DESTINATION_UNREACHABLE,
             false => StatusCode::UNSUPPORTED_TRANSPORT,
         }
@@ -472,7 +476,7 @@ impl Control {
     /// The first pair of channels that the connection does not carry, for clients that leave the
     /// choice to the server (QuickTime).
     fn free_channels(&self, id: ConnectionId, connection: &Connection) -> Option<(u8, u8)> {
-        let sessions = connection.carries.iter().filter_map(|key| self.sessions.get(*key));
+        let sessions = connection.carries.iter().filter_map(|key| self.sessions.get(key));
         let taken: Vec<u8> = sessions
             .flat_map(|session| &session.streams)
             .filter(|stream| stream.interleaved_in() == Some(id))

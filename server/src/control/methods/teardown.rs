@@ -59,7 +59,7 @@ impl Control {
         let is_carried =
             self.sessions.get(key).is_some_and(|session| session.streams.iter().any(is_there));
         if let Some(connection) = self.connections.get_mut(&id).filter(|_| !is_carried) {
-            connection.carries.remove(&key);
+            connection.carries.remove(key);
         }
     }
 }
