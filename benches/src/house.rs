@@ -3,8 +3,8 @@
 
 use crate::film::{Film, TRACKS};
 use crate::rig::Rig;
-use packetizer::image::PayloadClass;
-use server::config::{Config, MediaRoot};
+use packetizer::image::{BURST_PACKETS_DEFAULT, PayloadClass};
+use server::config::{Config, HugePages, MediaRoot, Scheduler};
 use server::control::{Control, Effect, OpenError, Port};
 use server::mailbox::{AdoptedConnection, ConnectionId};
 use std::net::SocketAddr;
@@ -138,10 +138,13 @@ fn config() -> Config {
         media: vec![MediaRoot { name: None, directory: PathBuf::from("/") }],
         moved: Vec::new(),
         clock_origins: Vec::new(),
+        page_cache: false,
         listen: Vec::new(),
         http_listen: Vec::new(),
         shard_cpus: vec![None],
         control_cpu: None,
+        scheduler: Scheduler::default(),
+        huge_pages: HugePages::default(),
         rtp_ports: 6970..=7033,
         memory_bytes: 1 << 30,
         sessions_max: 10_000,
@@ -155,5 +158,7 @@ fn config() -> Config {
         redirect_to: None,
         profiles_off: Vec::new(),
         coalescing: Duration::from_millis(4),
+        interleaved_ahead: Duration::from_millis(100),
+        burst_packets_max: BURST_PACKETS_DEFAULT,
     }
 }

@@ -82,7 +82,7 @@ fn the_page_on_tuning_names_every_flag() {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../perf/TUNING.md");
     let page = fs::read_to_string(page).unwrap();
     let lines = text(&help.stdout).lines().map(str::trim_start);
-    let flags = lines.filter_map(|line| line.strip_prefix("--")?.split([' ', '=']).next());
+    let flags = lines.filter_map(|line| line.strip_prefix("--")?.split([' ', '=', '[']).next());
     let missing: Vec<&str> = flags.filter(|flag| !page.contains(&format!("`--{flag}"))).collect();
     assert_eq!(missing, Vec::<&str>::new(), "perf/TUNING.md says nothing of these");
     assert!(page.contains("`--coalesce"));
