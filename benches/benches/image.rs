@@ -106,10 +106,7 @@ fn image(criterion: &mut Criterion) {
             let mut turn = 0;
             bencher.iter(|| {
                 turn += 1;
-                for train in 0..image.trains.len() {
-                    image.number(train, 0, black_box(&NUMBERING), turn);
-                }
-                black_box(&image);
+                black_box(image.number_all(black_box(NUMBERING), turn));
             });
         });
         group.bench_function(BenchmarkId::new("stamp", name), |bencher| {

@@ -140,12 +140,7 @@ fn build(
         file.get(start..start.checked_add(unit.bytes as usize)?)
     };
     let mut image = PacketImage::build(request, unit_bytes, ImageStorage::default())?;
-    let mut numbering = Numbering { ssrc, sequence, timestamp_zero: 0, channel };
-    for train in 0..image.trains.len() {
-        image.number(train, 0, &numbering, 1);
-        let packets = image.trains[train].packet_count;
-        numbering.sequence = numbering.sequence.wrapping_add(packets);
-    }
+    image.number_all(Numbering { ssrc, sequence, timestamp_zero: 0, channel }, 1);
     Ok(image)
 }
 

@@ -164,7 +164,7 @@ const SLOTS: usize = 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use packetizer::image::{Framing, PacketImage};
+    use packetizer::image::{Framing, Numbered, PacketImage};
     use packetizer::index::{SegmentId, TrackId};
     use packetizer::time::ClockRate;
 
@@ -180,13 +180,13 @@ mod tests {
             last_packet_bytes: 0,
             ends_unit: true,
             sync: true,
-            numbered_in: 0,
         };
         let image = |(ordinal, dues): (usize, &&[i64])| Image {
             packets: PacketImage {
                 bytes: Vec::new(),
                 trains: dues.iter().map(train).collect(),
                 payload_type: 96,
+                numbered: Numbered::default(),
                 framing: Framing::Datagram,
                 packet_count: 0,
                 segment: SegmentId(0),

@@ -57,11 +57,7 @@ fn image(framing: Framing, ssrc: u32) -> PacketImage {
     };
     let mut image = PacketImage::build(request, unit_bytes, ImageStorage::default()).unwrap();
     let ssrc = Ssrc(ssrc);
-    let mut numbering = Numbering { ssrc, sequence: 0, timestamp_zero: 0, channel: 0 };
-    for train in 0..image.trains.len() {
-        image.number(train, 0, &numbering, 1);
-        numbering.sequence += image.trains[train].packet_count;
-    }
+    image.number_all(Numbering { ssrc, sequence: 0, timestamp_zero: 0, channel: 0 }, 1);
     image
 }
 

@@ -1,7 +1,7 @@
 //! How a segment's access units become packets, and packets become trains.
 
 use super::{
-    BUNDLE_NANOS_MAX, Framing, ImageRequest, ImageStorage, Numbering, PacketImage,
+    BUNDLE_NANOS_MAX, Framing, ImageRequest, ImageStorage, Numbered, Numbering, PacketImage,
     SPREAD_NANOS_MAX, TRAIN_BYTES_MAX, TRAIN_PACKETS_MAX, Train,
 };
 use crate::codec::CodecConfig;
@@ -74,6 +74,7 @@ pub(super) fn build<'b>(
         segment: request.segment,
         track: request.track,
         payload_type: request.payload_type,
+        numbered: Numbered::default(),
     })
 }
 
@@ -243,7 +244,6 @@ impl Layout {
                 last_packet_bytes: part.last_packet_bytes,
                 ends_unit: behind == 0,
                 sync: unit.sync,
-                numbered_in: 0,
             });
             offset += part.bytes();
             self.packet_count += part.packet_count;
@@ -295,16 +295,6 @@ mod tests {
 
     const NUMBERING: Numbering =
         Numbering { ssrc: Ssrc(7), sequence: 0xfff0, timestamp_zero: 0xffff_ff00, channel: 4 };
-
-    /// Numbers all of an image, as one viewer after the other would.
-    fn number(image: &mut PacketImage, numbering: Numbering) {
-        let mut sequence = numbering.sequence;
-        for train in 0..image.trains.len() {
-            let numbering = Numbering { sequence, ..numbering };
-            assert!(image.number(train, 0, &numbering, 1));
-            sequence = sequence.wrapping_add(image.trains[train].packet_count);
-        }
-    }
 
     /// A track of one segment, and its bytes.
     struct Title {
@@ -387,7 +377,7 @@ mod tests {
     /// Checks what every image promises, before and after it was numbered for a viewer.
     fn check(image: &mut PacketImage, packet_bytes_max: u16) {
         check_numbered(image, packet_bytes_max, Numbering::ZERO);
-        number(image, NUMBERING);
+        image.number_all(NUMBERING, 1);
         check_numbered(image, packet_bytes_max, NUMBERING);
     }
 
@@ -501,7 +491,7 @@ mod tests {
             for framing in [Framing::Datagram, Framing::Interleaved] {
                 let image = title.build(title.request(1400, framing)).unwrap();
                 let mut numbered = title.build(title.request(1400, framing)).unwrap();
-                number(&mut numbered, NUMBERING);
+                numbered.number_all(NUMBERING, 1);
                 let header_bytes = image.header_bytes();
                 let (mut stamped, mut sequence) = (Vec::new(), NUMBERING.sequence);
                 for train in &image.trains {
@@ -529,11 +519,12 @@ mod tests {
             let bytes = &image.bytes[start as usize..(start + bytes) as usize];
             (bytes[1], Packet::parse(&bytes[4..]).unwrap().header.sequence)
         };
-        assert!(image.number(0, 0, &NUMBERING, 1));
-        assert!(!image.number(0, 0, &other, 1));
+        let [first, second] = [image.trains[0], image.trains[1]];
+        assert!(image.number((0, &first), 0, &NUMBERING, 1));
+        assert!(!image.number((0, &first), 0, &other, 1));
         assert_eq!((header(&image, 0), header(&image, 2)), ((4, 0xfff0), (4, 0xfff2)));
-        assert!(image.number(1, 0, &other, 1), "others are free");
-        assert!(image.number(0, 2, &other, 2), "and it is, in the next turn");
+        assert!(image.number((1, &second), 0, &other, 1), "others are free");
+        assert!(image.number((0, &first), 2, &other, 2), "and it is, in the next turn");
         assert_eq!((header(&image, 1), header(&image, 2)), ((4, 0xfff1), (6, 3)));
     }
 
@@ -557,10 +548,10 @@ mod tests {
                     (made.framing, made.packet_count, made.segment, made.track),
                     (framings[to], expected.packet_count, expected.segment, expected.track)
                 );
-                number(&mut source, NUMBERING);
+                source.number_all(NUMBERING, 1);
                 let mut made = source.reframed(framings[to], ImageStorage::default());
-                number(&mut made, NUMBERING);
-                number(&mut expected, NUMBERING);
+                made.number_all(NUMBERING, 1);
+                expected.number_all(NUMBERING, 1);
                 assert!(made.bytes == expected.bytes, "{class} {from}, once numbered");
             }
         }

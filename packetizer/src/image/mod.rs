@@ -88,8 +88,6 @@ pub struct Train {
     pub ends_unit: bool,
     /// Whether the unit is a sync sample.
     pub sync: bool,
-    /// The turn in which its packets were last numbered; 0 if they never were.
-    pub numbered_in: u32,
 }
 
 impl Train {
@@ -180,6 +178,31 @@ pub struct PacketImage {
     pub track: TrackId,
     /// The payload type in every packet.
     pub payload_type: u8,
+    /// Which of its trains have been numbered in this turn.
+    pub numbered: Numbered,
+}
+
+/// Which trains of an image have been numbered in a turn. It lies beside the image, whose trains
+/// are memory far away.
+#[derive(Debug, Default)]
+pub struct Numbered {
+    turn: u32,
+    /// Positions of the trains.
+    trains: Vec<usize>,
+}
+
+impl Numbered {
+    /// Whether the train was not numbered in the turn yet; now it is.
+    fn claim(&mut self, train: usize, turn: u32) -> bool {
+        if self.turn != turn {
+            self.turn = turn;
+            self.trains.clear();
+        } else if self.trains.contains(&train) {
+            return false;
+        }
+        self.trains.push(train);
+        true
+    }
 }
 
 impl PacketImage {
@@ -214,17 +237,24 @@ impl PacketImage {
         self.framing.prefix_bytes() as usize + HEADER_BYTES
     }
 
-    /// Numbers a train's packets, from `packet` on, for one viewer, where they lie. The numbering's
-    /// sequence number is that of the train's first packet.
+    /// Numbers the packets of the train at `position`, from `packet` on, for one viewer, where they
+    /// lie. The numbering's sequence number is that of the train's first packet.
     ///
     /// Nothing is done if they were numbered in the same `turn` already: until it is over, they
-    /// are another viewer's. Turns count from 1. Whether it was done.
-    pub fn number(&mut self, train: usize, packet: u16, numbering: &Numbering, turn: u32) -> bool {
-        let train = &mut self.trains[train];
-        if train.numbered_in == turn {
+    /// are another viewer's. Whether it was done.
+    ///
+    /// # Panics
+    /// If `train` is not that of the image at `position`, and lies outside of it.
+    pub fn number(
+        &mut self,
+        (position, train): (usize, &Train),
+        packet: u16,
+        numbering: &Numbering,
+        turn: u32,
+    ) -> bool {
+        if !self.numbered.claim(position, turn) {
             return false;
         }
-        train.numbered_in = turn;
         let header_bytes = usize::from(self.framing.prefix_bytes()) + HEADER_BYTES;
         let start = train.packet_range(packet).0 as usize;
         let end = (train.offset + train.bytes()) as usize;
@@ -242,6 +272,17 @@ impl PacketImage {
             sequence = sequence.wrapping_add(1);
         }
         true
+    }
+
+    /// Numbers all trains of an image that has not been numbered in the `turn`, for one viewer from
+    /// the first packet on, and gives the numbering that follows.
+    pub fn number_all(&mut self, mut numbering: Numbering, turn: u32) -> Numbering {
+        for position in 0..self.trains.len() {
+            let train = self.trains[position];
+            self.number((position, &train), 0, &numbering, turn);
+            numbering.sequence = numbering.sequence.wrapping_add(train.packet_count);
+        }
+        numbering
     }
 
     /// Appends the header (and interleaved prefix, [`Self::header_bytes`] in all) that

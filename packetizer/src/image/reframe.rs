@@ -1,6 +1,6 @@
 //! One image made from another: the same packets with or without the interleaved prefix.
 
-use super::{Framing, ImageStorage, Numbering, PacketImage, Train, prefix};
+use super::{Framing, ImageStorage, Numbered, Numbering, PacketImage, Train, prefix};
 
 impl PacketImage {
     /// What [`Self::build`] would have laid out for another framing (RFC 2326 §10.12), made from
@@ -33,10 +33,9 @@ impl PacketImage {
                 offset,
                 packet_bytes: train.packet_bytes - before + after,
                 last_packet_bytes: train.last_packet_bytes - before + after,
-                numbered_in: 0,
                 ..*train
             });
         }
-        Self { bytes, trains, framing, ..*self }
+        Self { bytes, trains, framing, numbered: Numbered::default(), ..*self }
     }
 }

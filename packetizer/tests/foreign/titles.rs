@@ -83,11 +83,7 @@ impl Title {
             let unit_bytes = |unit: &AccessUnitEntry| self.bytes(unit);
             let storage = ImageStorage::default();
             let mut image = PacketImage::build(request, unit_bytes, storage).unwrap();
-            for train in 0..image.trains.len() {
-                assert!(image.number(train, 0, &numbering, 1));
-                let packets = image.trains[train].packet_count;
-                numbering.sequence = numbering.sequence.wrapping_add(packets);
-            }
+            numbering = image.number_all(numbering, 1);
             image
         });
         images.collect()

@@ -120,12 +120,7 @@ pub(crate) fn build(
     };
     let unit_bytes = |unit: &AccessUnitEntry| Some(title.bytes_of(unit));
     let mut image = PacketImage::build(request, unit_bytes, ImageStorage::default())?;
-    let mut sequence = manner.numbering.sequence;
-    for train in 0..image.trains.len() {
-        let numbering = Numbering { sequence, ..manner.numbering };
-        assert!(image.number(train, 0, &numbering, 1), "numbered twice");
-        sequence = sequence.wrapping_add(image.trains[train].packet_count);
-    }
+    image.number_all(manner.numbering, 1);
     Ok(image)
 }
 

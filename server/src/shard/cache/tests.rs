@@ -1,4 +1,5 @@
 use super::*;
+use packetizer::image::Numbered;
 
 fn image(storage: ImageStorage, bytes: usize) -> PacketImage {
     let ImageStorage { bytes: mut memory, trains } = storage;
@@ -8,6 +9,7 @@ fn image(storage: ImageStorage, bytes: usize) -> PacketImage {
         bytes: memory,
         trains,
         payload_type: 96,
+        numbered: Numbered::default(),
         framing: Framing::Datagram,
         packet_count: 0,
         segment: SegmentId(0),
