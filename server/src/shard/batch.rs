@@ -71,10 +71,9 @@ impl Shard {
         let mut cursor = self.streams[stream].cursor;
         let mut count = 0;
         while count < STREAM_TURN_TRAINS_MAX && self.shipments.len() < TURN_TRAINS_MAX {
-            let Some((shipment, pieces, bytes)) = self.load_train(now, stream, &mut cursor) else {
-                break;
-            };
-            let train = shipment.train;
+            let position = self.shipments.len();
+            let Some((pieces, bytes)) = self.load_train(now, stream, &mut cursor) else { break };
+            let train = &self.shipments[position].train;
             let destination = Destination::Datagrams {
                 pair,
                 socket: PairSocket::Rtp,
@@ -84,8 +83,6 @@ impl Shard {
                 segment_count: train.packet_count,
             };
             self.egress.entries.push(Entry { destination, pieces, bytes });
-            let position = self.shipments.len();
-            self.shipments.push(shipment);
             self.cargo.push(Cargo::Trains(position..position + 1));
             count += 1;
         }
@@ -111,10 +108,7 @@ impl Shard {
         while (total as usize) < CONNECTION_TURN_BYTES_MAX
             && (self.egress.piece_count() - pieces_start) as usize <= ENTRY_PIECES_MAX
         {
-            let Some((shipment, _, bytes)) = self.load_train(until, stream, &mut cursor) else {
-                break;
-            };
-            self.shipments.push(shipment);
+            let Some((_, bytes)) = self.load_train(until, stream, &mut cursor) else { break };
             total += bytes;
         }
         if total == 0 {
@@ -142,14 +136,14 @@ impl Shard {
         self.cargo.push(Cargo::Pending(slot));
     }
 
-    /// Puts the pieces of the next train that is due by `until` into the batch and moves the cursor
-    /// behind it.
+    /// Puts the next train that is due by `until` into the batch and moves the cursor behind it.
+    /// Gives its pieces and how many bytes they have.
     fn load_train(
         &mut self,
         until: MonoTime,
         stream: usize,
         cursor: &mut Cursor,
-    ) -> Option<(Shipment, Range<u32>, u32)> {
+    ) -> Option<(Range<u32>, u32)> {
         let Next::Train(slot, train) = self.next(stream, cursor) else { return None };
         let leaves_at = self.leaves_at(stream, train.due);
         if leaves_at > until {
@@ -160,11 +154,11 @@ impl Shard {
         let from = *cursor;
         let (as_it_lies, bytes) =
             self.egress.push_train(&self.streams[stream], image, slot.0, &train, cursor);
-        let shipment = Shipment { stream, image: slot, train, from, leaves_at, as_it_lies };
+        self.shipments.push(Shipment { stream, image: slot, train, from, leaves_at, as_it_lies });
         let packets = train.packet_count - cursor.packet;
         cursor.sequence = cursor.sequence.wrapping_add(packets);
         cursor.train += 1;
         cursor.packet = 0;
-        Some((shipment, start..self.egress.piece_count(), bytes))
+        Some((start..self.egress.piece_count(), bytes))
     }
 }

@@ -38,6 +38,7 @@ mod tests;
 mod timeline;
 mod unheld;
 mod wanted;
+mod warm;
 mod wheel;
 
 use crate::clock::{MonoTime, Wallclock};
@@ -58,6 +59,7 @@ use sources::Sources;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 use stream::{Delivery, Stream};
+use warm::WARM_STREAMS;
 use wheel::{TimerId, Wheel};
 
 /// What a shard is given of the server's resources.
@@ -215,7 +217,13 @@ impl Shard {
             }
         }
         self.dirty = dirty;
+        let mut warm = 0;
         while self.shipments.len() < TURN_TRAINS_MAX {
+            if warm == 0 {
+                self.warm();
+                warm = WARM_STREAMS;
+            }
+            warm -= 1;
             let Some(stream) = self.due.pop_front() else { break };
             if self.streams.contains(stream) {
                 self.stream_due(now, stream, operations);
