@@ -12,9 +12,9 @@ use tools::load::{Options, SourceNet, Start};
 
 /// Viewers who are there before memory is looked at. A turn's batch and what it is made of grow up
 /// to a limit with the first of them.
-const FIRST: usize = 2000;
+const FIRST: usize = 1500;
 /// Viewers who come then.
-const MORE: usize = 3000;
+const MORE: usize = 2200;
 /// How long a crowd may take to come, and how long its memory is given to settle.
 const COMING_MAX: Duration = Duration::from_secs(20);
 const SETTLING: Duration = Duration::from_secs(2);

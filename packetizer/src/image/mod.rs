@@ -187,21 +187,24 @@ pub struct PacketImage {
 #[derive(Debug, Default)]
 pub struct Numbered {
     turn: u32,
-    /// Positions of the trains.
-    trains: Vec<usize>,
+    /// Position of the turn's first train; mostly there is no other.
+    first: usize,
+    more: Vec<usize>,
 }
 
 impl Numbered {
     /// Whether the train was not numbered in the turn yet; now it is.
     fn claim(&mut self, train: usize, turn: u32) -> bool {
         if self.turn != turn {
-            self.turn = turn;
-            self.trains.clear();
-        } else if self.trains.contains(&train) {
-            return false;
+            (self.turn, self.first) = (turn, train);
+            self.more.clear();
+            return true;
         }
-        self.trains.push(train);
-        true
+        let is_new = self.first != train && !self.more.contains(&train);
+        if is_new {
+            self.more.push(train);
+        }
+        is_new
     }
 }
 

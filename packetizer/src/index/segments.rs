@@ -110,6 +110,17 @@ impl MediaIndex {
         units.map(|units| units.range(first, end)).into_iter().flatten()
     }
 
+    /// How many units a track has in a segment.
+    fn unit_count(&self, track: TrackId, segment: SegmentId) -> usize {
+        let starts = self.starts(track);
+        let Ok(at) = starts.binary_search_by_key(&segment.0, |start| start.segment) else {
+            return 0;
+        };
+        let all = self.units.get(usize::from(track.0)).map_or(0, Units::len);
+        let end = starts.get(at + 1).map_or(all, |next| next.unit);
+        end.saturating_sub(starts[at].unit) as usize
+    }
+
     /// Bytes of a track in the segment that has most of it.
     #[must_use]
     pub fn segment_bytes_max(&self, track: TrackId) -> u64 {
@@ -135,6 +146,7 @@ impl MediaIndex {
     /// are as [`Self::extents`] gave them; they are so again.
     pub fn add_extents(&self, segment: SegmentId, tracks: TrackSet, extents: &mut Vec<Extent>) {
         for track in tracks.iter() {
+            extents.reserve(self.unit_count(track, segment));
             let units = self.units(track, segment).filter(|unit| unit.bytes > 0);
             extents.extend(units.map(|unit| Extent { offset: unit.offset, bytes: unit.bytes }));
         }

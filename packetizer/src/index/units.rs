@@ -143,6 +143,11 @@ impl Units {
         self.range(index, index.saturating_add(1)).next()
     }
 
+    /// How many there are.
+    pub(super) const fn len(&self) -> u32 {
+        self.count
+    }
+
     /// Units `first..end`, in decode order.
     pub(super) fn range(&self, first: u32, end: u32) -> UnitIter<'_> {
         let block = first / ANCHOR_UNITS;

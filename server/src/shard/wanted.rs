@@ -108,33 +108,49 @@ impl Shard {
     }
 
     /// The plan with the segments behind its own, as many as make each cheapest.
-    fn with_segments(&self, (key, stream): (ImageKey, usize), plan: &Plan) -> Plan {
-        let index = &self.sources.title(key.source).index;
-        let mut best = plan.clone();
-        let Some(start) = index.segment_start(key.track, key.segment) else { return best };
-        let (mut plan, mut least) = (plan.clone(), ahead::cost(&plan.extents, 1));
-        let bytes_max = self.loads.pool_bytes() / POOL_PART;
-        let bytes_max = u32::try_from(bytes_max).map_or(LOAD_BYTES_MAX, |b| b.min(LOAD_BYTES_MAX));
-        for next in (key.segment.0 + 1..index.segment_count()).map(SegmentId) {
-            let images = self.wanted_with(ImageKey { segment: next, ..key }, stream);
-            let is_near = |key: &ImageKey| {
-                let next_start = index.segment_start(key.track, key.segment);
-                next_start.is_some_and(|next| next.saturating_sub(start) < LOAD_NANOS_MAX)
-                    && self.cache.find(&key.twin()).is_none()
-            };
-            if images.is_empty()
-                || !images.iter().all(is_near)
-                || !ahead::follow(index, tracks_of(&images), next, bytes_max, &mut plan.extents)
-            {
-                break;
-            }
-            plan.images.extend(images);
-            let cost = ahead::cost(&plan.extents, u64::from(next.0 - key.segment.0) + 1);
+    fn with_segments(&self, wanted: (ImageKey, usize), plan: &Plan) -> Plan {
+        let mut longer = plan.clone();
+        let (mut least, mut cheapest, mut count) = (ahead::cost(&plan.extents, 1), 0, 0);
+        while self.add_segment(wanted, count + 1, &mut longer) {
+            count += 1;
+            let cost = ahead::cost(&longer.extents, u64::from(count) + 1);
             if cost <= least {
-                (best, least) = (plan.clone(), cost);
+                (cheapest, least) = (count, cost);
             }
         }
-        best
+        if count == cheapest {
+            return longer;
+        }
+        longer.clone_from(plan);
+        for more in 1..=cheapest {
+            self.add_segment(wanted, more, &mut longer);
+        }
+        longer
+    }
+
+    /// Adds the segment that lies `count` behind the one that is wanted, if it may be read along.
+    fn add_segment(&self, (key, stream): (ImageKey, usize), count: u32, plan: &mut Plan) -> bool {
+        let index = &self.sources.title(key.source).index;
+        let next = SegmentId(key.segment.0 + count);
+        let Some(start) = index.segment_start(key.track, key.segment) else { return false };
+        if next.0 >= index.segment_count() {
+            return false;
+        }
+        let bytes_max = self.loads.pool_bytes() / POOL_PART;
+        let bytes_max = u32::try_from(bytes_max).map_or(LOAD_BYTES_MAX, |b| b.min(LOAD_BYTES_MAX));
+        let images = self.wanted_with(ImageKey { segment: next, ..key }, stream);
+        let is_near = |key: &ImageKey| {
+            let next_start = index.segment_start(key.track, key.segment);
+            next_start.is_some_and(|next| next.saturating_sub(start) < LOAD_NANOS_MAX)
+                && self.cache.find(&key.twin()).is_none()
+        };
+        let is_added = !images.is_empty()
+            && images.iter().all(is_near)
+            && ahead::follow(index, tracks_of(&images), next, bytes_max, &mut plan.extents);
+        if is_added {
+            plan.images.extend(images);
+        }
+        is_added
     }
 
     /// Adds what is read along for the tracks that lie alone, by lengthening their extents.
