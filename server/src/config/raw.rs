@@ -99,7 +99,7 @@ pub struct RawConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub control_cpu: Option<usize>,
 
-    /// How the kernel schedules shards: other, or fifo[:PRIORITY] [default: other]
+    /// How the kernel schedules shards: other, fifo or fifo:PRIORITY [default: other]
     ///
     /// With fifo they come before every program that is not real-time, and so before the control
     /// thread and the kernel's own where those share their CPUs: give them CPUs of their own. Takes

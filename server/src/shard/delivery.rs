@@ -75,7 +75,7 @@ impl Shard {
         let train = match next {
             Next::Train(_, train) => train,
             Next::Loading(image) if is_datagram && self.waits_in_queue(image) => {
-                let late = now.nanos_since(self.image_due(stream, cursor.image));
+                let late = now.nanos_since(self.image_due(stream, cursor.image as usize));
                 if self.skims(stream) {
                     return self.skip_pictures(now, stream, late > nanos(WAIT_MAX), operations);
                 }
@@ -235,12 +235,12 @@ impl Shard {
         }
         let from = *cursor;
         loop {
-            let Some(&(_, slot)) = stream.held.get(cursor.image) else {
+            let Some(&(_, slot)) = stream.held.get(cursor.image as usize) else {
                 return if stream.next_segment.is_some() { Next::NotHeld } else { Next::End };
             };
             let Some(image) = self.cache.ready(slot) else { return Next::Loading(slot) };
             if stream.settle(cursor, image) {
-                let train = image.trains[cursor.train];
+                let train = image.trains[cursor.train as usize];
                 return if stream.ends_before(&train) {
                     Next::End
                 } else {

@@ -131,7 +131,7 @@ impl Egress {
         let numbering = stream.numbering(cursor.sequence.wrapping_sub(cursor.packet));
         let (start, _) = train.packet_range(cursor.packet);
         let bytes = train.offset + train.bytes() - start;
-        if image.number((cursor.train, train), cursor.packet, &numbering, self.turn) {
+        if image.number((cursor.train as usize, train), cursor.packet, &numbering, self.turn) {
             self.pieces.push(Piece::Image { image: slot, offset: start, bytes });
             return (true, bytes);
         }

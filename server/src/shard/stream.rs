@@ -69,9 +69,9 @@ pub(super) enum Delivery {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cursor {
     /// Position among the held images.
-    pub(super) image: usize,
+    pub(super) image: u32,
     /// Train of that image.
-    pub(super) train: usize,
+    pub(super) train: u32,
     /// Packet of that train.
     pub(super) packet: u16,
     /// Its sequence number.
@@ -193,7 +193,7 @@ impl Stream {
     /// Moves the cursor to the first train that is wanted from where it stands in `image`.
     /// Whether it stands on one (`false`: the image has no more).
     pub(super) fn settle(&self, cursor: &mut Cursor, image: &PacketImage) -> bool {
-        while let Some(train) = image.trains.get(cursor.train) {
+        while let Some(train) = image.trains.get(cursor.train as usize) {
             if self.ends_before(train) || self.wants(train) {
                 if cursor.packet >= train.packet_count {
                     // The file was changed in place while the image was not held.

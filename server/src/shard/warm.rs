@@ -18,7 +18,7 @@ impl Shard {
             let upcoming = self.streams.get(*stream).and_then(|stream| stream.upcoming);
             let Some(Upcoming { at, image, train, .. }) = upcoming else { continue };
             let Some(image) = self.cache.ready(image) else { continue };
-            let behind = image.trains.get(at.train + 1);
+            let behind = image.trains.get(at.train as usize + 1);
             sum ^= behind.map_or(0, |train| train.timestamp.cast_unsigned());
             let end = train.offset as usize + train.bytes() as usize;
             let packets = image.bytes.get(train.offset as usize..end).unwrap_or_default();
