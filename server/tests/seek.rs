@@ -80,12 +80,17 @@ fn npt(seconds: &str) -> Npt {
     Npt::from_nanos(digits.parse::<u64>().unwrap() * 1000)
 }
 
+/// `--interleaved-ahead`, unless it is given.
+const INTERLEAVED_AHEAD_MILLIS: i32 = 100;
+
 /// A client that plays [`LONG`] and remembers what each stream sent last.
 struct Viewer {
     client: RtspClient,
     rates: Vec<ClockRate>,
     /// Last sequence number and highest timestamp seen, by stream.
     last: BTreeMap<usize, (u16, u32)>,
+    /// How long before its time media may be sent.
+    ahead_millis: i32,
 }
 
 /// What came of one range.
@@ -112,7 +117,11 @@ impl Viewer {
             client.setup(media, lower).unwrap();
         }
         let rates = presentation.media.iter().map(|media| media.rate).collect();
-        Self { client, rates, last: BTreeMap::new() }
+        let ahead_millis = match lower {
+            Lower::Udp => 0,
+            Lower::Tcp => INTERLEAVED_AHEAD_MILLIS,
+        };
+        Self { client, rates, ahead_millis, last: BTreeMap::new() }
     }
 
     /// PLAY, which must find everything before its reply to be of the range before, and nothing of
@@ -137,8 +146,9 @@ impl Viewer {
                 let step = info.rtptime.wrapping_sub(*timestamp).cast_signed();
                 let second = self.rates[stream].ticks_per_second().cast_signed();
                 // What goes on where it was paused may be shown before what was sent ahead of it:
-                // pictures are reordered, and --interleaved-ahead is 100 ms.
-                let least = if range.is_none() { -second * 3 / 10 } else { 0 };
+                // pictures are reordered, and interleaved ones leave early.
+                let ahead = second / 5 + second * self.ahead_millis / 1000;
+                let least = if range.is_none() { -ahead } else { 0 };
                 let is_continuous = (least..second * 10).contains(&step);
                 assert!(is_continuous, "stream {stream}: timestamps step by {step}");
             }
