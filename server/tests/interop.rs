@@ -6,7 +6,7 @@ mod support;
 
 use std::path::Path;
 use support::frames::{Frames, hashes};
-use support::players::{output_of, player, run};
+use support::players::{gst_launch, output_of, player, run};
 use support::titles::{self, PLAYABLE, shared_media};
 use support::{Server, alone, together};
 use tempfile::TempDir;
@@ -14,8 +14,6 @@ use tempfile::TempDir;
 /// Access units of AAC priming that an edit list may cut off: 2112 samples are common.
 const PRIMING_UNITS_MAX: usize = 3;
 
-/// Times that a hanging `gst-launch-1.0` is started.
-const GSTREAMER_STARTS_MAX: usize = 3;
 
 /// Titles of the shared media: edit lists that delay, cut and trim; co64; a name with spaces;
 /// baseline to high profile; five channels; a data track; frame rates from 23.976 to 60.
@@ -105,9 +103,6 @@ fn gstreamer_decodes_every_frame() {
 /// `identity single-segment` keeps its parsers from cutting off the end: GStreamer dates a unit by
 /// the arrival of its stream's first packet, and drops what ends behind the end of `Range` by that
 /// clock, as the last audio units of most titles do by a few milliseconds.
-///
-/// Where two pads appear at once, `gst-launch-1.0` 1.22 leaves one of them unlinked now and then
-/// and waits for ever (`playbin` does not); it is started again then.
 fn play_by_gstreamer(transport: &str, url: &str, reference: &Frames) -> Frames {
     let directory = TempDir::new().unwrap();
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
@@ -131,17 +126,10 @@ fn play_by_gstreamer(transport: &str, url: &str, reference: &Frames) -> Frames {
              ! aacparse ! audio/mpeg,stream-format=adts ! filesink location={audio}"
         );
     }
-    let launch = ["30", "gst-launch-1.0", "-q"].into_iter();
-    let arguments: Vec<&str> = launch.chain(pipeline.split_whitespace()).collect();
-    for _ in 0..GSTREAMER_STARTS_MAX {
-        // It may find its connection closed when it takes its pipeline down at the end, and then
-        // says so by its exit status; what it got is what counts.
-        let ended = run("timeout", &arguments);
-        println!("{url}: {} {}", ended.status, String::from_utf8_lossy(&ended.stderr));
-        if ended.status.code() != Some(124) {
-            break;
-        }
-    }
+    // It may find its connection closed when it takes its pipeline down at the end, and then says so
+    // by its exit status; what it got is what counts.
+    let ended = gst_launch(&format!("-q {pipeline}"));
+    println!("{url}: {} {}", ended.status, String::from_utf8_lossy(&ended.stderr));
     let mut got = Frames::default();
     if !reference.video.is_empty() {
         got.video = listing(&["-i", &video, "-vsync", "passthrough"]);

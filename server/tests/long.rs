@@ -13,7 +13,7 @@ use std::process::Command;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use support::frames::hashes;
-use support::players::{output_of, run};
+use support::players::{gst_launch, output_of};
 use support::titles::{SHORT, SMALL_MINUTE};
 use support::{Ports, alone};
 
@@ -25,8 +25,6 @@ const LATE: u32 = MINUTES * 60 + 24;
 /// Of every stream: the sequence number wraps with its seventh packet, the timestamp of video (90
 /// kHz) after a quarter of a second, that of audio after half a second (48 kHz) or three (8 kHz).
 const FIRST: FirstNumbers = FirstNumbers { sequence: u16::MAX - 6, timestamp: u32::MAX - 24_000 };
-/// Times that a hanging `gst-launch-1.0` is started.
-const GSTREAMER_STARTS_MAX: usize = 3;
 /// More time between two units than this is a jump.
 const STEP_SECONDS_MAX: f64 = 0.6;
 
@@ -83,31 +81,19 @@ fn times(listing: &str) -> Vec<f64> {
 }
 
 /// GStreamer plays a title of two seconds: the times of what it depayloads.
-///
-/// `gst-launch-1.0` 1.22 locks itself up now and then while it links what appears late; it is
-/// started again then.
 fn play_by_gstreamer(transport: &str, url: &str) {
     for (media, depayload) in [("video", "rtph264depay"), ("audio", "rtpmp4gdepay")] {
         let pipeline = format!(
             "rtspsrc location={url} protocols={transport} latency=500 \
              ! application/x-rtp,media={media} ! {depayload} ! identity silent=false ! fakesink"
         );
-        let launch = ["30", "gst-launch-1.0", "-v"].into_iter();
-        let arguments: Vec<&str> = launch.chain(pipeline.split_whitespace()).collect();
-        let mut ended = run("timeout", &arguments);
-        for _ in 1..GSTREAMER_STARTS_MAX {
-            if ended.status.code() != Some(124) {
-                break;
-            }
-            println!("{transport}: {media}: GStreamer hung");
-            ended = run("timeout", &arguments);
-        }
+        let ended = gst_launch(&format!("-v {pipeline}"));
         let text = String::from_utf8_lossy(&ended.stdout);
         let seen: Vec<f64> = text.lines().filter_map(time_of_message).collect();
         let what = format!("{transport}: {media} by GStreamer");
         let told: Vec<&str> = text.lines().filter(|line| !line.contains("stats = ")).collect();
-        let status = ended.status;
-        assert!(seen.len() >= 40, "{what}: {} buffers, {status}: {told:#?}", seen.len());
+        let (status, errors) = (ended.status, String::from_utf8_lossy(&ended.stderr));
+        assert!(seen.len() >= 40, "{what}: {} of {told:#?}{errors}{status}", seen.len());
         assert_steady(&what, &seen);
     }
 }
