@@ -14,7 +14,6 @@ use tempfile::TempDir;
 /// Access units of AAC priming that an edit list may cut off: 2112 samples are common.
 const PRIMING_UNITS_MAX: usize = 3;
 
-
 /// Titles of the shared media: edit lists that delay, cut and trim; co64; a name with spaces;
 /// baseline to high profile; five channels; a data track; frame rates from 23.976 to 60.
 const SHARED: [&str; 10] = [

@@ -1,26 +1,27 @@
-//! The egress batch of a turn: what is due becomes entries for the kernel.
+//! The egress batch of a turn: what is due becomes entries for the kernel. A viewer's datagrams are
+//! a message a train; [`super::interleaving`] makes one entry of all that a connection is due.
 
 use super::Shard;
 use super::cache::ImageSlot;
 use super::delivery::Next;
 use super::egress::{Destination, Entry, Piece};
 use super::operation::{ConnectionSlot, PairSocket};
-use super::stream::{Cursor, Transport};
+use super::stream::{Cursor, Delivery, Transport};
 use crate::clock::MonoTime;
-use crate::limits::{CONNECTION_TURN_BYTES_MAX, TURN_TRAINS_MAX};
+use crate::limits::TURN_TRAINS_MAX;
 use packetizer::image::Train;
 use std::ops::Range;
 
 /// Trains one stream may send in one turn, so that a late one does not make others late.
 const STREAM_TURN_TRAINS_MAX: usize = 64;
-/// Pieces of one entry: the kernel takes 1024 (`IOV_MAX`), a train adds up to 128.
-const ENTRY_PIECES_MAX: usize = 1024 - 128;
 
 /// What an entry of the batch carries, for when its result comes.
 #[derive(Clone, Debug)]
 pub(super) enum Cargo {
-    /// These trains of one stream.
-    Trains(Range<usize>),
+    /// A train as a datagram message: its shipment.
+    Datagrams(usize),
+    /// Trains of the streams that a connection carries: their shipments.
+    Interleaved(ConnectionSlot, Range<usize>),
     /// The pending bytes of a connection.
     Pending(ConnectionSlot),
     /// RTCP: it is not sent again.
@@ -37,6 +38,14 @@ pub(super) struct Shipment {
     pub(super) from: Cursor,
     pub(super) leaves_at: MonoTime,
     pub(super) as_it_lies: bool,
+}
+
+/// A train that a stream finds due.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DueTrain {
+    pub(super) image: ImageSlot,
+    pub(super) train: Train,
+    pub(super) leaves_at: MonoTime,
 }
 
 impl Shipment {
@@ -64,61 +73,27 @@ impl Shipment {
 
 impl Shard {
     /// Fills the batch with the stream's due trains, one message each.
-    pub(super) fn push_datagrams(&mut self, now: MonoTime, stream: usize) -> bool {
+    pub(super) fn push_datagrams(&mut self, now: MonoTime, stream: usize) {
         let Transport::Udp { pair, rtp, local, .. } = self.streams[stream].transport else {
-            return false;
+            return;
         };
         let mut cursor = self.streams[stream].cursor;
         let mut count = 0;
         while count < STREAM_TURN_TRAINS_MAX && self.shipments.len() < TURN_TRAINS_MAX {
-            let position = self.shipments.len();
-            let Some((pieces, bytes)) = self.load_train(now, stream, &mut cursor) else { break };
-            let train = &self.shipments[position].train;
+            let Some(due) = self.due_train(now, stream, &mut cursor) else { break };
+            let (pieces, bytes) = self.ship(stream, &mut cursor, &due);
             let destination = Destination::Datagrams {
                 pair,
                 socket: PairSocket::Rtp,
                 to: rtp.address(),
                 local,
-                segment_bytes: train.packet_bytes,
-                segment_count: train.packet_count,
+                segment_bytes: due.train.packet_bytes,
+                segment_count: due.train.packet_count,
             };
             self.egress.entries.push(Entry { destination, pieces, bytes });
-            self.cargo.push(Cargo::Trains(position..position + 1));
+            self.cargo.push(Cargo::Datagrams(self.shipments.len() - 1));
             count += 1;
         }
-        count > 0
-    }
-
-    /// Fills the batch with the stream's due trains, all in one entry behind what is pending.
-    pub(super) fn push_interleaved(
-        &mut self,
-        now: MonoTime,
-        stream: usize,
-        slot: ConnectionSlot,
-    ) -> bool {
-        if self.is_blocked(stream) {
-            return false;
-        }
-        self.push_pending(slot);
-        let mut cursor = self.streams[stream].cursor;
-        let first = self.shipments.len();
-        let pieces_start = self.egress.piece_count();
-        let mut total = 0;
-        let until = now + self.config.interleaved_ahead;
-        while (total as usize) < CONNECTION_TURN_BYTES_MAX
-            && (self.egress.piece_count() - pieces_start) as usize <= ENTRY_PIECES_MAX
-        {
-            let Some((_, bytes)) = self.load_train(until, stream, &mut cursor) else { break };
-            total += bytes;
-        }
-        if total == 0 {
-            return false;
-        }
-        let destination = Destination::Stream { connection: slot };
-        let pieces = pieces_start..self.egress.piece_count();
-        self.egress.entries.push(Entry { destination, pieces, bytes: total });
-        self.cargo.push(Cargo::Trains(first..self.shipments.len()));
-        true
     }
 
     /// Puts the pending bytes of a connection into the batch, once.
@@ -136,29 +111,36 @@ impl Shard {
         self.cargo.push(Cargo::Pending(slot));
     }
 
-    /// Puts the next train that is due by `until` into the batch and moves the cursor behind it.
-    /// Gives its pieces and how many bytes they have.
-    fn load_train(
+    /// The stream's next train, if it is due by `until`; the cursor is moved to it.
+    pub(super) fn due_train(
         &mut self,
         until: MonoTime,
         stream: usize,
         cursor: &mut Cursor,
-    ) -> Option<(Range<u32>, u32)> {
-        let Next::Train(slot, train) = self.next(stream, cursor) else { return None };
+    ) -> Option<DueTrain> {
+        let Next::Train(image, train) = self.next(stream, cursor) else { return None };
         let leaves_at = self.leaves_at(stream, train.due);
-        if leaves_at > until {
-            return None;
-        }
-        let image = self.cache.ready_mut(slot).expect("next found it ready");
+        (leaves_at <= until).then_some(DueTrain { image, train, leaves_at })
+    }
+
+    /// Puts the train at the cursor into the batch and moves the cursor behind it. Gives its pieces
+    /// and how many bytes they have.
+    pub(super) fn ship(
+        &mut self,
+        stream: usize,
+        cursor: &mut Cursor,
+        due: &DueTrain,
+    ) -> (Range<u32>, u32) {
+        let DueTrain { image: slot, train, leaves_at } = *due;
+        let image = self.cache.ready_mut(slot).expect("it was found ready");
         let start = self.egress.piece_count();
-        let from = *cursor;
         let (as_it_lies, bytes) =
             self.egress.push_train(&self.streams[stream], image, slot.0, &train, cursor);
-        self.shipments.push(Shipment { stream, image: slot, train, from, leaves_at, as_it_lies });
-        let packets = train.packet_count - cursor.packet;
-        cursor.sequence = cursor.sequence.wrapping_add(packets);
-        cursor.train += 1;
-        cursor.packet = 0;
-        Some((start..self.egress.piece_count(), bytes))
+        let from = *cursor;
+        let shipment = Shipment { stream, image: slot, train, from, leaves_at, as_it_lies };
+        *cursor = shipment.behind();
+        self.shipments.push(shipment);
+        self.streams[stream].delivery = Delivery::Offered;
+        (start..self.egress.piece_count(), bytes)
     }
 }

@@ -52,23 +52,26 @@ impl Shard {
         }
         self.hold_ahead(now, stream, operations);
         self.catch_up(now, stream, operations);
-        let pushed = match self.streams[stream].transport {
+        match self.streams[stream].transport {
             Transport::Udp { .. } => self.push_datagrams(now, stream),
             Transport::Interleaved { slot: Some(slot), .. } => {
-                self.push_interleaved(now, stream, slot)
+                self.push_interleaved(now, stream, slot, operations);
             }
-            Transport::Interleaved { slot: None, .. } => false,
-        };
-        if pushed {
-            self.streams[stream].delivery = Delivery::Offered;
-        } else {
+            Transport::Interleaved { slot: None, .. } => {}
+        }
+        if self.streams[stream].delivery != Delivery::Offered {
             self.plan(now, stream);
         }
     }
 
     /// What is too late to be sent: a datagram stream skips to its next sync sample, an interleaved
     /// one goes on where its reader stopped, with everything after moved.
-    fn catch_up(&mut self, now: MonoTime, stream: usize, operations: &mut Vec<Operation>) {
+    pub(super) fn catch_up(
+        &mut self,
+        now: MonoTime,
+        stream: usize,
+        operations: &mut Vec<Operation>,
+    ) {
         let mut cursor = self.streams[stream].cursor;
         let next = self.next(stream, &mut cursor);
         let is_datagram = matches!(self.streams[stream].transport, Transport::Udp { .. });

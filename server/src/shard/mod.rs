@@ -17,6 +17,7 @@ mod depth;
 pub mod egress;
 mod images;
 mod inspection;
+mod interleaving;
 mod load;
 mod loads;
 pub mod operation;
@@ -49,6 +50,7 @@ use cache::{ImageCache, ImageSlot};
 use connection::Connection;
 use counters::Counters;
 use egress::{Egress, Piece};
+use interleaving::Lane;
 use loads::Loads;
 use operation::{ConnectionSlot, Operation};
 use pairs::Pairs;
@@ -141,6 +143,8 @@ pub struct Shard {
     /// One an entry of `egress`.
     cargo: Vec<Cargo>,
     shipments: Vec<Shipment>,
+    /// Empty between entries.
+    lanes: Vec<Lane>,
     touched: Vec<(usize, bool)>,
     reports: VecDeque<Report>,
     counters: Counters,
@@ -185,6 +189,7 @@ impl Shard {
             egress: Egress::default(),
             cargo: Vec::new(),
             shipments: Vec::new(),
+            lanes: Vec::new(),
             touched: Vec::new(),
             reports: VecDeque::new(),
             counters: Counters::default(),

@@ -3,7 +3,7 @@
 use super::Shard;
 use super::batch::{Cargo, Shipment};
 use super::operation::{ConnectionSlot, Operation, SendResult};
-use super::stream::{Cursor, Stream, Transport, Upcoming};
+use super::stream::{Cursor, Stream, Upcoming};
 use crate::clock::MonoTime;
 use crate::mailbox::CloseReason;
 use packetizer::rtp::HEADER_BYTES;
@@ -21,8 +21,11 @@ impl Shard {
         let mut touched = std::mem::take(&mut self.touched);
         for (cargo, result) in cargo.drain(..).zip(results) {
             match cargo {
-                Cargo::Trains(range) => {
-                    self.trains_sent(now, range, *result, &mut touched, operations)
+                Cargo::Datagrams(index) => {
+                    self.datagrams_sent(now, index, *result, &mut touched);
+                }
+                Cargo::Interleaved(slot, range) => {
+                    self.interleaved_sent(now, slot, range, *result, &mut touched, operations);
                 }
                 Cargo::Pending(slot) => self.pending_sent(now, slot, *result, operations),
                 Cargo::Rtcp => self.counters.sends_failed += u64::from(!result.is_sent()),
@@ -44,44 +47,49 @@ impl Shard {
         self.start_loads(now, operations);
     }
 
-    fn trains_sent(
+    fn datagrams_sent(
         &mut self,
         now: MonoTime,
+        index: usize,
+        result: SendResult,
+        touched: &mut Vec<(usize, bool)>,
+    ) {
+        let stream = self.shipments[index].stream;
+        let full = matches!(result, SendResult::Full);
+        match touched.last_mut() {
+            Some((last, was_full)) if *last == stream => *was_full |= full,
+            _ => touched.push((stream, full)),
+        }
+        match result {
+            SendResult::Sent(_) => self.commit(now, index),
+            SendResult::Full => self.counters.sends_full += 1,
+            SendResult::Failed(_) => {
+                // The packets are lost to this viewer: their numbers are not given again.
+                self.counters.sends_failed += 1;
+                self.streams[stream].cursor = self.shipments[index].behind();
+            }
+        }
+    }
+
+    fn interleaved_sent(
+        &mut self,
+        now: MonoTime,
+        slot: ConnectionSlot,
         range: Range<usize>,
         result: SendResult,
         touched: &mut Vec<(usize, bool)>,
         operations: &mut Vec<Operation>,
     ) {
-        let stream = self.shipments[range.start].stream;
-        let datagrams = matches!(self.streams[stream].transport, Transport::Udp { .. });
-        let full = datagrams && matches!(result, SendResult::Full);
-        match touched.last_mut() {
-            Some((last, was_full)) if *last == stream => *was_full |= full,
-            _ => touched.push((stream, full)),
+        let first = touched.len();
+        for shipment in &self.shipments[range.clone()] {
+            if touched[first..].iter().all(|(stream, _)| *stream != shipment.stream) {
+                touched.push((shipment.stream, false));
+            }
         }
-        match (result, self.streams[stream].transport) {
-            (SendResult::Full, Transport::Udp { .. }) => self.counters.sends_full += 1,
-            (SendResult::Sent(_), Transport::Udp { .. }) => {
-                for index in range {
-                    self.commit(now, index);
-                }
-            }
-            (SendResult::Failed(_), Transport::Udp { .. }) => {
-                // The packets are lost to this viewer: their numbers are not given again.
-                self.counters.sends_failed += 1;
-                for shipment in &self.shipments[range] {
-                    self.streams[stream].cursor = shipment.behind();
-                }
-            }
-            (SendResult::Sent(bytes), Transport::Interleaved { slot, .. }) => {
-                let slot = slot.expect("it was sent through its connection");
-                self.interleaved_sent(now, range, bytes, slot, operations);
-            }
-            (SendResult::Full, Transport::Interleaved { slot, .. }) => {
-                self.block(slot.expect("it was offered to its connection"), operations);
-            }
-            (SendResult::Failed(errno), Transport::Interleaved { slot, .. }) => {
-                let slot = slot.expect("it was offered to its connection");
+        match result {
+            SendResult::Sent(bytes) => self.bytes_sent(now, slot, range, bytes, operations),
+            SendResult::Full => self.block(slot, operations),
+            SendResult::Failed(errno) => {
                 self.closing.push((slot, CloseReason::Peer(Some(errno))));
             }
         }
@@ -89,19 +97,18 @@ impl Shard {
 
     /// So many bytes of the entry went into a connection: whole packets, then perhaps a part of
     /// one, whose rest must follow before anything else.
-    fn interleaved_sent(
+    fn bytes_sent(
         &mut self,
         now: MonoTime,
+        slot: ConnectionSlot,
         range: Range<usize>,
         bytes: u32,
-        slot: ConnectionSlot,
         operations: &mut Vec<Operation>,
     ) {
         let mut left = bytes;
-        let stream = self.shipments[range.start].stream;
         if left > 0 {
             self.connections[slot.0 as usize].active = now;
-            let session = self.streams[stream].session;
+            let session = self.streams[self.shipments[range.start].stream].session;
             self.sessions[session].heard = now;
         }
         for index in range {

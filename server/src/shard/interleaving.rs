@@ -1,0 +1,103 @@
+//! What a connection is due becomes one entry: the trains of all streams that it carries for a
+//! viewer, in the order in which they are due, so that one call of the kernel sends them.
+
+use super::Shard;
+use super::batch::{Cargo, DueTrain};
+use super::egress::{Destination, Entry};
+use super::operation::{ConnectionSlot, Operation};
+use super::stream::{Cursor, Delivery, Transport};
+use crate::clock::MonoTime;
+use crate::limits::CONNECTION_TURN_BYTES_MAX;
+
+/// Pieces of one entry: the kernel takes 1024 (`IOV_MAX`), a train adds up to 128.
+const ENTRY_PIECES_MAX: u32 = 1024 - 128;
+
+/// A stream that has something due, while the entry is filled.
+#[derive(Debug)]
+pub(super) struct Lane {
+    stream: usize,
+    cursor: Cursor,
+    next: DueTrain,
+}
+
+impl Shard {
+    /// Fills the batch with what is due by `interleaved_ahead` of `stream`, and of the streams
+    /// beside it, behind what is pending.
+    pub(super) fn push_interleaved(
+        &mut self,
+        now: MonoTime,
+        stream: usize,
+        slot: ConnectionSlot,
+        operations: &mut Vec<Operation>,
+    ) {
+        if self.is_blocked(stream) {
+            return;
+        }
+        self.push_pending(slot);
+        let until = now + self.config.interleaved_ahead;
+        let mut lanes = std::mem::take(&mut self.lanes);
+        self.open_lane(until, stream, &mut lanes);
+        if !lanes.is_empty() {
+            self.open_lanes_beside(now, until, stream, slot, &mut lanes, operations);
+            self.push_lanes(until, slot, &mut lanes);
+        }
+        lanes.clear();
+        self.lanes = lanes;
+    }
+
+    /// Opens a lane for each other stream of the session that goes through the connection.
+    fn open_lanes_beside(
+        &mut self,
+        now: MonoTime,
+        until: MonoTime,
+        stream: usize,
+        slot: ConnectionSlot,
+        lanes: &mut Vec<Lane>,
+        operations: &mut Vec<Operation>,
+    ) {
+        let session = self.streams[stream].session;
+        for position in 0..self.sessions[session].streams.len() {
+            let other = self.sessions[session].streams[position];
+            let Transport::Interleaved { slot: of_other, .. } = self.streams[other].transport
+            else {
+                continue;
+            };
+            let is_scheduled = self.streams[other].delivery == Delivery::Scheduled;
+            if other != stream && of_other == Some(slot) && is_scheduled {
+                self.hold_ahead(now, other, operations);
+                self.catch_up(now, other, operations);
+                self.open_lane(until, other, lanes);
+            }
+        }
+    }
+
+    fn open_lane(&mut self, until: MonoTime, stream: usize, lanes: &mut Vec<Lane>) {
+        let mut cursor = self.streams[stream].cursor;
+        let due = self.due_train(until, stream, &mut cursor);
+        lanes.extend(due.map(|next| Lane { stream, cursor, next }));
+    }
+
+    /// Makes one entry of what the lanes hold, up to what a turn gives one connection.
+    fn push_lanes(&mut self, until: MonoTime, slot: ConnectionSlot, lanes: &mut Vec<Lane>) {
+        let first = self.shipments.len();
+        let start = self.egress.piece_count();
+        let mut total = 0;
+        while (total as usize) < CONNECTION_TURN_BYTES_MAX
+            && self.egress.piece_count() - start <= ENTRY_PIECES_MAX
+            && let Some(earliest) =
+                (0..lanes.len()).min_by_key(|position| lanes[*position].next.leaves_at)
+        {
+            let lane = &mut lanes[earliest];
+            let (_, bytes) = self.ship(lane.stream, &mut lane.cursor, &lane.next);
+            total += bytes;
+            match self.due_train(until, lane.stream, &mut lane.cursor) {
+                Some(next) => lane.next = next,
+                None => drop(lanes.remove(earliest)),
+            }
+        }
+        let pieces = start..self.egress.piece_count();
+        let destination = Destination::Stream { connection: slot };
+        self.egress.entries.push(Entry { destination, pieces, bytes: total });
+        self.cargo.push(Cargo::Interleaved(slot, first..self.shipments.len()));
+    }
+}
