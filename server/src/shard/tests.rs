@@ -25,6 +25,7 @@ mod connections;
 mod edits;
 mod faults;
 mod inspection;
+mod interleaving;
 mod life;
 mod memory;
 mod numbers;
@@ -105,6 +106,8 @@ struct Rig {
     watched: Vec<ConnectionSlot>,
     /// What went to each UDP address.
     datagrams: HashMap<SocketAddr, Vec<Vec<u8>>>,
+    /// Entries that went to connections.
+    stream_entries: u64,
     /// What went into the connections, all in one.
     stream: Vec<u8>,
     reports: Vec<Report>,
@@ -142,6 +145,7 @@ impl Rig {
             appetite: usize::MAX,
             watched: Vec::new(),
             datagrams: HashMap::new(),
+            stream_entries: 0,
             stream: Vec::new(),
             reports: Vec::new(),
         }
@@ -215,6 +219,7 @@ impl Rig {
                     SendResult::Sent(entry.bytes)
                 }
                 Destination::Stream { connection } => {
+                    self.stream_entries += 1;
                     let room = room.entry(connection).or_insert(self.appetite);
                     let count = bytes.len().min(*room);
                     *room = if count < bytes.len() { 0 } else { *room - count };

@@ -203,7 +203,11 @@ impl Shard {
                 && index.units(other.track, key.segment).next().is_some()
                 && self.cache.find(other).is_none()
         };
-        keys.filter(is_wanted).collect()
+        let mut wanted: Vec<ImageKey> = keys.filter(is_wanted).collect();
+        // Two streams may have the same track, while one takes the place of the other.
+        wanted.sort_unstable_by_key(|key| key.track);
+        wanted.dedup();
+        wanted
     }
 }
 
