@@ -21,6 +21,8 @@ pub const EXTENT_BYTES_MAX: u32 = 1 << 20;
 pub(super) struct SegmentStart {
     segment: u32,
     unit: u32,
+    /// Presentation time at which it is decoded: streams ask for it with every segment.
+    nanos: i64,
 }
 
 /// The segments of a track that hold units of it.
@@ -34,9 +36,9 @@ pub(super) struct Segments {
 }
 
 impl Segments {
-    fn push(&mut self, segment: u32, unit: AccessUnitEntry) {
+    fn push(&mut self, segment: u32, unit: AccessUnitEntry, nanos: i64) {
         if self.starts.last().is_none_or(|last| last.segment != segment) {
-            self.starts.push(SegmentStart { segment, unit: unit.index });
+            self.starts.push(SegmentStart { segment, unit: unit.index, nanos });
             self.bytes = 0;
         }
         self.bytes += u64::from(unit.bytes);
@@ -67,7 +69,7 @@ pub(super) fn cut_segments(tracks: &[Track], units: &[Units]) -> (Vec<Segments>,
             (first_nanos, segment_bytes) = (nanos, u64::from(unit.bytes));
         }
         let segment = segment_count - 1;
-        segments[track].push(segment, unit);
+        segments[track].push(segment, unit, nanos);
         match walks[track].next() {
             Some(next) => heads[head] = due(track, next),
             None => drop(heads.swap_remove(head)),
@@ -131,8 +133,9 @@ impl MediaIndex {
     /// there is none.
     #[must_use]
     pub fn segment_start(&self, track: TrackId, segment: SegmentId) -> Option<i64> {
-        let unit = self.units(track, segment).next()?;
-        Some(self.tracks[usize::from(track.0)].media_rate.nanos_floor(unit.decode))
+        let starts = self.starts(track);
+        let at = starts.binary_search_by_key(&segment.0, |start| start.segment).ok()?;
+        Some(starts[at].nanos)
     }
 
     /// Replaces `extents` by the byte ranges that hold all units of these tracks in the segment:

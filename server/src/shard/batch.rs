@@ -6,7 +6,7 @@ use super::cache::ImageSlot;
 use super::delivery::Next;
 use super::egress::{Destination, Entry, Piece};
 use super::operation::{ConnectionSlot, PairSocket};
-use super::stream::{Cursor, Delivery, Transport};
+use super::stream::{Cursor, Delivery, Transport, Upcoming};
 use crate::clock::MonoTime;
 use crate::limits::TURN_TRAINS_MAX;
 use packetizer::image::Train;
@@ -38,14 +38,6 @@ pub(super) struct Shipment {
     pub(super) from: Cursor,
     pub(super) leaves_at: MonoTime,
     pub(super) as_it_lies: bool,
-}
-
-/// A train that a stream finds due.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct DueTrain {
-    pub(super) image: ImageSlot,
-    pub(super) train: Train,
-    pub(super) leaves_at: MonoTime,
 }
 
 impl Shipment {
@@ -80,18 +72,20 @@ impl Shard {
         let mut cursor = self.streams[stream].cursor;
         let mut count = 0;
         while count < STREAM_TURN_TRAINS_MAX && self.shipments.len() < TURN_TRAINS_MAX {
-            let Some(due) = self.due_train(now, stream, &mut cursor) else { break };
-            let (pieces, bytes) = self.ship(stream, &mut cursor, &due);
+            let position = self.shipments.len();
+            let Some(leaves_at) = self.due_train(now, stream, &mut cursor) else { break };
+            let (pieces, bytes) = self.ship(stream, &mut cursor, leaves_at);
+            let train = &self.shipments[position].train;
             let destination = Destination::Datagrams {
                 pair,
                 socket: PairSocket::Rtp,
                 to: rtp.address(),
                 local,
-                segment_bytes: due.train.packet_bytes,
-                segment_count: due.train.packet_count,
+                segment_bytes: train.packet_bytes,
+                segment_count: train.packet_count,
             };
             self.egress.entries.push(Entry { destination, pieces, bytes });
-            self.cargo.push(Cargo::Datagrams(self.shipments.len() - 1));
+            self.cargo.push(Cargo::Datagrams(position));
             count += 1;
         }
     }
@@ -111,27 +105,27 @@ impl Shard {
         self.cargo.push(Cargo::Pending(slot));
     }
 
-    /// The stream's next train, if it is due by `until`; the cursor is moved to it.
+    /// When the stream's next train leaves, if that is by `until`; the cursor is moved to it.
     pub(super) fn due_train(
         &mut self,
         until: MonoTime,
         stream: usize,
         cursor: &mut Cursor,
-    ) -> Option<DueTrain> {
-        let Next::Train(image, train) = self.next(stream, cursor) else { return None };
-        let leaves_at = self.leaves_at(stream, train.due);
-        (leaves_at <= until).then_some(DueTrain { image, train, leaves_at })
+    ) -> Option<MonoTime> {
+        let Next::Train(due) = self.next(stream, cursor) else { return None };
+        Some(self.leaves_at(stream, due)).filter(|leaves_at| *leaves_at <= until)
     }
 
-    /// Puts the train at the cursor into the batch and moves the cursor behind it. Gives its pieces
-    /// and how many bytes they have.
+    /// Puts the train that [`Self::due_train`] has found into the batch and moves the cursor behind
+    /// it. Gives its pieces and how many bytes they have.
     pub(super) fn ship(
         &mut self,
         stream: usize,
         cursor: &mut Cursor,
-        due: &DueTrain,
+        leaves_at: MonoTime,
     ) -> (Range<u32>, u32) {
-        let DueTrain { image: slot, train, leaves_at } = *due;
+        let Upcoming { image: slot, train, .. } =
+            self.streams[stream].upcoming.expect("a train was found");
         let image = self.cache.ready_mut(slot).expect("it was found ready");
         let start = self.egress.piece_count();
         let (as_it_lies, bytes) =

@@ -9,14 +9,14 @@ use super::session::State;
 use super::stream::{Cursor, Delivery, Extract, Stream, Transport, Upcoming};
 use crate::clock::MonoTime;
 use crate::limits::LATENESS_MAX;
-use packetizer::image::Train;
 use packetizer::index::AccessUnitEntry;
 use packetizer::time::ClockRate;
 use std::time::Duration;
 
 /// What a stream finds at its cursor.
 pub(super) enum Next {
-    Train(ImageSlot, Train),
+    /// A train that is due at this presentation time: the stream's [`Upcoming`].
+    Train(i64),
     /// The image is being loaded.
     Loading(ImageSlot),
     /// The image was not asked for yet.
@@ -75,8 +75,8 @@ impl Shard {
         let mut cursor = self.streams[stream].cursor;
         let next = self.next(stream, &mut cursor);
         let is_datagram = matches!(self.streams[stream].transport, Transport::Udp { .. });
-        let train = match next {
-            Next::Train(_, train) => train,
+        let due = match next {
+            Next::Train(due) => due,
             Next::Loading(image) if is_datagram && self.waits_in_queue(image) => {
                 let late = now.nanos_since(self.image_due(stream, cursor.image as usize));
                 if self.skims(stream) {
@@ -91,7 +91,7 @@ impl Shard {
             }
             Next::Loading(_) | Next::NotHeld | Next::End => return,
         };
-        let late = now.nanos_since(self.leaves_at(stream, train.due));
+        let late = now.nanos_since(self.leaves_at(stream, due));
         if late <= nanos(LATENESS_MAX) {
             return;
         }
@@ -100,7 +100,8 @@ impl Shard {
         } else if self.skims(stream) {
             self.skip_pictures(now, stream, true, operations);
         } else {
-            let target = self.skip_target(now, stream, train.unit + 1);
+            let late_unit = self.streams[stream].upcoming.map_or(0, |next| next.train.unit);
+            let target = self.skip_target(now, stream, late_unit + 1);
             self.skip(now, stream, target, operations);
         }
     }
@@ -201,9 +202,9 @@ impl Shard {
         }
         let mut cursor = self.streams[stream].cursor;
         let at = match self.next(stream, &mut cursor) {
-            Next::Train(_, train) => {
+            Next::Train(due) => {
                 let request_at = self.request_at(stream);
-                let at = self.leaves_at(stream, train.due);
+                let at = self.leaves_at(stream, due);
                 request_at.filter(|request| *request > now).map_or(at, |request| at.min(request))
             }
             Next::Loading(image) => {
@@ -228,13 +229,13 @@ impl Shard {
     /// What the stream finds from `cursor` on, which is moved there.
     pub(super) fn next(&mut self, stream: usize, cursor: &mut Cursor) -> Next {
         let stream = &mut self.streams[stream];
-        if let Some(Upcoming { from, at, image, train }) = stream.upcoming
-            && from == *cursor
-            && stream.wants(&train)
-            && !stream.ends_before(&train)
+        if let Some(Upcoming { from, at, train, .. }) = &stream.upcoming
+            && *from == *cursor
+            && stream.wants(train)
+            && !stream.ends_before(train)
         {
-            *cursor = at;
-            return Next::Train(image, train);
+            *cursor = *at;
+            return Next::Train(train.due);
         }
         let from = *cursor;
         loop {
@@ -248,7 +249,7 @@ impl Shard {
                     Next::End
                 } else {
                     stream.upcoming = Some(Upcoming { from, at: *cursor, image: slot, train });
-                    Next::Train(slot, train)
+                    Next::Train(train.due)
                 };
             }
             *cursor = Cursor { image: cursor.image + 1, train: 0, packet: 0, ..*cursor };

@@ -2,10 +2,10 @@
 //! viewer, in the order in which they are due, so that one call of the kernel sends them.
 
 use super::Shard;
-use super::batch::{Cargo, DueTrain};
+use super::batch::Cargo;
 use super::egress::{Destination, Entry};
 use super::operation::{ConnectionSlot, Operation};
-use super::stream::{Cursor, Delivery, Transport};
+use super::stream::{Cursor, Delivery, Stream, Transport};
 use crate::clock::MonoTime;
 use crate::limits::CONNECTION_TURN_BYTES_MAX;
 
@@ -17,7 +17,8 @@ const ENTRY_PIECES_MAX: u32 = 1024 - 128;
 pub(super) struct Lane {
     stream: usize,
     cursor: Cursor,
-    next: DueTrain,
+    /// When its next train leaves.
+    leaves_at: MonoTime,
 }
 
 impl Shard {
@@ -35,46 +36,44 @@ impl Shard {
         }
         self.push_pending(slot);
         let until = now + self.config.interleaved_ahead;
+        let mut cursor = self.streams[stream].cursor;
+        if self.due_train(until, stream, &mut cursor).is_none() {
+            return;
+        }
+        let session = self.streams[stream].session;
+        for position in 0..self.sessions[session].streams.len() {
+            let other = self.sessions[session].streams[position];
+            if other != stream && self.leaves_through(other, slot) {
+                self.hold_ahead(now, other, operations);
+                self.catch_up(now, other, operations);
+            }
+        }
+        // Only now: what a stream is given may cost another its images, or move all of them.
         let mut lanes = std::mem::take(&mut self.lanes);
-        self.open_lane(until, stream, &mut lanes);
+        for position in 0..self.sessions[session].streams.len() {
+            let stream = self.sessions[session].streams[position];
+            if self.leaves_through(stream, slot) {
+                self.open_lane(until, stream, &mut lanes);
+            }
+        }
         if !lanes.is_empty() {
-            self.open_lanes_beside(now, until, stream, slot, &mut lanes, operations);
             self.push_lanes(until, slot, &mut lanes);
         }
         lanes.clear();
         self.lanes = lanes;
     }
 
-    /// Opens a lane for each other stream of the session that goes through the connection.
-    fn open_lanes_beside(
-        &mut self,
-        now: MonoTime,
-        until: MonoTime,
-        stream: usize,
-        slot: ConnectionSlot,
-        lanes: &mut Vec<Lane>,
-        operations: &mut Vec<Operation>,
-    ) {
-        let session = self.streams[stream].session;
-        for position in 0..self.sessions[session].streams.len() {
-            let other = self.sessions[session].streams[position];
-            let Transport::Interleaved { slot: of_other, .. } = self.streams[other].transport
-            else {
-                continue;
-            };
-            let is_scheduled = self.streams[other].delivery == Delivery::Scheduled;
-            if other != stream && of_other == Some(slot) && is_scheduled {
-                self.hold_ahead(now, other, operations);
-                self.catch_up(now, other, operations);
-                self.open_lane(until, other, lanes);
-            }
-        }
+    /// Whether a stream is to send by its time, and through this connection.
+    fn leaves_through(&self, stream: usize, connection: ConnectionSlot) -> bool {
+        let Stream { transport, delivery, .. } = self.streams[stream];
+        matches!(transport, Transport::Interleaved { slot, .. } if slot == Some(connection))
+            && delivery == Delivery::Scheduled
     }
 
     fn open_lane(&mut self, until: MonoTime, stream: usize, lanes: &mut Vec<Lane>) {
         let mut cursor = self.streams[stream].cursor;
         let due = self.due_train(until, stream, &mut cursor);
-        lanes.extend(due.map(|next| Lane { stream, cursor, next }));
+        lanes.extend(due.map(|leaves_at| Lane { stream, cursor, leaves_at }));
     }
 
     /// Makes one entry of what the lanes hold, up to what a turn gives one connection.
@@ -85,13 +84,13 @@ impl Shard {
         while (total as usize) < CONNECTION_TURN_BYTES_MAX
             && self.egress.piece_count() - start <= ENTRY_PIECES_MAX
             && let Some(earliest) =
-                (0..lanes.len()).min_by_key(|position| lanes[*position].next.leaves_at)
+                (0..lanes.len()).min_by_key(|position| lanes[*position].leaves_at)
         {
             let lane = &mut lanes[earliest];
-            let (_, bytes) = self.ship(lane.stream, &mut lane.cursor, &lane.next);
+            let (_, bytes) = self.ship(lane.stream, &mut lane.cursor, lane.leaves_at);
             total += bytes;
             match self.due_train(until, lane.stream, &mut lane.cursor) {
-                Some(next) => lane.next = next,
+                Some(leaves_at) => lane.leaves_at = leaves_at,
                 None => drop(lanes.remove(earliest)),
             }
         }

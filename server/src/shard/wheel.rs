@@ -117,15 +117,23 @@ impl Wheel {
         self.waiting += 1;
     }
 
+    /// Takes what is due out of a slot; what is due a turn of the wheel later stays in it.
     fn take_slot(&mut self, index: usize, target: u64, due: &mut Vec<TimerId>) {
         let mut timer = self.slots[index].first;
+        self.slots[index] = Slot { first: NIL, last: NIL };
+        self.occupied[index / 64] &= !(1 << (index % 64));
         while timer != NIL {
-            let node = self.nodes[timer as usize];
-            if node.tick.is_some_and(|tick| tick <= target) {
-                self.cancel(TimerId(timer));
-                due.push(TimerId(timer));
+            let node = &mut self.nodes[timer as usize];
+            let next = node.next;
+            self.waiting -= 1;
+            match node.tick.filter(|tick| *tick > target) {
+                Some(tick) => self.link(TimerId(timer), tick),
+                None => {
+                    node.tick = None;
+                    due.push(TimerId(timer));
+                }
             }
-            timer = node.next;
+            timer = next;
         }
     }
 
