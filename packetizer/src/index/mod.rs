@@ -16,12 +16,12 @@ use std::fmt;
 pub use builder::{BuildError, IndexBuilder, TrackDescription};
 pub use cue::SeekPoint;
 pub use segments::{EXTENT_BYTES_MAX, EXTENT_GAP_BYTES_MAX};
-pub use segments::{SEGMENT_BYTES_MAX, SEGMENT_NANOS_MAX};
+pub use segments::{SEGMENT_BYTES_MAX, SEGMENT_NANOS_MAX, SegmentStart};
 pub use skim::Direction;
 
 use crate::codec::CodecConfig;
 use crate::time::{ClockRate, Npt};
-use segments::{SegmentStart, Segments};
+use segments::Segments;
 use units::Units;
 
 /// Most tracks of a title: what a [`TrackSet`] holds.

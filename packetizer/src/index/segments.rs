@@ -17,12 +17,14 @@ pub const EXTENT_BYTES_MAX: u32 = 1 << 20;
 
 /// The first unit of a track in a segment. Segments without a unit of the track have none, so that
 /// there are never more starts than units.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct SegmentStart {
-    segment: u32,
-    unit: u32,
-    /// Presentation time at which it is decoded: streams ask for it with every segment.
-    nanos: i64,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentStart {
+    /// The segment.
+    pub segment: SegmentId,
+    /// The unit.
+    pub unit: u32,
+    /// Presentation time at which it is decoded, in nanoseconds.
+    pub nanos: i64,
 }
 
 /// The segments of a track that hold units of it.
@@ -37,7 +39,8 @@ pub(super) struct Segments {
 
 impl Segments {
     fn push(&mut self, segment: u32, unit: AccessUnitEntry, nanos: i64) {
-        if self.starts.last().is_none_or(|last| last.segment != segment) {
+        if self.starts.last().is_none_or(|last| last.segment.0 != segment) {
+            let segment = SegmentId(segment);
             self.starts.push(SegmentStart { segment, unit: unit.index, nanos });
             self.bytes = 0;
         }
@@ -94,7 +97,7 @@ impl MediaIndex {
     pub fn segment_of(&self, track: TrackId, unit: u32) -> SegmentId {
         let starts = self.starts(track);
         let after = starts.partition_point(|start| start.unit <= unit);
-        SegmentId(after.checked_sub(1).map_or(0, |last| starts[last].segment))
+        after.checked_sub(1).map_or(SegmentId(0), |last| starts[last].segment)
     }
 
     /// The units of a track in a segment, in decode order; there may be none.
@@ -104,7 +107,7 @@ impl MediaIndex {
         segment: SegmentId,
     ) -> impl Iterator<Item = AccessUnitEntry> + '_ {
         let starts = self.starts(track);
-        let (first, end) = match starts.binary_search_by_key(&segment.0, |start| start.segment) {
+        let (first, end) = match position(starts, segment) {
             Ok(at) => (starts[at].unit, starts.get(at + 1).map_or(u32::MAX, |next| next.unit)),
             Err(_) => (0, 0),
         };
@@ -115,9 +118,7 @@ impl MediaIndex {
     /// How many units a track has in a segment.
     fn unit_count(&self, track: TrackId, segment: SegmentId) -> usize {
         let starts = self.starts(track);
-        let Ok(at) = starts.binary_search_by_key(&segment.0, |start| start.segment) else {
-            return 0;
-        };
+        let Ok(at) = position(starts, segment) else { return 0 };
         let all = self.units.get(usize::from(track.0)).map_or(0, Units::len);
         let end = starts.get(at + 1).map_or(all, |next| next.unit);
         end.saturating_sub(starts[at].unit) as usize
@@ -134,8 +135,15 @@ impl MediaIndex {
     #[must_use]
     pub fn segment_start(&self, track: TrackId, segment: SegmentId) -> Option<i64> {
         let starts = self.starts(track);
-        let at = starts.binary_search_by_key(&segment.0, |start| start.segment).ok()?;
-        Some(starts[at].nanos)
+        Some(starts[position(starts, segment).ok()?].nanos)
+    }
+
+    /// Where a track starts in the first segment from `segment` on that has units of it.
+    #[must_use]
+    pub fn start_from(&self, track: TrackId, segment: SegmentId) -> Option<SegmentStart> {
+        let starts = self.starts(track);
+        let (Ok(at) | Err(at)) = position(starts, segment);
+        starts.get(at).copied()
     }
 
     /// Replaces `extents` by the byte ranges that hold all units of these tracks in the segment:
@@ -159,6 +167,15 @@ impl MediaIndex {
 
     fn starts(&self, track: TrackId) -> &[SegmentStart] {
         self.segments.get(usize::from(track.0)).map_or(&[], |segments| &segments.starts)
+    }
+}
+
+/// Where the start in `segment` is, or would be. Most tracks have units in every segment.
+fn position(starts: &[SegmentStart], segment: SegmentId) -> Result<usize, usize> {
+    let at = segment.0 as usize;
+    match starts.get(at) {
+        Some(start) if start.segment == segment => Ok(at),
+        _ => starts.binary_search_by_key(&segment, |start| start.segment),
     }
 }
 

@@ -225,7 +225,7 @@ impl Shard {
         let mut warm = 0;
         while self.shipments.len() < TURN_TRAINS_MAX {
             if warm == 0 {
-                self.warm();
+                self.warm(now);
                 warm = WARM_STREAMS;
             }
             warm -= 1;

@@ -210,13 +210,9 @@ impl Stream {
     /// Finds the next segment, from `segment` on and not behind the range, that has units of the
     /// track.
     pub(super) fn seek_segment(&mut self, index: &MediaIndex, segment: SegmentId) {
-        self.next_segment = None;
-        if self.extract.first_unit >= self.extract.end_unit {
-            return;
-        }
-        let last = index.segment_of(self.track, self.extract.end_unit - 1);
-        self.next_segment = (segment.0..=last.0)
-            .map(SegmentId)
-            .find_map(|segment| Some((segment, index.segment_start(self.track, segment)?)));
+        let Extract { first_unit, end_unit, .. } = self.extract;
+        let start = index.start_from(self.track, segment);
+        let wanted = start.filter(|start| first_unit < end_unit && start.unit < end_unit);
+        self.next_segment = wanted.map(|start| (start.segment, start.nanos));
     }
 }
