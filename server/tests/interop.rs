@@ -125,8 +125,8 @@ fn play_by_gstreamer(transport: &str, url: &str, reference: &Frames) -> Frames {
              ! aacparse ! audio/mpeg,stream-format=adts ! filesink location={audio}"
         );
     }
-    // It may find its connection closed when it takes its pipeline down at the end, and then says so
-    // by its exit status; what it got is what counts.
+    // It may find its connection closed when it takes its pipeline down at the end, and then says
+    // so by its exit status; what it got is what counts.
     let ended = gst_launch(&format!("-q {pipeline}"));
     println!("{url}: {} {}", ended.status, String::from_utf8_lossy(&ended.stderr));
     let mut got = Frames::default();

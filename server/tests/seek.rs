@@ -81,7 +81,7 @@ fn npt(seconds: &str) -> Npt {
 }
 
 /// `--interleaved-ahead`, unless it is given.
-const INTERLEAVED_AHEAD_MILLIS: i32 = 100;
+const INTERLEAVED_AHEAD_MILLIS: i32 = 125;
 
 /// A client that plays [`LONG`] and remembers what each stream sent last.
 struct Viewer {

@@ -439,7 +439,7 @@ const DRAIN_DEADLINE_MAX: Duration = Duration::from_secs(600);
 const COALESCING_DEFAULT: Duration = Duration::from_millis(4);
 const COALESCING_MAX: Duration = Duration::from_millis(20);
 /// A third of the system calls of single pictures; less than any player's smallest buffer.
-const INTERLEAVED_AHEAD_DEFAULT: Duration = Duration::from_millis(100);
+const INTERLEAVED_AHEAD_DEFAULT: Duration = Duration::from_millis(125);
 const INTERLEAVED_AHEAD_MAX: Duration = Duration::from_millis(250);
 
 const _: () = assert!(

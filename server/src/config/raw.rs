@@ -185,7 +185,7 @@ pub struct RawConfig {
     pub coalesce: Option<Span>,
 
     /// Media of a viewer over TCP that is due within this time leaves in one call; 0s sends each
-    /// picture in its time [default: 100ms]
+    /// picture in its time [default: 125ms]
     ///
     /// Longer spares system calls and packets; players have to have buffers for it. 250ms at most.
     #[arg(long, value_name = "TIME", help_heading = "Network")]

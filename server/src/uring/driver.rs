@@ -328,11 +328,17 @@ impl Driver {
                 Err(error) => Event::Closed { connection: slot, errno: error.raw_os_error() },
             };
             let over = matches!(event, Event::Closed { .. });
+            // What did not fill the buffer was all there was.
+            let emptied =
+                matches!(event, Event::Received { bytes, .. } if bytes.len() < INPUT_BYTES);
             connection.wants_input = !over;
             handle(event, operations);
             self.perform(operations);
             if over {
                 return;
+            }
+            if emptied {
+                break;
             }
         }
         self.connections.watch_input(&mut self.ring, slot);
