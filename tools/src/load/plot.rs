@@ -27,7 +27,8 @@ struct Panel {
     lines: Vec<(&'static str, Points)>,
 }
 
-/// Draws how late packets were and how long bursts, by percentile, and how the run went second by second.
+/// Draws how late packets were and how long bursts, by percentile, and how the run went second by
+/// second.
 ///
 /// # Errors
 /// The picture could not be drawn.
