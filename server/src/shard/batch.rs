@@ -63,17 +63,19 @@ impl Shipment {
 }
 
 impl Shard {
-    /// Fills the batch with the stream's due trains, one message each.
+    /// Fills the batch with the stream's due trains, one message each. What is handed over ahead of
+    /// its time has that with it.
     pub(super) fn push_datagrams(&mut self, now: MonoTime, stream: usize) -> bool {
         let Transport::Udp { pair, rtp, local, .. } = self.streams[stream].transport else {
             return false;
         };
         let mut cursor = self.streams[stream].cursor;
         let mut count = 0;
+        let until = now.offset_by(self.launch_ahead_nanos);
         while count < STREAM_TURN_TRAINS_MAX && self.shipments.len() < TURN_TRAINS_MAX {
             let position = self.shipments.len();
-            let Some((pieces, bytes)) = self.load_train(now, stream, &mut cursor) else { break };
-            let train = &self.shipments[position].train;
+            let Some((pieces, bytes)) = self.load_train(until, stream, &mut cursor) else { break };
+            let Shipment { train, leaves_at, .. } = &self.shipments[position];
             let destination = Destination::Datagrams {
                 pair,
                 socket: PairSocket::Rtp,
@@ -81,6 +83,7 @@ impl Shard {
                 local,
                 segment_bytes: train.packet_bytes,
                 segment_count: train.packet_count,
+                launches_at: Some(*leaves_at).filter(|leaves_at| *leaves_at > now),
             };
             self.egress.entries.push(Entry { destination, pieces, bytes });
             self.cargo.push(Cargo::Trains(position..position + 1));

@@ -25,6 +25,7 @@ mod connections;
 mod edits;
 mod faults;
 mod inspection;
+mod launch;
 mod life;
 mod memory;
 mod numbers;
@@ -105,6 +106,8 @@ struct Rig {
     watched: Vec<ConnectionSlot>,
     /// What went to each UDP address.
     datagrams: HashMap<SocketAddr, Vec<Vec<u8>>>,
+    /// When trains were handed over, and when the kernel was to let them go.
+    launches: Vec<(MonoTime, Option<MonoTime>)>,
     /// What went into the connections, all in one.
     stream: Vec<u8>,
     reports: Vec<Report>,
@@ -124,6 +127,7 @@ impl Rig {
             read_blocks,
             session_timeout: TIMEOUT,
             coalescing: Duration::from_millis(4),
+            launch_ahead: Duration::ZERO,
             interleaved_ahead: Duration::ZERO,
             burst_packets_max: BURST_PACKETS_DEFAULT,
             cname: "rig".to_owned(),
@@ -142,6 +146,7 @@ impl Rig {
             appetite: usize::MAX,
             watched: Vec::new(),
             datagrams: HashMap::new(),
+            launches: Vec::new(),
             stream: Vec::new(),
             reports: Vec::new(),
         }
@@ -209,7 +214,11 @@ impl Rig {
             let mut bytes: Vec<u8> = Vec::new();
             pieces.iter().for_each(|piece| bytes.extend_from_slice(self.shard.piece(*piece)));
             results.push(match entry.destination {
-                Destination::Datagrams { to, segment_bytes, .. } => {
+                Destination::Datagrams { socket, to, segment_bytes, launches_at, .. } => {
+                    match socket {
+                        PairSocket::Rtp => self.launches.push((self.now, launches_at)),
+                        PairSocket::Rtcp => assert_eq!(launches_at, None),
+                    }
                     let packets = bytes.chunks(usize::from(segment_bytes)).map(<[u8]>::to_vec);
                     self.datagrams.entry(to).or_default().extend(packets);
                     SendResult::Sent(entry.bytes)
