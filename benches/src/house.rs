@@ -158,6 +158,7 @@ fn config() -> Config {
         redirect_to: None,
         profiles_off: Vec::new(),
         coalescing: Duration::from_millis(4),
+        launch_times: Default::default(),
         interleaved_ahead: Duration::from_millis(125),
         burst_packets_max: BURST_PACKETS_DEFAULT,
     }

@@ -80,6 +80,7 @@ impl Rig {
             read_blocks: limits.read_blocks,
             session_timeout: Duration::from_secs(3600),
             coalescing: Duration::from_millis(4),
+            launch_ahead: Duration::ZERO,
             interleaved_ahead: Duration::from_millis(125),
             burst_packets_max: BURST_PACKETS_DEFAULT,
             cname: "rig".to_owned(),

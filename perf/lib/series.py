@@ -4,7 +4,13 @@ import json
 import pathlib
 from dataclasses import dataclass, field
 
-QUANTILES = [("p50", "p50"), ("p99", "p99"), ("p999", "p99.9"), ("max", "latest")]
+QUANTILES = [("p50", "p50"), ("p99", "p99"), ("p999", "p99.9"), ("max", "most")]
+DISTRIBUTIONS = [
+    ("late", "lateness_ms"),
+    ("first", "first_packet_ms"),
+    ("burst", "burst_packets"),
+    ("interleaved", "interleaved_burst_bytes"),
+]
 LATE_MIN_MS = 0.01
 """What is less is drawn so on a logarithmic axis."""
 
@@ -19,9 +25,10 @@ def measured(document):
         return None
     viewers = document["sessions"]["asked"]
     values = {"viewers": viewers}
-    for name, key in [("late", "lateness_ms"), ("first", "first_packet_ms")]:
-        if document[key]["count"]:
-            values |= {f"{name}_{quantile}": document[key][quantile] for quantile, _ in QUANTILES}
+    for name, key in DISTRIBUTIONS:
+        quantiles = document.get(key)
+        if quantiles and quantiles["count"]:
+            values |= {f"{name}_{quantile}": quantiles[quantile] for quantile, _ in QUANTILES}
     server = document["server"]
     if server:
         values["cpu_percent"] = server["cpu_percent"]["mean"]
@@ -103,6 +110,8 @@ def panels(lines):
         (Panel("CPU for a viewer, µs a second"), [("cpu_micros", "")]),
         (Panel("Lateness, ms", True), [(f"late_{key}", name) for key, name in quantiles]),
         (Panel("PLAY to first packet, ms", True), [(f"first_{key}", name) for key, name in quantiles]),
+        (Panel("Burst of a stream over UDP, packets"), [(f"burst_{key}", name) for key, name in quantiles]),
+        (Panel("Burst of a connection (TCP), bytes", True), [(f"interleaved_{key}", name) for key, name in quantiles]),
         (Panel("Memory, MiB"), [("rss_mib", "resident"), ("own_mib", "beside packet images")]),
         (Panel("Memory beside packet images, KiB for each further viewer"), [("further_kib", "")]),
     ]

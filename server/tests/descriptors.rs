@@ -114,6 +114,7 @@ fn shard_config(rtp_ports: &[u16]) -> ShardConfig {
         read_blocks: 64,
         session_timeout: Duration::from_secs(30),
         coalescing: Duration::from_millis(4),
+        launch_ahead: Duration::ZERO,
         interleaved_ahead: Duration::ZERO,
         burst_packets_max: BURST_PACKETS_DEFAULT,
         cname: "test".to_owned(),

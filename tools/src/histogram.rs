@@ -74,14 +74,14 @@ impl Default for Micros {
     }
 }
 
-/// Lengths of bursts, in packets.
+/// Lengths of bursts, in packets or in bytes.
 #[derive(Clone, Debug)]
 pub struct Lengths(Histogram<u64>);
 
 impl Lengths {
-    /// Counts a burst of `packets`.
-    pub fn record(&mut self, packets: u64) {
-        self.0.saturating_record(packets);
+    /// Counts a burst of this length.
+    pub fn record(&mut self, length: u64) {
+        self.0.saturating_record(length);
     }
 
     /// Adds what another histogram recorded.
@@ -99,7 +99,7 @@ impl Lengths {
 
 impl Default for Lengths {
     fn default() -> Self {
-        Self(Histogram::new_with_bounds(1, 1_000_000, 3).expect("bounds are in order"))
+        Self(Histogram::new_with_bounds(1, 1 << 30, 3).expect("bounds are in order"))
     }
 }
 

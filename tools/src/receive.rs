@@ -2,6 +2,7 @@
 //! time the kernel had it, so that a busy reader does not look like a late sender.
 
 use crate::clock::{KernelClock, MonoTime};
+use crate::verify::Burst;
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, MultiHeaders, recvmmsg};
 use nix::sys::time::TimeSpec;
@@ -46,6 +47,13 @@ impl<'a> Train<'a> {
     /// The datagrams.
     pub fn packets(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         self.bytes.chunks(self.packet_bytes)
+    }
+
+    /// How many datagrams there are, and their payload bytes.
+    #[must_use]
+    pub const fn burst(&self) -> Burst {
+        let packets = self.bytes.len().div_ceil(self.packet_bytes);
+        Burst { packets: packets as u64, bytes: self.bytes.len() as u64 }
     }
 }
 
@@ -138,6 +146,9 @@ mod tests {
         while more {
             more = receiver.fill(&pair.rtp).unwrap();
             for train in receiver.trains() {
+                let packets = train.packets().count() as u64;
+                let bytes = train.packets().map(|packet| packet.len() as u64).sum();
+                assert_eq!(train.burst(), Burst { packets, bytes });
                 for packet in train.packets() {
                     seen.push((train.at, train.overflows, packet.to_vec()));
                 }

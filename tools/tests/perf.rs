@@ -44,7 +44,8 @@ fn write(path: &Path, content: &str) {
 /// A run in which everything went well.
 fn good(viewers: u64, cpu_percent: f64) -> Summary {
     let spread = |mean| Spread { min: mean, mean, max: mean };
-    let quantiles = |p999, max| Quantiles { count: 1000, p50: 0.0, p99: p999 / 2.0, p999, max };
+    let quantiles =
+        |p999, max| Quantiles { count: 1000, p99: p999 / 2.0, p999, max, ..Quantiles::default() };
     Summary {
         sessions: Sessions {
             asked: viewers,
@@ -57,6 +58,7 @@ fn good(viewers: u64, cpu_percent: f64) -> Summary {
         delay_variation_ms: quantiles(5.0, 9.0),
         first_packet_ms: quantiles(8.0, 9.0),
         behind_ms: quantiles(40.0, 50.0),
+        burst_packets: quantiles(32.0, 64.0),
         server: Some(ServerUse {
             cpu_percent: spread(cpu_percent),
             system_percent: spread(cpu_percent / 2.0),

@@ -1,6 +1,6 @@
 //! AAC in RTP, mode AAC-hbr (RFC 3640 §3.3.6): several access units a packet, or fragments of one.
 
-use super::PacketWriter;
+use super::{PacketWriter, fragment_bytes};
 
 /// `sizeLength` of the mode: bits of AU-size.
 const SIZE_LENGTH: u8 = 13;
@@ -50,8 +50,8 @@ fn write_whole(writer: &mut PacketWriter, units: &[&[u8]]) {
 fn write_fragments(writer: &mut PacketWriter, unit: &[u8]) {
     let [l0, l1] = headers_length(1);
     let [h0, h1] = au_header(unit.len());
-    for fragment in unit.chunks(writer.payload_bytes_max() - HEADERS_LENGTH_BYTES - AU_HEADER_BYTES)
-    {
+    let bytes_max = writer.payload_bytes_max() - HEADERS_LENGTH_BYTES - AU_HEADER_BYTES;
+    for fragment in unit.chunks(fragment_bytes(unit.len(), bytes_max)) {
         writer.packet([&[l0, l1, h0, h1], fragment]);
     }
 }

@@ -1,6 +1,6 @@
 //! H.264 in RTP, packetization mode 1 (RFC 6184): single NAL unit packets, STAP-A and FU-A.
 
-use super::PacketWriter;
+use super::{PacketWriter, fragment_bytes};
 use crate::codec::h264::NalType;
 use std::iter::Peekable;
 
@@ -90,11 +90,13 @@ fn push_aggregated(writer: &mut PacketWriter, header: u8, nal_unit: &[u8]) -> u8
     forbidden | (header & 0x60).max(nal_unit[0] & 0x60)
 }
 
-/// Writes a NAL unit as fragments that fill the limit; the last is what remains (RFC 6184 §5.8).
+/// Writes a NAL unit as fragments that share it evenly (RFC 6184 §5.8).
 fn write_fragments(writer: &mut PacketWriter, nal_unit: &[u8]) {
     let indicator = nal_unit[0] & 0xe0 | FU_A;
     let kind = nal_unit[0] & 0x1f;
-    let fragments = nal_unit[1..].chunks(writer.payload_bytes_max() - FU_BYTES);
+    let shared = &nal_unit[1..];
+    let bytes_max = writer.payload_bytes_max() - FU_BYTES;
+    let fragments = shared.chunks(fragment_bytes(shared.len(), bytes_max));
     let last = fragments.len() - 1;
     for (position, fragment) in fragments.enumerate() {
         let start = if position == 0 { 0x80 } else { 0 };
@@ -157,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn every_length_is_rebuilt_from_packets_that_fill_the_limit() {
+    fn every_length_is_rebuilt_from_few_packets_of_one_length() {
         for packet_bytes_max in [64, 65, 100, 576, 1200, 1400, 1452] {
             let limit = usize::from(packet_bytes_max) - 12;
             for bytes in 1..=4500 {
@@ -166,9 +168,12 @@ mod tests {
                 let packets = payloads(&writer);
                 assert_eq!(depacketize(&packets), [unit], "{bytes} in {packet_bytes_max}");
                 assert_eq!(writer.runs().len(), 1);
-                let (last, full) = packets.split_last().unwrap();
-                assert!(last.1.len() <= limit && full.iter().all(|(_, p)| p.len() == limit));
-                assert_eq!(full.is_empty(), bytes <= limit);
+                let (last, others) = packets.split_last().unwrap();
+                let length = others.first().map_or(last.1.len(), |first| first.1.len());
+                assert!(length <= limit && others.iter().all(|(_, p)| p.len() == length));
+                assert!(length - last.1.len() <= others.len(), "{bytes} in {packet_bytes_max}");
+                let few = if bytes > limit { (bytes - 1).div_ceil(limit - 2) } else { 1 };
+                assert_eq!(packets.len(), few);
             }
         }
     }

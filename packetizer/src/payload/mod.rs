@@ -168,6 +168,17 @@ impl PacketWriter {
     }
 }
 
+/// How long the fragments of `bytes` bytes are that may have `bytes_max` each: as few of them as
+/// there can be, which share evenly, so that the last is shorter by less than a byte for each.
+///
+/// Fragments that fill the limit would be as many, and leave anything from one byte on to the last.
+/// Equal ones leave no tiny packet, and where several units follow one another, a run that ends in
+/// a packet of full length goes on with the next unit's first.
+const fn fragment_bytes(bytes: usize, bytes_max: usize) -> usize {
+    let count = bytes.div_ceil(bytes_max);
+    if count == 0 { bytes_max } else { bytes.div_ceil(count) }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -203,6 +214,20 @@ pub(crate) mod tests {
         }
         assert!(rest.is_empty());
         payloads
+    }
+
+    #[test]
+    fn fragments_are_few_and_equal() {
+        for bytes_max in [1, 2, 3, 50, 1386] {
+            assert_eq!(fragment_bytes(0, bytes_max), bytes_max);
+            for bytes in 1..5 * bytes_max + 2 {
+                let length = fragment_bytes(bytes, bytes_max);
+                let count = bytes.div_ceil(length);
+                assert!(length <= bytes_max);
+                assert_eq!(count, bytes.div_ceil(bytes_max), "{bytes} in {bytes_max}");
+                assert!(count * length - bytes < count, "the last of {bytes} in {bytes_max}");
+            }
+        }
     }
 
     #[test]

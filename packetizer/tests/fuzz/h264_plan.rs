@@ -114,6 +114,7 @@ fn depacketize(sent: &Sent<'_>, manner: Manner) -> Vec<Vec<u8>> {
     let limit = usize::from(manner.packet_bytes_max) - HEADER_BYTES;
     let mut nal_units: Vec<Vec<u8>> = Vec::new();
     let mut fragmented: Option<Vec<u8>> = None;
+    let mut lengths = Vec::new();
     for payload in &sent.payloads {
         let kind = payload[0] & 0x1f;
         assert_eq!(fragmented.is_some(), kind == 28 && payload[1] & 0x80 == 0);
@@ -130,13 +131,15 @@ fn depacketize(sent: &Sent<'_>, manner: Manner) -> Vec<Vec<u8>> {
             28 => {
                 let (start, end) = (payload[1] & 0x80 != 0, payload[1] & 0x40 != 0);
                 assert!(payload[1] & 0x20 == 0 && !(start && end) && payload.len() > 2);
-                assert!(end || payload.len() == limit, "a fragment does not fill its packet");
+                lengths.push(payload.len() - 2);
                 let header = payload[0] & 0xe0 | payload[1] & 0x1f;
                 let mut nal_unit = fragmented.take().unwrap_or_else(|| vec![header]);
                 assert_eq!(nal_unit[0], header);
                 nal_unit.extend_from_slice(&payload[2..]);
                 if end {
                     assert!(nal_unit.len() > limit, "it would have fitted whole");
+                    check_fragments(&lengths, limit - 2);
+                    lengths.clear();
                     nal_units.push(nal_unit);
                 } else {
                     fragmented = Some(nal_unit);
@@ -147,6 +150,16 @@ fn depacketize(sent: &Sent<'_>, manner: Manner) -> Vec<Vec<u8>> {
     }
     assert!(fragmented.is_none(), "a NAL unit without end");
     nal_units
+}
+
+/// Fragments are as few as can be, and equal but for the last, which is shorter by less than there
+/// are fragments.
+fn check_fragments(lengths: &[usize], bytes_max: usize) {
+    let (last, others) = lengths.split_last().expect("it has a last one");
+    let length = others[0];
+    assert!(length <= bytes_max && others.iter().all(|other| *other == length));
+    assert!(*last <= length && length - last < lengths.len());
+    assert_eq!(lengths.len(), lengths.iter().sum::<usize>().div_ceil(bytes_max));
 }
 
 fn aggregated(mut bytes: &[u8]) -> Vec<Vec<u8>> {

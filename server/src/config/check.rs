@@ -154,6 +154,7 @@ impl RawConfig {
             redirect_to: self.check_redirect_to()?,
             profiles_off: self.no_profile.clone().unwrap_or_default(),
             coalescing: self.check_coalescing()?,
+            launch_times: self.launch_times.unwrap_or_default(),
             interleaved_ahead: self.check_interleaved_ahead()?,
             burst_packets_max: self.check_max_burst()?,
         })
@@ -392,6 +393,7 @@ impl RawConfig {
             redirect_to: config.redirect_to.clone(),
             no_profile: some_if_any(&config.profiles_off),
             coalesce: Some(Span(config.coalescing)),
+            launch_times: Some(config.launch_times),
             interleaved_ahead: Some(Span(config.interleaved_ahead)),
             max_burst: Some(config.burst_packets_max),
             log_level: Some(logs.filter.clone()),

@@ -3,6 +3,7 @@
 mod budget;
 mod check;
 mod host;
+mod launch;
 mod media_root;
 mod placement;
 mod profile;
@@ -13,6 +14,7 @@ pub mod units;
 pub use budget::{Budget, SHARD_MEMORY_BYTES_MIN};
 pub use check::ConfigError;
 pub use host::Host;
+pub use launch::LaunchTimes;
 pub use media_root::MediaRoot;
 pub use placement::{FIFO_PRIORITY_MAX, HugePages, Scheduler};
 pub use profile::ProfileName;
@@ -74,6 +76,8 @@ pub struct Config {
     pub profiles_off: Vec<ProfileName>,
     /// What is due within this time leaves together.
     pub coalescing: Duration,
+    /// Whether the kernel is told when trains are to leave.
+    pub launch_times: LaunchTimes,
     /// An interleaved viewer's media that is due within this time leaves in one call.
     pub interleaved_ahead: Duration,
     /// Packets of an access unit that may leave at once.

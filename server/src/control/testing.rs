@@ -50,6 +50,7 @@ pub(super) fn config() -> Config {
         redirect_to: None,
         profiles_off: Vec::new(),
         coalescing: Duration::from_millis(4),
+        launch_times: Default::default(),
         interleaved_ahead: Duration::ZERO,
         burst_packets_max: BURST_PACKETS_DEFAULT,
     }

@@ -4,6 +4,7 @@ mod affinity;
 mod catalog_worker;
 mod connection_task;
 pub mod control_loop;
+mod launch;
 pub mod logs;
 pub mod mailbox_queue;
 mod placement;

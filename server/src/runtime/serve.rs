@@ -1,5 +1,6 @@
 //! The server put together: start-up checks, sockets, threads, and their end.
 
+use super::launch::Launch;
 use super::logs::show_counters;
 use super::mailbox_queue::{ControlEnd, ShardEnd, mailbox};
 use super::placement::{self, Placement};
@@ -24,6 +25,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 use tracing::{info, warn};
 
 /// Why the server could not start or go on: each prints as a sentence that says what to do.
@@ -185,11 +187,12 @@ fn start_shards(
     let shard_count = config.shard_cpus.len();
     let cname = cname();
     let read_blocks = read_blocks(budget);
+    let launch = Launch::find(config, clock);
     let (started, starts) = bounded(shard_count);
     let (mut ends, mut threads) = (Vec::new(), Vec::new());
     for (index, cpu) in config.shard_cpus.iter().copied().enumerate() {
         let ports = share_of_ports(&config.rtp_ports, index, shard_count);
-        let sockets = PairSockets::bind(ports).map_err(ServeError::Ports)?;
+        let mut sockets = PairSockets::bind(ports).map_err(ServeError::Ports)?;
         if index == 0 {
             log_send_buffer(&sockets);
         }
@@ -203,6 +206,7 @@ fn start_shards(
             read_blocks,
             session_timeout: config.session_timeout + SESSION_TIMEOUT_MARGIN,
             coalescing: config.coalescing,
+            launch_ahead: launch.map_or(Duration::ZERO, |launch| launch.apply(&mut sockets)),
             interleaved_ahead: config.interleaved_ahead,
             burst_packets_max: config.burst_packets_max,
             cname: cname.clone(),

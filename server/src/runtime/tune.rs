@@ -28,8 +28,7 @@ fn ask_kernel(facts: &mut Facts) {
     facts.kernel.segmentation = Some(sentence(probe::segmentation_offload()));
     let disciplines = uring::disciplines().unwrap_or_default();
     for device in &mut facts.devices {
-        let number = fs::read_to_string(format!("/sys/class/net/{}/ifindex", device.name));
-        let number: Option<u32> = number.ok().and_then(|text| text.trim().parse().ok());
+        let number = device_number(&device.name);
         let own = |discipline: &&Discipline| Some(discipline.device) == number;
         device.disciplines = kinds(disciplines.iter().filter(own));
         device.offloads = uring::active_features(&device.name).ok().map(|it| offloads(&it));
@@ -40,6 +39,12 @@ fn ask_kernel(facts: &mut Facts) {
     // Limits of files are the hard ones, which the server raises its own to.
     facts.process.descriptors_max =
         uring::raise_limit(Resource::Descriptors).ok().or(facts.process.descriptors_max);
+}
+
+/// The kernel's number of a network device.
+pub(super) fn device_number(name: &str) -> Option<u32> {
+    let text = fs::read_to_string(format!("/sys/class/net/{name}/ifindex")).ok()?;
+    text.trim().parse().ok()
 }
 
 fn sentence(Finding { ok, text }: Finding) -> Sentence {

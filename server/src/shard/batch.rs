@@ -64,16 +64,18 @@ impl Shipment {
 }
 
 impl Shard {
-    /// Fills the batch with the stream's due trains, one message each.
+    /// Fills the batch with the stream's due trains, one message each. What is handed over ahead of
+    /// its time has that with it.
     pub(super) fn push_datagrams(&mut self, now: MonoTime, stream: usize) {
         let Transport::Udp { pair, rtp, local, .. } = self.streams[stream].transport else {
             return;
         };
         let mut cursor = self.streams[stream].cursor;
         let mut count = 0;
+        let until = now.offset_by(self.launch_ahead_nanos);
         while count < STREAM_TURN_TRAINS_MAX && self.shipments.len() < TURN_TRAINS_MAX {
             let position = self.shipments.len();
-            let Some(leaves_at) = self.due_train(now, stream, &mut cursor) else { break };
+            let Some(leaves_at) = self.due_train(until, stream, &mut cursor) else { break };
             let (pieces, bytes) = self.ship(stream, &mut cursor, leaves_at);
             let train = &self.shipments[position].train;
             let destination = Destination::Datagrams {
@@ -83,6 +85,7 @@ impl Shard {
                 local,
                 segment_bytes: train.packet_bytes,
                 segment_count: train.packet_count,
+                launches_at: Some(leaves_at).filter(|leaves_at| *leaves_at > now),
             };
             self.egress.entries.push(Entry { destination, pieces, bytes });
             self.cargo.push(Cargo::Datagrams(position));

@@ -204,7 +204,7 @@ impl Shard {
         let at = match self.next(stream, &mut cursor) {
             Next::Train(due) => {
                 let request_at = self.request_at(stream);
-                let at = self.leaves_at(stream, due);
+                let at = self.handed_over_at(stream, due);
                 request_at.filter(|request| *request > now).map_or(at, |request| at.min(request))
             }
             Next::Loading(image) => {
@@ -278,6 +278,18 @@ impl Shard {
 
     pub(super) fn leaves_at(&self, stream: usize, due: i64) -> MonoTime {
         self.streams[stream].timeline.leaves_at(due)
+    }
+
+    /// When what is due then is handed to the kernel: ahead of its time, if somebody keeps it.
+    fn handed_over_at(&self, stream: usize, due: i64) -> MonoTime {
+        let leaves_at = self.leaves_at(stream, due);
+        if self.launch_ahead_nanos == 0 {
+            return leaves_at;
+        }
+        match self.streams[stream].transport {
+            Transport::Udp { .. } => leaves_at.offset_by(-self.launch_ahead_nanos),
+            Transport::Interleaved { .. } => leaves_at,
+        }
     }
 
     pub(super) fn is_blocked(&self, stream: usize) -> bool {

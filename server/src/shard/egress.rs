@@ -6,6 +6,7 @@
 
 use super::operation::{ConnectionSlot, PairId, PairSocket};
 use super::stream::{Cursor, Stream};
+use crate::clock::MonoTime;
 use packetizer::image::{PacketImage, Train};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
@@ -55,6 +56,8 @@ pub enum Destination {
         segment_bytes: u16,
         /// Packets in the message.
         segment_count: u16,
+        /// When the kernel is to let it go, if not at once.
+        launches_at: Option<MonoTime>,
     },
     /// Bytes of a connection's output stream.
     Stream {

@@ -81,6 +81,9 @@ pub struct ShardConfig {
     pub session_timeout: Duration,
     /// What is due within this time leaves together.
     pub coalescing: Duration,
+    /// Datagrams that are due within this time are handed over with the time at which they are to
+    /// leave; zero where nobody keeps to that.
+    pub launch_ahead: Duration,
     /// An interleaved stream's media that is due within this time leaves together.
     pub interleaved_ahead: Duration,
     /// Packets of an access unit that leave together.
@@ -108,6 +111,8 @@ pub struct FirstNumbers {
 pub struct Shard {
     config: ShardConfig,
     wallclock: Wallclock,
+    /// How far ahead of its time a datagram is handed over.
+    launch_ahead_nanos: i64,
     random: fastrand::Rng,
     sessions: Slab<Session>,
     session_slots: HashMap<SessionKey, usize>,
@@ -160,8 +165,10 @@ impl Shard {
     pub fn new(config: ShardConfig, wallclock: Wallclock) -> Self {
         let (sessions_max, streams_max) =
             (config.sessions_max as usize, config.streams_max as usize);
+        let launch_ahead_nanos = i64::try_from(config.launch_ahead.as_nanos()).expect("short");
         Self {
             wallclock,
+            launch_ahead_nanos,
             random: fastrand::Rng::with_seed(config.seed),
             // Picture and sound for everyone. The system gives memory when it is written to, so
             // this takes none before; growing would take twice as much, and time to copy.

@@ -155,6 +155,7 @@ impl Shard {
                     local,
                     segment_bytes: bytes,
                     segment_count: 1,
+                    launches_at: None,
                 };
                 let pieces = start..self.egress.piece_count();
                 self.egress.entries.push(Entry { destination, pieces, bytes: bytes.into() });

@@ -26,6 +26,7 @@ mod edits;
 mod faults;
 mod inspection;
 mod interleaving;
+mod launch;
 mod life;
 mod memory;
 mod numbers;
@@ -108,6 +109,8 @@ struct Rig {
     datagrams: HashMap<SocketAddr, Vec<Vec<u8>>>,
     /// Entries that went to connections.
     stream_entries: u64,
+    /// When trains were handed over, and when the kernel was to let them go.
+    launches: Vec<(MonoTime, Option<MonoTime>)>,
     /// What went into the connections, all in one.
     stream: Vec<u8>,
     reports: Vec<Report>,
@@ -127,6 +130,7 @@ impl Rig {
             read_blocks,
             session_timeout: TIMEOUT,
             coalescing: Duration::from_millis(4),
+            launch_ahead: Duration::ZERO,
             interleaved_ahead: Duration::ZERO,
             burst_packets_max: BURST_PACKETS_DEFAULT,
             cname: "rig".to_owned(),
@@ -146,6 +150,7 @@ impl Rig {
             watched: Vec::new(),
             datagrams: HashMap::new(),
             stream_entries: 0,
+            launches: Vec::new(),
             stream: Vec::new(),
             reports: Vec::new(),
         }
@@ -213,7 +218,11 @@ impl Rig {
             let mut bytes: Vec<u8> = Vec::new();
             pieces.iter().for_each(|piece| bytes.extend_from_slice(self.shard.piece(*piece)));
             results.push(match entry.destination {
-                Destination::Datagrams { to, segment_bytes, .. } => {
+                Destination::Datagrams { socket, to, segment_bytes, launches_at, .. } => {
+                    match socket {
+                        PairSocket::Rtp => self.launches.push((self.now, launches_at)),
+                        PairSocket::Rtcp => assert_eq!(launches_at, None),
+                    }
                     let packets = bytes.chunks(usize::from(segment_bytes)).map(<[u8]>::to_vec);
                     self.datagrams.entry(to).or_default().extend(packets);
                     SendResult::Sent(entry.bytes)

@@ -47,6 +47,7 @@ impl SimShard {
             read_blocks: memory.read_blocks,
             session_timeout,
             coalescing: Duration::from_millis(seed % 3 * 2),
+            launch_ahead: launch_ahead(seed),
             interleaved_ahead: interleaved_ahead(seed),
             burst_packets_max: BURST_PACKETS_DEFAULT,
             cname: "sim".to_owned(),
@@ -176,4 +177,10 @@ impl SimShard {
 /// How much of what an interleaved viewer is sent leaves together.
 pub(super) const fn interleaved_ahead(seed: u64) -> Duration {
     Duration::from_millis(seed / 3 % 3 * 100)
+}
+
+/// How far ahead datagrams are handed over. Nobody in a world keeps them until then, so that they
+/// arrive as much too early.
+pub(super) const fn launch_ahead(seed: u64) -> Duration {
+    Duration::from_millis(seed / 9 % 2 * 5)
 }

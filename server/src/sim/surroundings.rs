@@ -2,7 +2,7 @@
 
 use super::faults::Faults;
 use super::net::SimNet;
-use super::shard::interleaved_ahead;
+use super::shard::{interleaved_ahead, launch_ahead};
 use super::trace::Trace;
 use crate::clock::{MonoTime, Wallclock};
 use fastrand::Rng;
@@ -21,6 +21,8 @@ pub(super) struct Surroundings {
     pub(super) trace: Trace,
     /// How much of what an interleaved viewer is sent leaves together.
     pub(super) ahead: Duration,
+    /// How far ahead datagrams are handed over.
+    pub(super) launch_ahead: Duration,
 }
 
 impl Surroundings {
@@ -28,8 +30,8 @@ impl Surroundings {
         let mut random = Rng::with_seed(seed);
         let faults = faults(&mut random);
         let (now, net) = (MonoTime(1_000_000_000), SimNet::default());
-        let ahead = interleaved_ahead(seed);
-        Self { now, random, faults, net, trace: Trace::new(seed), ahead }
+        let (ahead, launch_ahead) = (interleaved_ahead(seed), launch_ahead(seed));
+        Self { now, random, faults, net, trace: Trace::new(seed), ahead, launch_ahead }
     }
 
     /// The time `nanos` from now.

@@ -408,6 +408,7 @@ fn config(is_tight: bool) -> Config {
         profiles_off: Vec::new(),
         drain_deadline: Duration::from_secs(5),
         coalescing: Duration::from_millis(4),
+        launch_times: Default::default(),
         interleaved_ahead: Duration::ZERO,
         burst_packets_max: BURST_PACKETS_DEFAULT,
     }

@@ -297,7 +297,7 @@ impl Whole {
                 session.is_shared = self.clients[index].remote.is_some();
                 session.is_blind = session.is_shared;
                 session.viewer.is_prompt = !moves && !session.is_shared;
-                session.viewer.ahead = self.around.ahead;
+                session.viewer.ahead = self.around.ahead.max(self.around.launch_ahead);
                 let sessions = &mut self.clients[index].sessions;
                 sessions.push(session);
                 self.known.insert(key, (index, sessions.len() - 1));

@@ -165,9 +165,10 @@ impl World {
             // Reads that take long move an interleaved viewer's timeline, which it cannot know.
             let moves = world.around.faults.moves_timelines();
             client.viewer.is_prompt = !(moves && client.connection.is_some());
-            if client.connection.is_some() {
-                client.viewer.ahead = world.around.ahead;
-            }
+            client.viewer.ahead = match client.connection {
+                Some(_) => world.around.ahead,
+                None => world.around.launch_ahead,
+            };
             world.clients.push(client);
             let delay = world.around.random.u64(..3_000_000_000);
             world.step_in(delay, index, Step::Arrive);

@@ -15,6 +15,7 @@ mod tests;
 mod text;
 mod tree;
 
+pub(crate) use network::default_devices;
 pub(crate) use tree::Tree;
 
 use advice::{Advice, advise};

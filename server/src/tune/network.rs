@@ -82,7 +82,7 @@ fn interrupts_of(tree: &Tree, path: &str, name: &str, interrupts: &str) -> Vec<I
 }
 
 /// Devices of the default routes, IPv4's first.
-fn default_devices(tree: &Tree) -> Vec<String> {
+pub(crate) fn default_devices(tree: &Tree) -> Vec<String> {
     let mut names = Vec::new();
     for line in tree.text("/proc/net/route").unwrap_or_default().lines().skip(1) {
         let mut columns = line.split_whitespace();

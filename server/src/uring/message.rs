@@ -102,7 +102,7 @@ impl<'a> Batch<'_, 'a> {
     }
 }
 
-/// Control messages of one datagram: where it leaves from, and how it is cut.
+/// Control messages of one datagram: where it leaves from, how it is cut, and when it leaves.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(8))]
 pub struct Control {
@@ -150,6 +150,14 @@ impl Control {
         self
     }
 
+    /// Leaves no sooner than the monotonic clock says `nanos`, where the device's queueing
+    /// discipline keeps to that. The socket has to be told before (`SO_TXTIME`), or refuses it.
+    #[must_use]
+    pub fn launching_at(mut self, nanos: u64) -> Self {
+        self.push(libc::SOL_SOCKET, libc::SCM_TXTIME, &nanos.to_ne_bytes());
+        self
+    }
+
     /// Appends as `CMSG_NXTHDR` and `CMSG_DATA` would lay it out.
     fn push(&mut self, level: libc::c_int, kind: libc::c_int, data: &[u8]) {
         let length = size_of::<libc::cmsghdr>() + data.len();
@@ -165,7 +173,7 @@ impl Control {
     }
 }
 
-const CONTROL_BYTES: usize = 64;
+const CONTROL_BYTES: usize = 88;
 const _: () = assert!(
     size_of::<libc::cmsghdr>() == size_of::<usize>() + 2 * size_of::<libc::c_int>(),
     "control messages are laid out without a C library's private fields"
@@ -277,6 +285,38 @@ fn empty_header() -> libc::mmsghdr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Level, kind and data of each control message, as `CMSG_NXTHDR` finds them.
+    fn parsed(control: &Control) -> Vec<(i32, i32, Vec<u8>)> {
+        let (mut rest, mut found) = (control.bytes(), Vec::new());
+        while let Some((head, _)) = rest.split_first_chunk::<16>() {
+            let length = usize::from_ne_bytes(head[..8].try_into().unwrap());
+            let number = |at: usize| i32::from_ne_bytes(head[at..at + 4].try_into().unwrap());
+            found.push((number(8), number(12), rest[16..length].to_vec()));
+            rest = &rest[length.next_multiple_of(8)..];
+        }
+        assert!(rest.is_empty());
+        found
+    }
+
+    #[test]
+    fn all_that_a_datagram_may_be_told_fits() {
+        let local: IpAddr = "192.0.2.7".parse().unwrap();
+        let control = Control::EMPTY
+            .leaving_dual_stack(local, 3)
+            .segmented(1400)
+            .launching_at(0x0102_0304_0506_0708);
+        let mut from = [&[0; 10][..], &[0xff, 0xff, 192, 0, 2, 7]].concat();
+        from.extend(3_u32.to_ne_bytes());
+        let expected = [
+            (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, from),
+            (libc::SOL_UDP, libc::UDP_SEGMENT, 1400_u16.to_ne_bytes().to_vec()),
+            (libc::SOL_SOCKET, 61, 0x0102_0304_0506_0708_u64.to_ne_bytes().to_vec()),
+        ];
+        assert_eq!(parsed(&control), expected);
+        assert_eq!(control.used, CONTROL_BYTES);
+        assert_eq!(parsed(&Control::EMPTY), []);
+    }
 
     #[test]
     fn names_parse_in_their_ipv4_form() {

@@ -13,6 +13,7 @@ mod driver;
 mod file;
 mod handover;
 mod image_memory;
+mod launch;
 mod memory;
 mod message;
 mod offload;
@@ -34,6 +35,7 @@ pub use handover::{readiness_of, socket_of};
 pub use image_memory::{
     Allocator, HugePageSource, allow_huge_pages, area_bytes, keep_small_pages, take_huge_pages,
 };
+pub use launch::monotonic_nanos;
 pub use memory::give_back;
 pub use message::{Control, MESSAGES_MAX};
 pub use outbox::Outbox;

@@ -28,6 +28,8 @@ struct Train {
     local: IpAddr,
     segment_bytes: u16,
     segment_count: u16,
+    /// By the kernel's clock, if it is to wait.
+    launch_nanos: Option<u64>,
 }
 
 /// How an attempt on a socket went.
@@ -73,8 +75,16 @@ impl Sender {
                     local,
                     segment_bytes,
                     segment_count,
+                    launches_at,
                 } => {
-                    let train = Train { entry: index, to, local, segment_bytes, segment_count };
+                    let train = Train {
+                        entry: index,
+                        to,
+                        local,
+                        segment_bytes,
+                        segment_count,
+                        launch_nanos: launches_at.and_then(|at| sockets.launch_nanos(at.0)),
+                    };
                     self.queues[PairSockets::index(pair, socket)].push(train);
                 }
                 Destination::Stream { connection } => {
@@ -259,8 +269,16 @@ fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     }
 }
 
-/// Where a train leaves from.
+/// Where a train leaves from, and when.
 fn control(sockets: &PairSockets, train: &Train) -> Control {
+    let control = leaving(sockets, train);
+    match train.launch_nanos {
+        Some(nanos) => control.launching_at(nanos),
+        None => control,
+    }
+}
+
+fn leaving(sockets: &PairSockets, train: &Train) -> Control {
     let local = train.local.to_canonical();
     if local.is_unspecified() {
         return Control::EMPTY;

@@ -1,5 +1,6 @@
 //! Sockets and their options: RTP/RTCP pairs, adopted connections.
 
+use super::launch;
 use crate::limits::SHARD_PAIRS_MAX;
 use crate::shard::operation::{PairId, PairSocket};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -17,6 +18,8 @@ pub struct PairSockets {
     sockets: Vec<Socket>,
     ports: Vec<u16>,
     dual_stack: bool,
+    /// What the monotonic clock said when the shard's was zero, if the kernel takes launch times.
+    launch_zero: Option<u64>,
 }
 
 /// Why the ports of a shard could not be had.
@@ -81,7 +84,7 @@ impl PairSockets {
         if sockets.is_empty() {
             return Err(BindError::NoPair(ports));
         }
-        Ok(Self { sockets, ports: rtp_ports, dual_stack })
+        Ok(Self { sockets, ports: rtp_ports, dual_stack, launch_zero: None })
     }
 
     /// The RTP port of each pair, by [`PairId`].
@@ -94,6 +97,24 @@ impl PairSockets {
     #[must_use]
     pub const fn is_dual_stack(&self) -> bool {
         self.dual_stack
+    }
+
+    /// Tells the kernel that RTP comes with launch times of the monotonic clock, which said
+    /// `nanos_at_zero` when the shard's was zero.
+    ///
+    /// # Errors
+    /// If it knows of none (before 4.19). Then nothing is sent with one.
+    pub fn set_launch_times(&mut self, nanos_at_zero: u64) -> io::Result<()> {
+        for socket in self.sockets.iter().step_by(2) {
+            launch::allow(socket.as_fd(), libc::CLOCK_MONOTONIC)?;
+        }
+        self.launch_zero = Some(nanos_at_zero);
+        Ok(())
+    }
+
+    /// A time of the shard's clock as the kernel takes it, if it does.
+    pub(super) fn launch_nanos(&self, nanos: u64) -> Option<u64> {
+        Some(self.launch_zero?.saturating_add(nanos))
     }
 
     /// What each socket may have on its way to the network, and what was asked for: less than that

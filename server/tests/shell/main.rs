@@ -60,6 +60,7 @@ impl Rig {
                 read_blocks: BLOCKS,
                 session_timeout: Duration::from_secs(30),
                 coalescing: Duration::from_millis(4),
+                launch_ahead: Duration::ZERO,
                 interleaved_ahead: Duration::ZERO,
                 burst_packets_max: BURST_PACKETS_DEFAULT,
                 cname: "test".to_owned(),

@@ -33,7 +33,7 @@ impl<W: Write> HistogramLog<W> {
         let mut serializer = V2DeflateSerializer::new();
         let result = IntervalLogWriterBuilder::new()
             .add_comment("[Histogram log format version 1.3]")
-            .add_comment("reelring-load: microseconds; burst-packets in packets")
+            .add_comment("reelring-load: microseconds; bursts in packets and bytes")
             .with_start_time(start)
             .with_base_time(start)
             .begin_log_with(&mut output, &mut serializer)

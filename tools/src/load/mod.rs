@@ -52,7 +52,8 @@ const TELL_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Report {
     /// What there is to say.
     pub summary: Summary,
-    /// Distributions by the name of what was measured, in microseconds; of bursts in packets.
+    /// Distributions by the name of what was measured, in microseconds; of bursts in
+    /// packets or bytes.
     pub distributions: Vec<(String, Histogram<u64>)>,
 }
 
@@ -163,10 +164,16 @@ fn distributions(sum: &Tally) -> Vec<(String, Histogram<u64>)> {
         ("generator-unread", &own.unread),
         ("generator-loop", &own.loop_late),
     ];
+    let lengths = [
+        ("burst-packets", &sum.burst_packets),
+        ("burst-bytes", &sum.burst_bytes),
+        ("interleaved-burst-bytes", &sum.interleaved_burst_bytes),
+    ];
     let methods = sum.replies.iter().map(|(method, micros)| (*method, micros));
     let durations = fixed.into_iter().chain(methods);
     durations
-        .map(|(name, micros)| (name.to_owned(), micros.histogram().clone()))
-        .chain([("burst-packets".to_owned(), sum.bursts.histogram().clone())])
+        .map(|(name, micros)| (name, micros.histogram()))
+        .chain(lengths.map(|(name, lengths)| (name, lengths.histogram())))
+        .map(|(name, histogram)| (name.to_owned(), histogram.clone()))
         .collect()
 }

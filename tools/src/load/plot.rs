@@ -27,12 +27,14 @@ struct Panel {
     lines: Vec<(&'static str, Points)>,
 }
 
-/// Draws how late packets were by percentile, and how the run went second by second.
+/// Draws how late packets were and how long bursts, by percentile, and how the run went second by
+/// second.
 ///
 /// # Errors
 /// The picture could not be drawn.
 pub fn plot(report: &Report) -> io::Result<String> {
     let mut panels = vec![lateness(report)];
+    panels.extend(bursts(report));
     panels.extend(over_time(&report.summary.timeline));
     let mut svg = String::new();
     draw(&mut svg, &panels).map_err(|error| io::Error::other(error.to_string()))?;
@@ -103,7 +105,7 @@ fn lateness(report: &Report) -> Panel {
     for (name, label) in [("late", "packets"), ("first-packet", "first packet after PLAY")] {
         let found = report.distributions.iter().find(|(known, _)| known == name);
         if let Some((_, histogram)) = found.filter(|(_, histogram)| !histogram.is_empty()) {
-            lines.push((label, percentiles(histogram)));
+            lines.push((label, percentiles(histogram, 1000.0)));
         }
     }
     Panel {
@@ -114,15 +116,28 @@ fn lateness(report: &Report) -> Panel {
     }
 }
 
+/// Lengths of bursts by percentile, if datagrams were received.
+fn bursts(report: &Report) -> Option<Panel> {
+    let known = report.distributions.iter().find(|(known, _)| known == "burst-packets");
+    let (_, histogram) = known.filter(|(_, histogram)| !histogram.is_empty())?;
+    Some(Panel {
+        title: "Packets of a burst",
+        x_title: "percentile",
+        x_label: |nines| percentile_name(*nines),
+        lines: vec![("", percentiles(histogram, 1.0))],
+    })
+}
+
+/// A distribution's values, `unit` of them one on the axis, over the nines of their percentiles.
 #[allow(clippy::cast_precision_loss, reason = "counts and durations of a test")]
-fn percentiles(histogram: &Histogram<u64>) -> Points {
+fn percentiles(histogram: &Histogram<u64>, unit: f64) -> Points {
     let nines_max = (histogram.len() as f64).log10().max(1.0);
     let steps = 200;
     (0..=steps)
         .map(|step| {
             let nines = nines_max * f64::from(step) / f64::from(steps);
-            let micros = histogram.value_at_quantile(1.0 - 10_f64.powf(-nines));
-            (nines, micros as f64 / 1000.0)
+            let value = histogram.value_at_quantile(1.0 - 10_f64.powf(-nines));
+            (nines, value as f64 / unit)
         })
         .collect()
 }
@@ -209,7 +224,7 @@ mod tests {
         for micros in 1..=1000 {
             histogram.record(micros * 100).unwrap();
         }
-        let points = percentiles(&histogram);
+        let points = percentiles(&histogram, 1000.0);
         assert_eq!(points.len(), 201);
         let (nines, millis) = points[200];
         assert!((nines - 3.0).abs() < 1e-9 && (millis - 99.9).abs() < 0.2, "{nines} {millis}");
@@ -221,6 +236,11 @@ mod tests {
         let mut report = Report::default();
         report.summary.timeline = vec![Sample::default(); 3];
         let svg = plot(&report).unwrap();
+        assert!(!svg.contains("Packets of a burst"));
+        let mut lengths = Histogram::new(3).unwrap();
+        lengths.record_n(7, 1000).unwrap();
+        report.distributions.push(("burst-packets".into(), lengths));
+        assert!(plot(&report).unwrap().contains("Packets of a burst"));
         assert!(svg.contains("Viewers playing") && !svg.contains("Server:"));
         report.summary.timeline[1].server = Some(Usage::default());
         assert!(plot(&report).unwrap().contains("Server: resident memory"));

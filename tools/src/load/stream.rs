@@ -21,6 +21,7 @@ pub(super) struct Stream {
     pub(super) channels: (u8, u8),
     payload_type: u8,
     judge: StreamJudge,
+    /// Of its datagrams; those of interleaved frames are the connection's.
     bursts: Bursts,
     /// Trains that its receive buffer had no room for.
     overflows: u32,
@@ -75,6 +76,7 @@ impl Stream {
     pub(super) fn take_train(&mut self, train: Train<'_>, tally: &mut Tally) {
         self.overflows = self.overflows.max(train.overflows);
         self.take_media(train.at, train.packets(), tally);
+        tally.burst_ended(self.bursts.receive(train.at, train.burst()));
     }
 
     /// Takes media packets that arrived together. Most are of one unit and so equally late.
@@ -84,9 +86,8 @@ impl Stream {
         packets: impl Iterator<Item = &'a [u8]>,
         tally: &mut Tally,
     ) {
-        let (mut lateness, mut equally_late, mut count) = ((0, None), 0, 0);
+        let (mut lateness, mut equally_late) = ((0, None), 0);
         for bytes in packets {
-            count += 1;
             let packet = RtpPacket::parse(bytes);
             let Some(packet) = packet.filter(|packet| packet.payload_type == self.payload_type)
             else {
@@ -105,9 +106,6 @@ impl Stream {
         if equally_late > 0 {
             tally.packets_late(lateness, equally_late);
             self.last_arrival = Some(at).filter(|_| self.judge.has_begun());
-        }
-        if let Some(packets) = self.bursts.receive(at, count) {
-            tally.bursts.record(packets);
         }
     }
 
@@ -168,9 +166,7 @@ impl Stream {
         let counts = self.judge.counts();
         tally.streams += 1;
         tally.unanchored_streams += u64::from(self.is_unanchored);
-        if let Some(packets) = self.bursts.end() {
-            tally.bursts.record(packets);
-        }
+        tally.burst_ended(self.bursts.end());
         tally.overflows += u64::from(self.overflows);
         // What a socket had no room for cannot be told from what never reached it.
         if self.overflows > 0 {

@@ -19,6 +19,8 @@ pub struct Quantiles {
     pub count: u64,
     /// Half were at most this.
     pub p50: f64,
+    /// 9 of 10 were at most this.
+    pub p90: f64,
     /// 99 of 100 were at most this.
     pub p99: f64,
     /// 999 of 1000 were at most this.
@@ -34,6 +36,7 @@ impl Quantiles {
         Self {
             count: histogram.len(),
             p50: at(0.5),
+            p90: at(0.9),
             p99: at(0.99),
             p999: at(0.999),
             max: histogram.max() as f64 / unit,
@@ -44,7 +47,7 @@ impl Quantiles {
         Self::new(micros.histogram(), 1000.0)
     }
 
-    fn packets(lengths: &Lengths) -> Self {
+    fn lengths(lengths: &Lengths) -> Self {
         Self::new(lengths.histogram(), 1.0)
     }
 }
@@ -193,8 +196,14 @@ pub struct Summary {
     pub silent_streams: u64,
     /// Titles of which the end never came: the server said BYE, or fell silent, before it.
     pub ended_early: u64,
-    /// Packets of a stream with less than 1 ms from one to the next.
+    /// Bursts: datagrams of a stream of which each arrived less than 1 ms after the one before, by
+    /// the kernel's time. How many there were in each.
     pub burst_packets: Quantiles,
+    /// How many bytes those had, RTP headers included.
+    pub burst_bytes: Quantiles,
+    /// Bytes of interleaved frames, of all streams of a connection, with less than 1 ms from one
+    /// read to the next.
+    pub interleaved_burst_bytes: Quantiles,
     /// How late packets came against the start of play and their decode time.
     pub lateness_ms: Quantiles,
     /// How much longer packets took than the quickest of their stream, from a second after PLAY on
@@ -258,7 +267,9 @@ impl Summary {
             unanchored_streams: sum.unanchored_streams,
             silent_streams: sum.silent_streams,
             ended_early: sum.ended_early,
-            burst_packets: Quantiles::packets(&sum.bursts),
+            burst_packets: Quantiles::lengths(&sum.burst_packets),
+            burst_bytes: Quantiles::lengths(&sum.burst_bytes),
+            interleaved_burst_bytes: Quantiles::lengths(&sum.interleaved_burst_bytes),
             lateness_ms: Quantiles::millis(&sum.late),
             delay_variation_ms: Quantiles::millis(&sum.variation),
             behind_ms: Quantiles::millis(&sum.behind),

@@ -1,7 +1,10 @@
 //! The summary as a table for people.
 
 use super::summary::{Churned, Quantiles, ServerUse, Sessions, Spread, Summary};
-use std::fmt;
+use std::{fmt, iter};
+
+/// What is printed of a distribution.
+const QUANTILES: [&str; 6] = ["p50", "p90", "p99", "p99.9", "max", "count"];
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -84,7 +87,7 @@ impl Summary {
     }
 
     fn write_distributions(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_columns(f, "ms", ["p50", "p99", "p99.9", "max", "count"])?;
+        write_columns(f, "ms", &QUANTILES)?;
         write_quantiles(f, "lateness", &self.lateness_ms)?;
         write_quantiles(f, "variation", &self.delay_variation_ms)?;
         write_quantiles(f, "behind", &self.behind_ms)?;
@@ -95,10 +98,14 @@ impl Summary {
         if self.refused_ms.count > 0 {
             write_quantiles(f, "refused", &self.refused_ms)?;
         }
-        let Quantiles { count, p50, p99, p999, max } = self.burst_packets;
-        let lengths = [p50, p99, p999, max].map(|packets| format!("{packets:.0}"));
-        let [p50, p99, p999, max] = &lengths;
-        write_columns(f, "burst", [p50, p99, p999, max, &count.to_string()])
+        for (name, lengths) in [
+            ("burst packets", self.burst_packets),
+            ("burst bytes", self.burst_bytes),
+            ("TCP bytes", self.interleaved_burst_bytes),
+        ] {
+            write_lengths(f, name, lengths)?;
+        }
+        Ok(())
     }
 
     fn write_generator(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -124,7 +131,7 @@ impl Summary {
 }
 
 fn write_server(f: &mut fmt::Formatter<'_>, server: &ServerUse) -> fmt::Result {
-    write_columns(f, "server", ["min", "mean", "max", "", ""])?;
+    write_columns(f, "server", &["min", "mean", "max"])?;
     for (name, spread) in [
         ("CPU %", server.cpu_percent),
         ("  user", server.user_percent),
@@ -142,9 +149,21 @@ fn write_server(f: &mut fmt::Formatter<'_>, server: &ServerUse) -> fmt::Result {
 }
 
 fn write_quantiles(f: &mut fmt::Formatter<'_>, name: &str, quantiles: &Quantiles) -> fmt::Result {
-    let Quantiles { count, p50, p99, p999, max } = quantiles;
-    let width = first_column(name);
-    writeln!(f, "{name} {p50:>width$.3} {p99:>10.3} {p999:>10.3} {max:>10.3} {count:>10}")
+    let Quantiles { count, p50, p90, p99, p999, max } = quantiles;
+    let durations = [p50, p90, p99, p999, max].map(|millis| format!("{millis:.3}"));
+    let [p50, p90, p99, p999, max] = &durations;
+    write_columns(f, name, &[p50, p90, p99, p999, max, &count.to_string()])
+}
+
+/// Lengths of bursts, if there were any.
+fn write_lengths(f: &mut fmt::Formatter<'_>, name: &str, lengths: Quantiles) -> fmt::Result {
+    let Quantiles { count, p50, p90, p99, p999, max } = lengths;
+    if count == 0 {
+        return Ok(());
+    }
+    let lengths = [p50, p90, p99, p999, max].map(|length| format!("{length:.0}"));
+    let [p50, p90, p99, p999, max] = &lengths;
+    write_columns(f, name, &[p50, p90, p99, p999, max, &count.to_string()])
 }
 
 /// The width of the column behind a name: a long one takes of its room.
@@ -152,11 +171,13 @@ fn first_column(name: &str) -> usize {
     22_usize.saturating_sub(name.chars().count())
 }
 
-fn write_columns(f: &mut fmt::Formatter<'_>, name: &str, columns: [&str; 5]) -> fmt::Result {
-    let [a, b, c, d, e] = columns;
-    let width = first_column(name);
-    let line = format!("{name} {a:>width$} {b:>10} {c:>10} {d:>10} {e:>10}");
-    writeln!(f, "{}", line.trim_end())
+fn write_columns(f: &mut fmt::Formatter<'_>, name: &str, columns: &[&str]) -> fmt::Result {
+    write!(f, "{name}")?;
+    let widths = iter::once(first_column(name)).chain(iter::repeat(10));
+    for (column, width) in columns.iter().zip(widths) {
+        write!(f, " {column:>width$}")?;
+    }
+    writeln!(f)
 }
 
 #[cfg(test)]
@@ -181,11 +202,14 @@ mod tests {
             let quantiles = Quantiles { p50: 0.25, ..Quantiles::default() };
             summary.reply_ms.insert(method.into(), quantiles);
         }
+        summary.burst_packets = Quantiles { count: 9, p90: 31.0, ..Quantiles::default() };
         let text = summary.to_string();
         for expected in [
             "7 × SETUP: 453",
             "PLAY              0.250",
             "GET_PARAMETER     0.250",
+            "ms                  p50        p90        p99      p99.9        max      count\n",
+            "burst packets         0         31          0          0          0          9\n",
             "2 streams judged from their first packet on",
             "RSS MiB             0.0",
             "generator was the bottleneck: too slow; too small",
@@ -193,5 +217,6 @@ mod tests {
         ] {
             assert!(text.contains(expected), "{expected} is not in:\n{text}");
         }
+        assert!(!text.contains("TCP bytes"), "there were none:\n{text}");
     }
 }

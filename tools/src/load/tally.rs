@@ -1,7 +1,7 @@
 //! What one thread saw.
 
 use crate::histogram::{Lengths, Micros};
-use crate::verify::Counts;
+use crate::verify::{Burst, Counts};
 use std::collections::BTreeMap;
 
 /// Kinds of failures told apart.
@@ -51,7 +51,11 @@ pub(super) struct Tally {
     pub(super) lost_here: u64,
     /// Trains that found no room in a receive buffer.
     pub(super) overflows: u64,
-    pub(super) bursts: Lengths,
+    /// Bursts of datagrams of a stream: their packets, and their bytes.
+    pub(super) burst_packets: Lengths,
+    pub(super) burst_bytes: Lengths,
+    /// Bytes of interleaved frames that a connection brought in a burst.
+    pub(super) interleaved_burst_bytes: Lengths,
     pub(super) late: Micros,
     /// How much longer packets took than the quickest of their range.
     pub(super) variation: Micros,
@@ -94,6 +98,21 @@ impl Tally {
         let interval = std::mem::take(&mut self.interval_late);
         self.late.add(&interval);
         interval
+    }
+
+    /// A burst of datagrams of a stream is over, if there was one.
+    pub(super) fn burst_ended(&mut self, burst: Option<Burst>) {
+        if let Some(Burst { packets, bytes }) = burst {
+            self.burst_packets.record(packets);
+            self.burst_bytes.record(bytes);
+        }
+    }
+
+    /// A burst of interleaved frames of a connection is over, if there was one.
+    pub(super) fn interleaved_burst_ended(&mut self, burst: Option<Burst>) {
+        if let Some(Burst { bytes, .. }) = burst {
+            self.interleaved_burst_bytes.record(bytes);
+        }
     }
 
     pub(super) fn answered(&mut self, method: &'static str, nanos: i64) {
@@ -140,7 +159,9 @@ impl Tally {
             self.replies.entry(method).or_default().add(micros);
         }
         self.counts += other.counts;
-        self.bursts.add(&other.bursts);
+        self.burst_packets.add(&other.burst_packets);
+        self.burst_bytes.add(&other.burst_bytes);
+        self.interleaved_burst_bytes.add(&other.interleaved_burst_bytes);
         self.late.add(&other.late);
         self.variation.add(&other.variation);
         self.behind.add(&other.behind);

@@ -11,7 +11,7 @@ mod decode;
 mod jitter;
 mod numbers;
 
-pub use bursts::Bursts;
+pub use bursts::{Burst, Bursts};
 pub use counts::Counts;
 
 use crate::clock::MonoTime;

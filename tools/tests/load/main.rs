@@ -69,6 +69,30 @@ fn faults_are_reported_exactly() {
 }
 
 #[test]
+fn what_comes_at_once_is_a_burst() {
+    // What it held back, 60 packets, it sends at once; all others are 5 ms apart.
+    let faults = Faults { held: Some((100, Duration::from_millis(300))), ..Faults::default() };
+    for (transport, names, packet_bytes) in [
+        ("udp", ["burst_packets", "burst_bytes", "interleaved_burst_bytes"], 112.0),
+        ("tcp", ["interleaved_burst_bytes", "interleaved_burst_bytes", "burst_packets"], 116.0),
+    ] {
+        let server = FaultyServer::start(faults.clone());
+        let (_, json, _) = load(&server, &["--transport", transport]);
+        let [packets, bytes, none] = names.map(|name| json[name].clone());
+        let at = |lengths: &Value, quantile: &str| lengths[quantile].as_f64().unwrap();
+        assert_eq!((&packets["count"], &none["count"]), (&bytes["count"], &0.into()));
+        // A busy machine may tear the big one apart, or join some that are its neighbours.
+        let longest = at(&bytes, "max") / packet_bytes;
+        assert!((20.0..150.0).contains(&longest), "{transport}: {longest}");
+        if transport == "udp" {
+            let quantiles = ["p50", "p90"].map(|quantile| at(&packets, quantile));
+            assert_eq!((quantiles, at(&bytes, "p50")), ([1.0, 1.0], packet_bytes));
+            assert!((at(&packets, "max") - longest).abs() < 0.2, "{json}");
+        }
+    }
+}
+
+#[test]
 fn a_server_that_falls_silent_is_behind() {
     let faults = Faults { silent_from: Some(60), ..Faults::default() };
     let server = FaultyServer::start(faults);

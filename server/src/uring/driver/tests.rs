@@ -2,11 +2,12 @@
 #![allow(clippy::cast_possible_truncation)]
 
 use super::*;
+use crate::clock::MonoTime;
 use crate::mailbox::ConnectionId;
 use crate::shard::egress::{Destination, Entry};
 use crate::shard::operation::{BLOCK_BYTES, BlockMemory, PairId, PairSocket};
 use crate::title::{ByteSourceId, Generation, SharedTitle, SourceFile, Title};
-use crate::uring::{Caching, open_media};
+use crate::uring::{Caching, monotonic_nanos, open_media};
 use packetizer::index::IndexBuilder;
 use packetizer::time::Npt;
 use std::fs::File;
@@ -200,6 +201,18 @@ impl Sends {
     }
 
     fn train(&mut self, socket: PairSocket, to: SocketAddr, segments: (u16, u16), bytes: &[u8]) {
+        self.launch(None, socket, to, segments, bytes);
+    }
+
+    /// A train with the time at which the kernel is to let it go.
+    fn launch(
+        &mut self,
+        launches_at: Option<MonoTime>,
+        socket: PairSocket,
+        to: SocketAddr,
+        segments: (u16, u16),
+        bytes: &[u8],
+    ) {
         let local = match to.ip() {
             IpAddr::V4(v4) if v4.is_loopback() => Ipv4Addr::new(127, 0, 0, 2).into(),
             IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -207,8 +220,15 @@ impl Sends {
         };
         let (segment_bytes, segment_count) = segments;
         let pair = PairId(1);
-        let destination =
-            Destination::Datagrams { pair, socket, to, local, segment_bytes, segment_count };
+        let destination = Destination::Datagrams {
+            pair,
+            socket,
+            to,
+            local,
+            segment_bytes,
+            segment_count,
+            launches_at,
+        };
         // In uneven pieces, as a stamped train has them.
         let pieces: Vec<&[u8]> = bytes.chunks(613).collect();
         self.push(destination, &pieces);
@@ -240,6 +260,32 @@ fn receive(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
 
 fn counting(bytes: usize) -> Vec<u8> {
     (0..bytes).map(|n| (n / 7) as u8).collect()
+}
+
+#[test]
+fn trains_with_launch_times_arrive() {
+    let viewer = receiver("127.0.0.1");
+    let to = viewer.local_addr().unwrap();
+    let bytes = counting(2500);
+    // Sockets that were not told send it without its time; those that were, with it, and this
+    // device has no discipline that would wait.
+    for is_told in [false, true] {
+        let mut sockets = pair_sockets(2);
+        if is_told {
+            sockets.set_launch_times(monotonic_nanos()).unwrap();
+        }
+        let at = Some(MonoTime(5_000_000));
+        assert_eq!(sockets.launch_nanos(0).is_some(), is_told);
+        let mut driver = Driver::new(sockets, Waker::new().unwrap(), LIMITS).unwrap();
+        let mut sends = Sends::default();
+        sends.launch(at, PairSocket::Rtp, to, (1000, 3), &bytes);
+        sends.launch(None, PairSocket::Rtp, to, (1000, 3), &bytes);
+        sends.launch(at, PairSocket::Rtp, to, (700, 1), &bytes[..700]);
+        let lengths = [2500, 2500, 700].map(SendResult::Sent);
+        assert_eq!(sends.send(&mut driver), lengths);
+        let received: Vec<Vec<u8>> = (0..7).map(|_| receive(&viewer).0).collect();
+        assert_eq!(received.concat(), [&bytes[..], &bytes, &bytes[..700]].concat());
+    }
 }
 
 #[test]

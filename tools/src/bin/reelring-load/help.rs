@@ -32,7 +32,13 @@ How to read the result:
   first packet  From PLAY to the first packet.
   OPTIONS ...   From when a request was meant to be sent, by --ramp or --churn, to its reply.
                 OPTIONS includes the connection's handshake. Refusals count under 'refused'.
-  burst         Packets of a stream with less than 1 ms from one to the next.
+  burst         Datagrams of one stream of one viewer of which each reached the kernel less than 1 ms
+                after the one before: how many, and their bytes with RTP headers. Each burst counts
+                once, however long. Datagrams that the kernel took as one (UDP_GRO) share one time,
+                so they are of one burst. A link that takes more than 1 ms for a packet (below
+                12 Mbit/s) makes bursts of one.
+  TCP bytes     The same of interleaved frames, '$' and length included, of all streams of a
+                connection. The time is that of the read which completed a frame.
   lost          Gaps in sequence numbers, and at the end what sender reports count more. Packets
                 of streams whose receive buffer overflowed here count apart: they say nothing
                 about the server or the network.

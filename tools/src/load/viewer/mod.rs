@@ -13,7 +13,9 @@ use crate::clock::MonoTime;
 use crate::message::Reply;
 use crate::receive::Train;
 use crate::socket::unconnected;
+use crate::verify::{Burst, Bursts};
 use nix::errno::Errno;
+use packetizer::payload::INTERLEAVED_PREFIX_BYTES;
 use packetizer::time::Npt;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -47,6 +49,8 @@ pub(super) struct Viewer {
     pub(super) step: Step,
     pub(super) streams: Vec<Stream>,
     pub(super) dialogue: Dialogue,
+    /// Of its interleaved frames.
+    bursts: Bursts,
     server: SocketAddr,
     random: u64,
     start_millis: u64,
@@ -99,6 +103,7 @@ impl Viewer {
             step: Step::Connecting,
             streams: Vec::new(),
             dialogue,
+            bursts: Bursts::default(),
             server,
             random: options.random(number),
             start_millis: 0,
@@ -204,6 +209,9 @@ impl Viewer {
         let Some(position) = self.streams.iter().position(is_of) else {
             return Err(failed("a frame on a channel that was not set up"));
         };
+        let bytes = INTERLEAVED_PREFIX_BYTES + payload.len();
+        let frame = Burst { packets: 1, bytes: bytes as u64 };
+        tally.interleaved_burst_ended(self.bursts.receive(at, frame));
         let stream = &mut self.streams[position];
         if channel == stream.channels.1 {
             stream.take_report(at, payload, tally);
@@ -237,6 +245,7 @@ impl Viewer {
             for stream in &mut self.streams {
                 stream.leave(tally);
             }
+            tally.interleaved_burst_ended(self.bursts.end());
         }
         self.streams.clear();
         // The other side may have hung up before.
