@@ -308,6 +308,7 @@ impl World {
                 | Report::ReplyWritten(_)
                 | Report::ConnectionClosed { .. }
                 | Report::Inspected { .. }
+                | Report::Strain(_)
                 | Report::Drained
                 | Report::Counters(_) => {}
             }
