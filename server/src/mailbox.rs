@@ -321,10 +321,32 @@ pub enum Report {
         /// What left for its viewer.
         sent: Sent,
     },
+    /// Viewers go without what is not read in time, or no longer do.
+    Strain(Strain),
     /// Answers [`Command::Drain`].
     Drained,
     /// Answers [`Command::Snapshot`].
     Counters(Box<Counters>),
+}
+
+/// How a shard's reads do that do not keep up with its viewers, over some seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Strain {
+    /// What loads wait for; `None` when they come in time again.
+    pub shortage: Option<Shortage>,
+    /// What was read.
+    pub read_bytes_per_second: u64,
+    /// That, and about what viewers went without.
+    pub wanted_bytes_per_second: u64,
+}
+
+/// What there is too little of for loads to be read in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shortage {
+    /// The disk has as many reads under way as it does in time.
+    Disk,
+    /// Images or the read pool are full.
+    Memory,
 }
 
 /// What a shard decided for a stream.

@@ -20,6 +20,7 @@ mod refusals;
 mod requests;
 mod session;
 mod session_set;
+mod strain;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -177,6 +178,7 @@ impl Control {
                 }
             }
             Report::Ended { session, reason, sent } => self.ended(now, session, reason, sent),
+            Report::Strain(strain) => strain::log_strain(shard, strain),
             Report::Drained => self.drained(shard, effects),
             Report::Counters(counters) => effects.push(Effect::ShowCounters { shard, counters }),
         }

@@ -57,6 +57,7 @@ pub(super) fn show_counters(shard: usize, counters: &Counters) {
         stalls = c.stalls,
         skips = c.skips,
         rebases = c.rebases,
+        missed_bytes = c.missed_bytes,
         invalid_rtcp = c.rtcp_invalid,
         moved_ports = c.ports_moved,
         "trouble"

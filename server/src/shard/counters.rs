@@ -50,8 +50,12 @@ pub struct Counters {
     pub stalls: u64,
     /// Times a late UDP stream skipped to its next sync sample.
     pub skips: u64,
-    /// Times a session's timeline was moved because its interleaved reader had stopped.
+    /// Times an interleaved session's timeline was moved, because its reader had stopped or what it
+    /// was to be sent came late.
     pub rebases: u64,
+    /// About so many bytes of media viewers went without, or waited for, because they were not read
+    /// in time.
+    pub missed_bytes: u64,
     /// Receiver reports parsed.
     pub receiver_reports: u64,
     /// RTCP that could not be parsed.
@@ -92,6 +96,7 @@ impl Default for Counters {
             stalls: 0,
             skips: 0,
             rebases: 0,
+            missed_bytes: 0,
             receiver_reports: 0,
             rtcp_invalid: 0,
             ports_moved: 0,

@@ -4,12 +4,9 @@ use super::Shard;
 use super::cache::ImageSlot;
 use super::connection::Connection;
 use super::operation::Operation;
-use super::prefetch::WAIT_MAX;
 use super::session::State;
 use super::stream::{Cursor, Delivery, Extract, Stream, Transport, Upcoming};
 use crate::clock::MonoTime;
-use crate::limits::LATENESS_MAX;
-use packetizer::index::AccessUnitEntry;
 use packetizer::time::ClockRate;
 use std::time::Duration;
 
@@ -62,116 +59,6 @@ impl Shard {
         if self.streams[stream].delivery != Delivery::Offered {
             self.plan(now, stream);
         }
-    }
-
-    /// What is too late to be sent: a datagram stream skips to its next sync sample, an interleaved
-    /// one goes on where its reader stopped, with everything after moved.
-    pub(super) fn catch_up(
-        &mut self,
-        now: MonoTime,
-        stream: usize,
-        operations: &mut Vec<Operation>,
-    ) {
-        let mut cursor = self.streams[stream].cursor;
-        let next = self.next(stream, &mut cursor);
-        let is_datagram = matches!(self.streams[stream].transport, Transport::Udp { .. });
-        let due = match next {
-            Next::Train(due) => due,
-            Next::Loading(image) if is_datagram && self.waits_in_queue(image) => {
-                let late = now.nanos_since(self.image_due(stream, cursor.image as usize));
-                if self.skims(stream) {
-                    return self.skip_pictures(now, stream, late > nanos(WAIT_MAX), operations);
-                }
-                let target = self.skip_target(now, stream, 0);
-                let is_near = target.is_some_and(|unit| self.is_near(now, stream, &unit));
-                if late > nanos(WAIT_MAX) && is_near {
-                    self.skip(now, stream, target, operations);
-                }
-                return;
-            }
-            Next::Loading(_) | Next::NotHeld | Next::End => return,
-        };
-        let late = now.nanos_since(self.leaves_at(stream, due));
-        if late <= nanos(LATENESS_MAX) {
-            return;
-        }
-        if !is_datagram {
-            self.delay(now, self.streams[stream].session, late);
-        } else if self.skims(stream) {
-            self.skip_pictures(now, stream, true, operations);
-        } else {
-            let late_unit = self.streams[stream].upcoming.map_or(0, |next| next.train.unit);
-            let target = self.skip_target(now, stream, late_unit + 1);
-            self.skip(now, stream, target, operations);
-        }
-    }
-
-    /// Moves everything that a session has not sent yet.
-    fn delay(&mut self, now: MonoTime, slot: usize, nanos: i64) {
-        let session = &mut self.sessions[slot];
-        for range in &mut session.ranges {
-            range.timeline.delay(nanos);
-        }
-        for stream in &session.streams {
-            self.streams[*stream].timeline.delay(nanos);
-        }
-        self.counters.rebases += 1;
-        session.report_at = Some(now);
-        self.schedule_session(slot);
-    }
-
-    /// Leaves out the pictures of a skim that are late.
-    fn skip_pictures(
-        &mut self,
-        now: MonoTime,
-        stream: usize,
-        are_late: bool,
-        operations: &mut Vec<Operation>,
-    ) {
-        if are_late && self.go_on(now, stream) {
-            self.counters.skips += 1;
-            self.hold_ahead(now, stream, operations);
-        }
-    }
-
-    /// The first sync sample from `unit_min` on that is not late yet.
-    fn skip_target(&self, now: MonoTime, stream: usize, unit_min: u32) -> Option<AccessUnitEntry> {
-        let end_unit = self.streams[stream].extract.end_unit;
-        let Stream { session, track, ref timeline, .. } = self.streams[stream];
-        let index = self.index(session);
-        // Rounded up: of what is due at the target nothing is late.
-        let rate = index.tracks[usize::from(track.0)].media_rate;
-        let ticks = rate.ticks_ceil(timeline.due_at(now));
-        let from = index.first_decoded_from(track, ticks).max(unit_min);
-        let sync = index.next_sync(track, from).filter(|unit| *unit < end_unit)?;
-        index.unit(track, sync)
-    }
-
-    /// Whether a unit is due before late packets would be skipped for it anyway.
-    fn is_near(&self, now: MonoTime, stream: usize, unit: &AccessUnitEntry) -> bool {
-        let due = self.media_rate(stream).nanos_floor(unit.decode);
-        self.leaves_at(stream, due) <= now + LATENESS_MAX
-    }
-
-    /// Goes on at `target`, or ends where there is none.
-    fn skip(
-        &mut self,
-        now: MonoTime,
-        stream: usize,
-        target: Option<AccessUnitEntry>,
-        operations: &mut Vec<Operation>,
-    ) {
-        self.counters.skips += 1;
-        let rate = self.media_rate(stream);
-        let Stream { rtp_rate, extract: Extract { end_unit, .. }, .. } = self.streams[stream];
-        let extract = Extract {
-            first_unit: target.map_or(end_unit, |unit| unit.index),
-            end_unit,
-            timestamp_min: target
-                .map_or(i64::MIN, |unit| rate.convert_nearest(unit.composition, rtp_rate)),
-        };
-        self.move_stream(stream, extract);
-        self.hold_ahead(now, stream, operations);
     }
 
     /// Lets go of what the stream holds and points it at the start of `extract`.
@@ -270,7 +157,7 @@ impl Shard {
         ends_at.unwrap_or_default() + BYE_DELAY
     }
 
-    fn media_rate(&self, stream: usize) -> ClockRate {
+    pub(super) fn media_rate(&self, stream: usize) -> ClockRate {
         let Stream { session, track, .. } = self.streams[stream];
         let index = &self.sources.title(self.sessions[session].source).index;
         index.tracks[usize::from(track.0)].media_rate
@@ -300,10 +187,6 @@ impl Shard {
             .get(slot.0 as usize)
             .is_none_or(|connection: &Connection| connection.blocked)
     }
-}
-
-fn nanos(duration: Duration) -> i64 {
-    i64::try_from(duration.as_nanos()).expect("a constant")
 }
 
 /// BYE follows the end of a range by this, so that no player drops what it has not shown yet.

@@ -5,6 +5,7 @@ use super::cache::{ImageKey, ImageSlot};
 use super::load::{Load, Wanted};
 use super::loads::Ended;
 use super::operation::{BlockMemory, BlockRun, Operation, ReadId, ReadResult};
+use super::queue::Started;
 use crate::clock::MonoTime;
 use crate::mailbox::EndReason;
 use packetizer::image::{ImageError, ImageRequest, PacketImage};
@@ -27,8 +28,11 @@ impl Shard {
         let slot = match self.cache.find(&key) {
             Some(slot) => {
                 self.counters.image_hits += 1;
-                if let Some(load) = self.cache.load(slot) {
-                    self.loads.hasten(load, due);
+                if let Some(load) = self.cache.load(slot)
+                    && self.loads.is_queued(load)
+                {
+                    let claim = self.claim(now, stream, due);
+                    self.loads.hasten(load, claim);
                 }
                 slot
             }
@@ -55,7 +59,7 @@ impl Shard {
 
     /// Starts what waits, as far as memory, blocks and queue depth go.
     pub(super) fn start_loads(&mut self, now: MonoTime, operations: &mut Vec<Operation>) {
-        while let Some(slot) = self.loads.first_queued() {
+        while let Some(slot) = self.loads.first_queued(now) {
             let is_started = match self.ready_twins(slot) {
                 Some(twins) => self.reframe(slot, &twins) || self.read(now, slot, operations),
                 None => self.read(now, slot, operations),
@@ -68,17 +72,19 @@ impl Shard {
 
     /// Starts the reads of a queued load, if there is room for what they bring.
     fn read(&mut self, now: MonoTime, slot: usize, operations: &mut Vec<Operation>) -> bool {
-        if !self.loads.reserve(slot) {
+        if !self.loads.reserve(slot, now) {
             return false;
         }
         let load = self.loads.load(slot);
         if !self.cache.make_room(self.loads.reserved_bytes(), load.image_bytes) {
             self.loads.unreserve(slot);
+            self.loads.lacks_room(now);
             return false;
         }
         // A load that ends after its viewers have left still needs its file.
         self.sources.acquire(load.source);
-        self.loads.start(slot, now, operations);
+        let started = self.loads.start(slot, now, operations);
+        self.served(started);
         true
     }
 
@@ -96,6 +102,7 @@ impl Shard {
         let fits = self.cache.make_room(self.loads.reserved_bytes(), bytes);
         if fits {
             let load = self.loads.cancel(slot);
+            self.served(Started::without_reading(&load));
             for (wanted, twin) in load.images.iter().zip(twins) {
                 let bytes = self.cache.ready(*twin).map_or(0, |twin| twin.bytes.len());
                 let storage = self.cache.storage(bytes);

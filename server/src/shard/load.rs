@@ -3,6 +3,7 @@
 
 use super::cache::{ImageKey, ImageSlot};
 use super::operation::{BlockMemory, BlockRun, Operation, ReadId, SourceSlot};
+use super::queue::Place;
 use crate::clock::MonoTime;
 use crate::mailbox::EndReason;
 use packetizer::index::{AccessUnitEntry, Extent};
@@ -77,7 +78,7 @@ pub(super) struct Load {
     /// It takes later segments along.
     pub(super) is_lengthened: bool,
     /// Its place in the queue, unless it has been started.
-    pub(super) queued: Option<(MonoTime, u64)>,
+    pub(super) queued: Option<Place>,
 }
 
 impl Load {

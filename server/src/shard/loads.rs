@@ -1,17 +1,17 @@
 //! Loads: segments on their way from the disk into images, under way and queued.
 //!
-//! One queue holds whatever waits for memory, for blocks of the read pool or for the queue depth.
-//! The load whose first packet is due first goes first, and nothing passes it, so that nobody
-//! waits for ever: what comes later is due later.
+//! One queue ([`LoadQueue`]) holds whatever waits for memory, for blocks of the read pool or for
+//! the queue depth. Nothing passes the load whose turn it is.
 
 use super::depth::QueueDepth;
 use super::load::{Load, Part, Wanted};
 use super::operation::{BLOCK_BYTES, Operation, ReadId, ReadResult};
 use super::pool::BlockPool;
+use super::queue::{Claim, LoadQueue, Started};
 use crate::clock::MonoTime;
 use crate::mailbox::EndReason;
 use slab::Slab;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Times a read may come back short before the file counts as shrunk.
@@ -42,15 +42,23 @@ pub(super) struct Loads {
     reads: Slab<(usize, usize)>,
     /// Reads that are tried again, the next in front.
     retries: VecDeque<(MonoTime, ReadId)>,
-    /// Loads by due time, those of the same time in the order in which they came.
-    queue: BTreeMap<(MonoTime, u64), usize>,
-    queued_count: u64,
+    queue: LoadQueue,
     pool: BlockPool,
     depth: QueueDepth,
     /// What the images of started loads will take.
     reserved_bytes: usize,
     /// What the images of queued loads will take.
     queued_bytes: usize,
+    waits: Waits,
+}
+
+/// What loads have waited for, in times that one was not started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Waits {
+    /// As many reads were under way as the disk takes.
+    pub(super) for_disk: u64,
+    /// Images or the read pool had no room.
+    pub(super) for_memory: u64,
 }
 
 impl Loads {
@@ -60,12 +68,12 @@ impl Loads {
             loads: Slab::new(),
             reads: Slab::new(),
             retries: VecDeque::new(),
-            queue: BTreeMap::new(),
-            queued_count: 0,
+            queue: LoadQueue::default(),
             pool: BlockPool::new(block_count),
             depth: QueueDepth::new(reads_max),
             reserved_bytes: 0,
             queued_bytes: 0,
+            waits: Waits::default(),
         }
     }
 
@@ -115,13 +123,12 @@ impl Loads {
         self.loads.insert(load)
     }
 
-    /// Enters a load whose first packet is due at `due`.
-    pub(super) fn enqueue(&mut self, due: MonoTime, load: Load) {
-        self.queued_count += 1;
+    /// Enters a load that somebody waits for.
+    pub(super) fn enqueue(&mut self, claim: Claim, load: Load) {
         self.queued_bytes += load.image_bytes;
-        let queued = (due, self.queued_count);
-        let slot = self.loads.insert(Load { queued: Some(queued), ..load });
-        self.queue.insert(queued, slot);
+        let slot = self.loads.vacant_key();
+        let queued = Some(self.queue.insert(claim, slot));
+        self.loads.insert(Load { queued, ..load });
     }
 
     /// Has a load bring one more image, of a track and segment that it reads.
@@ -135,18 +142,32 @@ impl Loads {
         }
     }
 
-    /// Somebody wants the images of a load sooner than was thought.
-    pub(super) fn hasten(&mut self, slot: usize, due: MonoTime) {
-        if let Some(queued) = self.loads[slot].queued.filter(|(at, _)| due < *at) {
-            self.queue.remove(&queued);
-            self.queue.insert((due, queued.1), slot);
-            self.loads[slot].queued = Some((due, queued.1));
+    /// Somebody else wants the images of a load, perhaps sooner.
+    pub(super) fn hasten(&mut self, slot: usize, claim: Claim) {
+        if let Some(place) = self.loads[slot].queued {
+            self.loads[slot].queued = Some(self.queue.join(place, slot, claim));
         }
     }
 
-    /// The load that is due first of those that wait.
-    pub(super) fn first_queued(&self) -> Option<usize> {
-        self.queue.first_key_value().map(|(_, slot)| *slot)
+    /// The load whose turn it is, of those that wait.
+    pub(super) fn first_queued(&self, now: MonoTime) -> Option<usize> {
+        self.queue.first(now)
+    }
+
+    /// How long whoever is not settled waits for a load.
+    pub(super) fn wait(&self) -> Duration {
+        self.queue.wait()
+    }
+
+    /// What loads have waited for.
+    pub(super) const fn waits(&self) -> Waits {
+        self.waits
+    }
+
+    /// There was no room for the images of the load whose turn it is.
+    pub(super) const fn lacks_room(&mut self, now: MonoTime) {
+        self.waits.for_memory += 1;
+        self.queue.lacks_memory(now);
     }
 
     /// Whether the load waits to be started.
@@ -162,15 +183,21 @@ impl Loads {
     pub(super) fn cancel(&mut self, slot: usize) -> Load {
         let load = self.loads.remove(slot);
         self.queued_bytes -= load.image_bytes;
-        self.queue.remove(&load.queued.expect("it was not started"));
+        self.queue.remove(load.queued.as_ref().expect("it was not started"));
         load
     }
 
     /// Takes blocks for a queued load, if queue depth and pool allow; then it will be started.
-    pub(super) fn reserve(&mut self, slot: usize) -> bool {
+    pub(super) fn reserve(&mut self, slot: usize, now: MonoTime) -> bool {
         let parts = &mut self.loads[slot].parts;
         let is_deep = !self.reads.is_empty() && self.reads.len() + parts.len() > self.depth.get();
-        !is_deep && reserve(&mut self.pool, parts)
+        let is_reserved = !is_deep && reserve(&mut self.pool, parts);
+        if is_deep {
+            self.waits.for_disk += 1;
+        } else if !is_reserved {
+            self.lacks_room(now);
+        }
+        is_reserved
     }
 
     /// Gives the blocks of a queued load back.
@@ -181,15 +208,21 @@ impl Loads {
     }
 
     /// Issues the reads of a queued load that has its blocks.
-    pub(super) fn start(&mut self, slot: usize, now: MonoTime, operations: &mut Vec<Operation>) {
+    pub(super) fn start(
+        &mut self,
+        slot: usize,
+        now: MonoTime,
+        operations: &mut Vec<Operation>,
+    ) -> Started {
         let load = &mut self.loads[slot];
-        self.queue.remove(&load.queued.take().expect("started once"));
+        let started = self.queue.start(now, &load.queued.take().expect("started once"));
         self.queued_bytes -= load.image_bytes;
         self.reserved_bytes += load.image_bytes;
         for (index, part) in load.parts.iter_mut().enumerate() {
             let read = u32::try_from(self.reads.insert((slot, index))).expect("bounded");
             part.issue(ReadId(read), load.source, now, operations);
         }
+        started
     }
 
     /// A read has ended. Gives how, and its load if that was the last of it.

@@ -28,11 +28,15 @@ mod phases;
 mod play;
 mod pool;
 mod prefetch;
+mod queue;
 mod ranges;
 mod reports;
 mod sent;
 mod session;
+mod skip;
 mod sources;
+mod standing;
+mod strain;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -60,6 +64,7 @@ use slab::Slab;
 use sources::Sources;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
+use strain::Strain;
 use stream::{Delivery, Stream};
 use warm::WARM_STREAMS;
 use wheel::{TimerId, Wheel};
@@ -121,6 +126,9 @@ pub struct Shard {
     sources: Sources,
     cache: ImageCache,
     loads: Loads,
+    /// Sessions by when they were settled, and some that are so no longer.
+    settled: Vec<(MonoTime, SessionKey)>,
+    strain: Strain,
     /// Loads that end without a read.
     unreadable: Vec<usize>,
     connections: Slab<Connection>,
@@ -179,6 +187,8 @@ impl Shard {
             sources: Sources::new(SHARD_SOURCES_MAX),
             cache: ImageCache::new(config.image_bytes_max),
             loads: Loads::new(config.read_blocks, SHARD_READS_MAX),
+            settled: Vec::new(),
+            strain: Strain::default(),
             unreadable: Vec::new(),
             connections: Slab::new(),
             connection_slots: HashMap::new(),
@@ -218,6 +228,7 @@ impl Shard {
                 self.ask_after_readers(operations);
             }
             self.close_idle_sources(now, operations);
+            self.watch_strain(now);
         }
         if now >= self.wave_at {
             self.take_due(now);

@@ -5,7 +5,7 @@ use super::cache::ImageSlot;
 use super::operation::Operation;
 use super::stream::{Cursor, Delivery, Stream, Transport};
 use crate::clock::MonoTime;
-use crate::limits::{IMAGES_AHEAD_MAX, PREFETCH_LEAD};
+use crate::limits::{IMAGES_AHEAD_MAX, LATENESS_MAX, PREFETCH_LEAD};
 use packetizer::index::SegmentId;
 use std::time::Duration;
 
@@ -25,7 +25,9 @@ impl Shard {
             && let Some((segment, due)) = self.streams[stream].next_segment
         {
             let leaves_at = self.leaves_at(stream, due);
-            if leaves_at.0 > now.0.saturating_add(self.lead(stream, segment)) {
+            // What is asked for while all is late would be read in a hurry: first it catches up.
+            let is_behind = leaves_at + LATENESS_MAX < now && !self.streams[stream].held.is_empty();
+            if is_behind || leaves_at.0 > now.0.saturating_add(self.lead(stream, segment)) {
                 break;
             }
             let image = self.acquire_image(now, stream, segment, leaves_at, operations);
@@ -88,18 +90,25 @@ impl Shard {
         self.forget_passed(stream);
     }
 
-    /// Waits for the image at the cursor to be ready; a datagram stream looks once whether it
-    /// would rather skip.
+    /// Waits for the image at the cursor to be ready; a datagram stream looks whether it would
+    /// rather skip, for the last time when all it waits for must be late.
     pub(super) fn await_image(&mut self, now: MonoTime, stream: usize, image: ImageSlot) {
+        if !self.streams[stream].awaits_image() {
+            self.sessions[self.streams[stream].session].standing.stalled = now;
+        }
         self.streams[stream].delivery = Delivery::AwaitingImage;
         self.cache.wait(image, u32::try_from(stream).expect("a slot fits"));
         if !self.waits_in_queue(image) {
             return;
         }
         self.let_go_behind(stream);
-        let until = self.image_due(stream, 0) + WAIT_MAX;
-        if matches!(self.streams[stream].transport, Transport::Udp { .. }) && until > now {
-            self.wheel.schedule(self.stream_timer(stream), until);
+        let due = self.image_due(stream, 0);
+        let look = [due + WAIT_MAX, due + LATENESS_MAX].into_iter().find(|at| *at >= now);
+        if matches!(self.streams[stream].transport, Transport::Udp { .. })
+            && let Some(at) = look
+        {
+            // It is too late when the time has passed, not when it has come.
+            self.wheel.schedule(self.stream_timer(stream), at + Duration::from_nanos(1));
         }
     }
 

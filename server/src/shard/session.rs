@@ -2,6 +2,7 @@
 
 use super::counters::Sent;
 use super::operation::SourceSlot;
+use super::standing::Standing;
 use super::timeline::Timeline;
 use crate::clock::MonoTime;
 use crate::mailbox::{SessionKey, Token};
@@ -76,6 +77,8 @@ pub(super) struct Session {
     pub(super) report_at: Option<MonoTime>,
     /// What left of the streams that are closed.
     pub(super) sent: Sent,
+    /// How it stands with the disk.
+    pub(super) standing: Standing,
 }
 
 impl Session {
@@ -95,6 +98,7 @@ impl Session {
             heard: now,
             report_at: None,
             sent: Sent { packets: 0, octets: 0 },
+            standing: Standing::default(),
         }
     }
 

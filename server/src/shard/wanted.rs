@@ -4,6 +4,7 @@
 use super::ahead::{LOAD_BYTES_MAX, LOAD_NANOS_MAX};
 use super::cache::ImageKey;
 use super::load::{Load, Part, Wanted};
+use super::queue::Claim;
 use super::stream::Stream;
 use super::{Shard, ahead};
 use crate::clock::MonoTime;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 /// A read of a prefetch that is due later than this is not urgent: what it takes along delays it
 /// by no more than it can wait.
-const UNHURRIED: Duration = Duration::from_millis(500);
+pub(super) const UNHURRIED: Duration = Duration::from_millis(500);
 /// A load that takes whole segments along has at most this part of the read pool, so that several
 /// are under way.
 const POOL_PART: u64 = 8;
@@ -49,7 +50,8 @@ impl Shard {
         due: MonoTime,
     ) {
         let mut images = self.wanted_with(key, stream);
-        images.retain(|key| !self.join_twin(*key, due));
+        let claim = self.claim(now, stream, due);
+        images.retain(|key| !self.join_twin(*key, claim));
         if images.is_empty() {
             return;
         }
@@ -73,7 +75,7 @@ impl Shard {
         load.is_lengthened = is_lengthened;
         let fits = self.loads.could_hold(&load.parts);
         if fits && !load.parts.is_empty() {
-            self.loads.enqueue(due, load);
+            self.loads.enqueue(claim, load);
         } else {
             load.failure = (!fits).then_some(EndReason::MediaInvalid);
             self.sources.acquire(key.source);
@@ -176,7 +178,7 @@ impl Shard {
 
     /// Has the load that brings the image of the other framing bring this one too, if there is one
     /// and there is room.
-    fn join_twin(&mut self, key: ImageKey, due: MonoTime) -> bool {
+    fn join_twin(&mut self, key: ImageKey, claim: Claim) -> bool {
         let twin = self.cache.find(&key.twin());
         let Some(load) = twin.and_then(|twin| self.cache.load(twin)) else { return false };
         let index = &self.sources.title(key.source).index;
@@ -188,7 +190,7 @@ impl Shard {
         let start = index.segment_start(key.track, key.segment).expect("it has units");
         let slot = self.cache.begin(key, start, load);
         self.loads.join(load, Wanted { key, slot }, bytes);
-        self.loads.hasten(load, due);
+        self.loads.hasten(load, claim);
         true
     }
 

@@ -103,6 +103,7 @@ impl Whole {
             | Report::Unreadable { .. }
             | Report::ReplyWritten(_)
             | Report::ConnectionClosed { .. }
+            | Report::Strain(_)
             | Report::Counters(_) => {}
         }
     }
@@ -128,6 +129,7 @@ impl Whole {
             | Report::Unreadable { .. }
             | Report::ReplyWritten(_)
             | Report::ConnectionClosed { .. }
+            | Report::Strain(_)
             | Report::Drained
             | Report::Counters(_) => {}
         }

@@ -166,6 +166,7 @@ impl House {
                 | Report::ReplyWritten(_)
                 | Report::ConnectionClosed { .. }
                 | Report::Inspected { .. }
+                | Report::Strain(_)
                 | Report::Drained
                 | Report::Counters(_)) => panic!("{other:?}"),
             }

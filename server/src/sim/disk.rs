@@ -10,6 +10,7 @@ use crate::shard::operation::{BLOCK_BYTES, BlockMemory, BlockRun, ReadId, ReadRe
 use crate::title::ByteSourceId;
 use fastrand::Rng;
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// `EIO`.
 const INPUT_OUTPUT_ERROR: i32 = 5;
@@ -43,6 +44,8 @@ struct Head {
     at: Option<(SourceSlot, u64)>,
     /// When it has done what was asked of it.
     free: MonoTime,
+    /// How long it has worked.
+    busy: Duration,
 }
 
 impl Head {
@@ -60,6 +63,7 @@ impl Head {
         let nanos = seek * 1000 + u64::from(bytes) * 1000 / disk.bytes_per_micro.max(1);
         self.at = Some((source, offset + u64::from(bytes)));
         self.free = MonoTime(self.free.max(now).0 + nanos);
+        self.busy += Duration::from_nanos(nanos);
         self.free
     }
 }
@@ -152,6 +156,11 @@ impl SimDisk {
         self.memory[memory..memory + bytes].copy_from_slice(&file[start..start + bytes]);
         let result = ReadResult::Read(u32::try_from(bytes).expect("bounded by the run"));
         Some(Done { read, result })
+    }
+
+    /// How long the head has worked.
+    pub(super) const fn busy(&self) -> Duration {
+        self.head.busy
     }
 
     pub(super) fn is_idle(&self) -> bool {

@@ -11,6 +11,7 @@ mod between;
 mod catalog;
 mod cold;
 mod control_shell;
+mod crowd;
 mod cues;
 mod disk;
 mod faults;
@@ -35,6 +36,7 @@ mod witness;
 mod world;
 
 pub use cold::{Audience, Cold};
+pub use crowd::{Crowd, Tally, Way};
 pub use faults::{Faults, HardDisk, Memory};
 pub use title::Interleaving;
 pub use whole::Whole;

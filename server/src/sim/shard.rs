@@ -68,6 +68,11 @@ impl SimShard {
         self.shard.counters()
     }
 
+    /// How long its disk has worked.
+    pub(super) const fn disk_busy(&self) -> Duration {
+        self.disk.busy()
+    }
+
     /// When it has something to do by itself.
     pub(super) fn deadline(&self) -> Option<MonoTime> {
         [self.disk.deadline(), self.shard.deadline()].into_iter().flatten().min()

@@ -1,3 +1,5 @@
+mod overload;
+
 use super::shard::interleaved_ahead;
 use super::*;
 

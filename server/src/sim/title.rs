@@ -34,7 +34,7 @@ pub(super) fn titles() -> &'static [SimTitle] {
     static TITLES: OnceLock<Vec<SimTitle>> = OnceLock::new();
     TITLES.get_or_init(|| {
         let mut random = Rng::with_seed(0);
-        let of = |(seconds, id)| synthesize(&mut random, id, seconds, 1);
+        let of = |(seconds, id)| synthesize(&mut random, id, seconds, 1, 1);
         [8, 11, 14].into_iter().zip(0..).map(of).collect()
     })
 }
@@ -45,7 +45,7 @@ pub(super) fn long_titles() -> &'static [SimTitle] {
     static TITLES: OnceLock<Vec<SimTitle>> = OnceLock::new();
     TITLES.get_or_init(|| {
         let mut random = Rng::with_seed(1);
-        (LONG_MIN..LONG_MIN + 2).map(|id| synthesize(&mut random, id, 90, 1)).collect()
+        (LONG_MIN..LONG_MIN + 2).map(|id| synthesize(&mut random, id, 90, 1, 1)).collect()
     })
 }
 
@@ -77,10 +77,14 @@ impl Interleaving {
 /// One of as many titles as a test wants that nobody else plays: each has a source of its own, and
 /// all that lie in the same way have the same bytes.
 pub(super) fn cold_title(interleaving: Interleaving, number: u64) -> SharedTitle {
-    let source = ByteSourceId(COLD_MIN + number * COLD_STEP + interleaving as u64);
+    renamed(ByteSourceId(COLD_MIN + number * COLD_STEP + interleaving as u64))
+}
+
+/// A title like others, with a source of its own.
+fn renamed(source: ByteSourceId) -> SharedTitle {
     let same = &title_of(source).title;
     Arc::new(Title {
-        name: format!("cold{}.mp4", source.0),
+        name: format!("like{}.mp4", source.0),
         path: same.path.clone(),
         generation: same.generation,
         source,
@@ -89,13 +93,25 @@ pub(super) fn cold_title(interleaving: Interleaving, number: u64) -> SharedTitle
     })
 }
 
+/// One of as many titles of a minute and a half, of half a Mbit/s, as a test wants.
+pub(super) fn lean_title(number: u64) -> SharedTitle {
+    renamed(ByteSourceId(LEAN_MIN + number))
+}
+
+/// The title whose bytes [`lean_title`]s have.
+fn lean_titles() -> &'static [SimTitle] {
+    static TITLES: OnceLock<Vec<SimTitle>> = OnceLock::new();
+    TITLES.get_or_init(|| vec![synthesize(&mut Rng::with_seed(3), LEAN_MIN, 90, 1, LEAN)])
+}
+
 /// The titles whose bytes [`cold_title`]s have.
 fn cold_titles() -> &'static [SimTitle] {
     static TITLES: OnceLock<Vec<SimTitle>> = OnceLock::new();
     TITLES.get_or_init(|| {
         let mut random = Rng::with_seed(2);
-        let of =
-            |layout: Interleaving| synthesize(&mut random, COLD_MIN, COLD_SECONDS, layout.halves());
+        let of = |layout: Interleaving| {
+            synthesize(&mut random, COLD_MIN, COLD_SECONDS, layout.halves(), 1)
+        };
         Interleaving::ALL.into_iter().map(of).collect()
     })
 }
@@ -104,11 +120,15 @@ fn cold_titles() -> &'static [SimTitle] {
 pub(super) const COLD_SECONDS: i64 = 25;
 const LONG_MIN: u64 = 100;
 const COLD_MIN: u64 = 1000;
+const LEAN_MIN: u64 = 1_000_000;
+/// Lean pictures have so much less.
+const LEAN: u32 = 4;
 /// From one source of a way to lie to the next.
 const COLD_STEP: u64 = 10;
 
 fn title_of(source: ByteSourceId) -> &'static SimTitle {
     let (titles, position) = match source.0 {
+        LEAN_MIN.. => (lean_titles(), 0),
         COLD_MIN.. => (cold_titles(), (source.0 - COLD_MIN) % COLD_STEP),
         LONG_MIN.. => (long_titles(), source.0 - LONG_MIN),
         _ => (titles(), source.0),
@@ -127,7 +147,8 @@ pub(super) fn units_of(source: ByteSourceId, track: TrackId) -> Units {
 }
 
 /// A title of so many seconds: H.264 with B-frames and AAC, of each `halves` half seconds in a row.
-fn synthesize(random: &mut Rng, id: u64, seconds: i64, halves: i64) -> SimTitle {
+/// Pictures have one byte in `lean` of the usual.
+fn synthesize(random: &mut Rng, id: u64, seconds: i64, halves: i64, lean: u32) -> SimTitle {
     let mut builder = IndexBuilder::new();
     let video = builder.add_track(video_track()).expect("the first track");
     let audio = builder.add_track(audio_track()).expect("the second track");
@@ -136,7 +157,7 @@ fn synthesize(random: &mut Rng, id: u64, seconds: i64, halves: i64) -> SimTitle 
     let chunks = usize::try_from(halves).expect("not negative");
     for half in (0..seconds * 2).step_by(chunks).map(|first| (first + halves).min(seconds * 2)) {
         while picture * PICTURE_TICKS * 2 < half * 12_800 {
-            push_picture(&mut builder, video, picture, &mut file, random);
+            push_picture(&mut builder, (video, lean), picture, &mut file, random);
             picture += 1;
         }
         while bundle * 1024 * 2 < half * 48_000 {
@@ -175,7 +196,7 @@ fn units(index: &MediaIndex, track: TrackId) -> BTreeMap<i64, (u32, i64)> {
 
 fn push_picture(
     builder: &mut IndexBuilder,
-    track: TrackId,
+    (track, lean): (TrackId, u32),
     picture: i64,
     file: &mut Vec<u8>,
     random: &mut Rng,
@@ -189,6 +210,7 @@ fn push_picture(
         10 | 11 => (0x61, random.u32(500..20_000), place),
         _ => (0x01, random.u32(20..6_000), place - 1),
     };
+    let bytes = bytes / lean;
     let shown = picture - place + shown;
     let offset = file.len() as u64;
     file.extend(bytes.to_be_bytes());

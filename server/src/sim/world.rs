@@ -309,6 +309,7 @@ impl World {
                 | Report::ReplyWritten(_)
                 | Report::ConnectionClosed { .. }
                 | Report::Inspected { .. }
+                | Report::Strain(_)
                 | Report::Drained
                 | Report::Counters(_) => {}
             }
