@@ -1,6 +1,7 @@
 //! The only reader of the system clocks.
 
 use packetizer::time::NtpTime;
+use std::num::NonZeroU64;
 use std::ops::{Add, Sub};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -36,6 +37,23 @@ impl Sub for MonoTime {
     /// The time from `earlier` to `self`, zero if `earlier` is later.
     fn sub(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// A [`MonoTime`] where there may be none: an `Option` of it is no bigger. There is one for each
+/// viewer in several places. Time zero becomes its first nanosecond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(NonZeroU64);
+
+impl From<MonoTime> for Moment {
+    fn from(time: MonoTime) -> Self {
+        Self(NonZeroU64::new(time.0).unwrap_or(NonZeroU64::MIN))
+    }
+}
+
+impl From<Moment> for MonoTime {
+    fn from(moment: Moment) -> Self {
+        Self(moment.0.get())
     }
 }
 

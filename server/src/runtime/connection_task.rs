@@ -154,7 +154,8 @@ pub(super) async fn serve(shell: Rc<Shell>, id: ConnectionId, slot: Rc<Connectio
     while slot.end.get().is_none() {
         let write = slot.write.borrow_mut().take();
         if let Some(bytes) = write {
-            let (result, _) = slot.stream.write_all(Vec::from(bytes)).await;
+            // Apart: the task of a connection that waits has no room for it.
+            let (result, _) = Box::pin(slot.stream.write_all(Vec::from(bytes))).await;
             if result.is_err() {
                 break;
             }
@@ -172,7 +173,7 @@ pub(super) async fn serve(shell: Rc<Shell>, id: ConnectionId, slot: Rc<Connectio
                 }
             }
         } else if let Some(unread) = shell.wants_end(id) {
-            // Apart: the tasks of other connections have no room for it.
+            // Apart, like the above.
             if !Box::pin(slot.watch(unread)).await {
                 break;
             }

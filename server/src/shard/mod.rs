@@ -46,7 +46,7 @@ mod wanted;
 mod warm;
 mod wheel;
 
-use crate::clock::{MonoTime, Wallclock};
+use crate::clock::{Moment, MonoTime, Wallclock};
 use crate::limits::{SHARD_READS_MAX, SHARD_SOURCES_MAX, TURN_TRAINS_MAX};
 use crate::mailbox::{CloseReason, ConnectionId, Report, SessionKey};
 use batch::{Cargo, Shipment};
@@ -127,7 +127,7 @@ pub struct Shard {
     cache: ImageCache,
     loads: Loads,
     /// Sessions by when they were settled, and some that are so no longer.
-    settled: Vec<(MonoTime, SessionKey)>,
+    settled: Vec<(Moment, SessionKey)>,
     strain: Strain,
     /// Loads that end without a read.
     unreadable: Vec<usize>,

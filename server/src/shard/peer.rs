@@ -4,7 +4,7 @@
 //! The address never changes, so nobody can turn a stream on somebody else; what is to be decided
 //! is whose the ports of one address are, because a NAT has many viewers behind one.
 
-use crate::clock::MonoTime;
+use crate::clock::{Moment, MonoTime};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -17,9 +17,9 @@ pub(super) struct Peer {
     /// A receiver report on the stream came from the port in use.
     is_proven: bool,
     /// When a datagram last came from the port in use; `None` leaves the port to the next one.
-    heard: Option<MonoTime>,
+    heard: Option<Moment>,
     /// The port of the last datagram that came from another, and when.
-    other: Option<(u16, MonoTime)>,
+    other: Option<(u16, Moment)>,
 }
 
 /// What a datagram says of who sent it.
@@ -68,7 +68,7 @@ impl Peer {
             return self.learn(now, port);
         }
         if claim == Claim::None {
-            self.other = Some((port, now));
+            self.other = Some((port, now.into()));
         }
         false
     }
@@ -76,7 +76,7 @@ impl Peer {
     /// The viewer asks to play. Unless the port in use was heard just now, the one that was takes
     /// its place, or else the next to come. Whether the port has moved.
     pub(super) fn ask_again(&mut self, now: MonoTime) -> bool {
-        if self.heard.is_some_and(|at| now <= at + PUNCH_LEAD) {
+        if self.heard.is_some_and(|at| now <= MonoTime::from(at) + PUNCH_LEAD) {
             return false;
         }
         self.forgotten(now)
@@ -85,7 +85,8 @@ impl Peer {
     /// A NAT has forgotten the port in use: the one that was heard just now takes its place, or
     /// else the next to come. Whether the port has moved.
     pub(super) fn forgotten(&mut self, now: MonoTime) -> bool {
-        match self.other.filter(|(_, at)| now <= *at + PUNCH_LEAD) {
+        let other = self.other.map(|(port, at)| (port, MonoTime::from(at)));
+        match other.filter(|(_, at)| now <= *at + PUNCH_LEAD) {
             Some((port, at)) => {
                 self.is_proven = false;
                 self.learn(at, port)
@@ -100,7 +101,7 @@ impl Peer {
     fn learn(&mut self, at: MonoTime, port: u16) -> bool {
         let has_moved = port != self.address.port();
         self.address.set_port(port);
-        (self.heard, self.other) = (Some(at), None);
+        (self.heard, self.other) = (Some(at.into()), None);
         has_moved
     }
 }

@@ -4,7 +4,7 @@ use super::Shard;
 use super::queue::{Claim, Started};
 use super::session::Session;
 use super::stream::Stream;
-use crate::clock::MonoTime;
+use crate::clock::{Moment, MonoTime};
 use std::time::Duration;
 
 /// What a session has had of the disk.
@@ -12,9 +12,9 @@ use std::time::Duration;
 pub(super) struct Standing {
     /// Since when it is settled, if it is: the disk was seen to have time for it, and nothing that
     /// it came to since was late.
-    pub(super) settled: Option<MonoTime>,
+    pub(super) settled: Option<Moment>,
     /// Since when it waits for something to be read, if it does.
-    pub(super) since: Option<MonoTime>,
+    pub(super) since: Option<Moment>,
     /// When a stream of it last came to an image that was not there.
     pub(super) stalled: MonoTime,
 }
@@ -23,7 +23,7 @@ impl Shard {
     /// What a stream's session may claim for a load that is due at `due`.
     pub(super) fn claim(&mut self, now: MonoTime, stream: usize, due: MonoTime) -> Claim {
         let session = &mut self.sessions[self.streams[stream].session];
-        let since = *session.standing.since.get_or_insert(now);
+        let since = MonoTime::from(*session.standing.since.get_or_insert(now.into()));
         Claim { session: session.key, is_settled: session.standing.settled.is_some(), since, due }
     }
 
@@ -34,8 +34,8 @@ impl Shard {
             let Session { key, standing, .. } = &mut self.sessions[slot];
             standing.since = None;
             if let Some(now) = started.settles {
-                standing.settled = Some(now);
-                self.settled.push((now, *key));
+                standing.settled = Some(now.into());
+                self.settled.push((now.into(), *key));
             }
         }
         if started.sheds {
@@ -72,7 +72,7 @@ impl Shard {
     /// A session has waited in vain: it is settled no longer, unless it came to wait before it was.
     pub(super) fn unsettle(&mut self, session: usize) {
         let Standing { settled, stalled, .. } = &mut self.sessions[session].standing;
-        *settled = settled.filter(|settled| settled > stalled);
+        *settled = settled.filter(|settled| MonoTime::from(*settled) > *stalled);
     }
 
     /// A session had to go without `time` of a stream's media, or of all of its streams', because
