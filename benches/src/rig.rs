@@ -128,6 +128,7 @@ impl Rig {
                 transport,
                 is_adopted: false,
                 payload_class: PayloadClass { packet_bytes_max: self.packet_bytes },
+                sends_ahead: true,
             });
         }
         if reach == Reach::Interleaved {

@@ -117,6 +117,8 @@ pub enum Command {
         is_adopted: bool,
         /// How big packets may be.
         payload_class: PayloadClass,
+        /// What leaves by a connection may leave ahead of its time, together.
+        sends_ahead: bool,
     },
     /// Moves the session, silent until [`Command::Start`] or the reply that carries one; or puts a
     /// range behind those that it plays. Answered by [`Report::Cued`].

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProfileName {
+    /// Whatever plays by FFmpeg's libavformat.
+    Ffmpeg,
     /// GStreamer's rtspsrc.
     Gstreamer,
 }

@@ -10,6 +10,9 @@ pub(super) struct Deviations {
     /// It answers REDIRECT, by 200. Others answer any request of a server by 405 (live555,
     /// ExoPlayer, which even changes its CSeq) or 501 (FFmpeg), or not at all.
     pub(super) answers_redirect: bool,
+    /// Interleaved media comes to it in its time, not 100 ms at once: while it waits for the reply
+    /// to a request, PAUSE for one, it throws away all media that comes before it.
+    pub(super) takes_media_in_time: bool,
 }
 
 struct Profile {
@@ -19,11 +22,18 @@ struct Profile {
     deviations: Deviations,
 }
 
-const PROFILES: [Profile; 1] = [Profile {
-    name: ProfileName::Gstreamer,
-    agent: "GStreamer/",
-    deviations: Deviations { answers_redirect: true },
-}];
+const PROFILES: [Profile; 2] = [
+    Profile {
+        name: ProfileName::Ffmpeg,
+        agent: "Lavf",
+        deviations: Deviations { answers_redirect: false, takes_media_in_time: true },
+    },
+    Profile {
+        name: ProfileName::Gstreamer,
+        agent: "GStreamer/",
+        deviations: Deviations { answers_redirect: true, takes_media_in_time: false },
+    },
+];
 
 impl Deviations {
     /// What is different for the client with this User-Agent, but for profiles that are off.
@@ -40,11 +50,12 @@ mod tests {
 
     #[test]
     fn a_client_is_known_by_the_start_of_its_agent_unless_it_is_off() {
-        let answers = Deviations { answers_redirect: true };
+        let answers = Deviations { answers_redirect: true, ..Deviations::default() };
+        let in_time = Deviations { takes_media_in_time: true, ..Deviations::default() };
         for (agent, expected) in [
             ("GStreamer/1.22.0", answers),
             ("GStreamer", Deviations::default()),
-            ("Lavf59.27.100", Deviations::default()),
+            ("Lavf59.27.100", in_time),
             ("LibVLC/3.0.18 (LIVE555 Streaming Media v2016.11.28)", Deviations::default()),
             ("", Deviations::default()),
         ] {

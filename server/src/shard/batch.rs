@@ -77,6 +77,7 @@ impl Shard {
             let position = self.shipments.len();
             let Some(leaves_at) = self.due_train(until, stream, &mut cursor) else { break };
             let (pieces, bytes) = self.ship(stream, &mut cursor, leaves_at);
+            let launches_at = self.launch(now, stream, leaves_at);
             let train = &self.shipments[position].train;
             let destination = Destination::Datagrams {
                 pair,
@@ -85,12 +86,21 @@ impl Shard {
                 local,
                 segment_bytes: train.packet_bytes,
                 segment_count: train.packet_count,
-                launches_at: Some(leaves_at).filter(|leaves_at| *leaves_at > now),
+                launches_at,
             };
             self.egress.entries.push(Entry { destination, pieces, bytes });
             self.cargo.push(Cargo::Datagrams(position));
             count += 1;
         }
+    }
+
+    /// When the kernel is to let a train go that is handed over, if not at once: never before one
+    /// of the stream's that it has already, as it might after a seek.
+    fn launch(&mut self, now: MonoTime, stream: usize, leaves_at: MonoTime) -> Option<MonoTime> {
+        let launched = &mut self.streams[stream].launched;
+        let at = leaves_at.max(*launched);
+        *launched = at;
+        (at > now).then_some(at)
     }
 
     /// Puts the pending bytes of a connection into the batch, once.

@@ -33,9 +33,17 @@ impl Shard {
                 transport,
                 is_adopted,
                 payload_class,
+                sends_ahead,
             } => {
-                let asked =
-                    Asked { session, is_first, track, transport, is_adopted, payload_class };
+                let asked = Asked {
+                    session,
+                    is_first,
+                    track,
+                    transport,
+                    is_adopted,
+                    payload_class,
+                    sends_ahead,
+                };
                 let result = self.set_up(now, &asked, &title, operations);
                 self.reports.push_back(Report::SetUp { token, result });
             }
@@ -183,6 +191,7 @@ impl Shard {
             track: asked.track,
             transport,
             class: asked.payload_class,
+            sends_ahead: asked.sends_ahead,
             rtp_rate: title.index.tracks[usize::from(asked.track.0)].codec.rtp_rate(),
             ssrc,
             timestamp_base,
@@ -197,6 +206,7 @@ impl Shard {
             unread: None,
             awaited: None,
             delivery: Delivery::Idle,
+            launched: MonoTime::default(),
             timestamp_high: None,
             due_sent: None,
             sent_until: 0,
@@ -330,4 +340,5 @@ struct Asked {
     transport: StreamTransport,
     is_adopted: bool,
     payload_class: PayloadClass,
+    sends_ahead: bool,
 }

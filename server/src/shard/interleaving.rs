@@ -8,6 +8,7 @@ use super::operation::{ConnectionSlot, Operation};
 use super::stream::{Cursor, Delivery, Stream, Transport};
 use crate::clock::MonoTime;
 use crate::limits::CONNECTION_TURN_BYTES_MAX;
+use std::time::Duration;
 
 /// Pieces of one entry: the kernel takes 1024 (`IOV_MAX`), a train adds up to 128.
 const ENTRY_PIECES_MAX: u32 = 1024 - 128;
@@ -35,7 +36,7 @@ impl Shard {
             return;
         }
         self.push_pending(slot);
-        let until = now + self.config.interleaved_ahead;
+        let until = now + self.leads_by(stream);
         let mut cursor = self.streams[stream].cursor;
         if self.due_train(until, stream, &mut cursor).is_none() {
             return;
@@ -61,6 +62,15 @@ impl Shard {
         }
         lanes.clear();
         self.lanes = lanes;
+    }
+
+    /// How far ahead of its time what a stream sends may leave.
+    pub(super) fn leads_by(&self, stream: usize) -> Duration {
+        if self.streams[stream].sends_ahead {
+            self.config.interleaved_ahead
+        } else {
+            Duration::ZERO
+        }
     }
 
     /// Whether a stream is to send by its time, and through this connection.

@@ -43,6 +43,8 @@ pub(super) struct Claim {
     pub(super) is_settled: bool,
     /// Since when he has had nothing read.
     pub(super) since: MonoTime,
+    /// When he asked for this one.
+    pub(super) asked: MonoTime,
     /// When its first packet is due.
     pub(super) due: MonoTime,
 }
@@ -123,6 +125,7 @@ impl LoadQueue {
         joined.is_settled |= claim.is_settled;
         joined.since = joined.since.min(claim.since);
         joined.due = joined.due.min(claim.due);
+        joined.asked = joined.asked.min(claim.asked);
         self.remove(&place);
         let place = Place { claim: joined, ..place };
         self.put(&place, slot);
@@ -148,15 +151,17 @@ impl LoadQueue {
     /// Takes out a load that is started.
     pub(super) fn start(&mut self, now: MonoTime, place: &Place) -> Started {
         self.remove(place);
-        let Claim { session, is_settled, since, due } = place.claim;
+        let Claim { session, is_settled, since, asked, due } = place.claim;
+        // What is due at once by choice, as after a seek, and is started at once, lacked nothing.
+        let has_waited = now > asked;
         let mut started = Started { session: Some(session), settles: None, sheds: false };
         if is_settled {
             self.favours = if self.others.is_empty() { 0 } else { self.favours + 1 };
-            if due < now + SCARCE {
+            if has_waited && due < now + SCARCE {
                 self.scarce_at = now;
             }
             let late_since = *self.late_since.get_or_insert(now);
-            if due >= now + LATE {
+            if !has_waited || due >= now + LATE {
                 self.late_since = None;
             }
             let is_late = self.late_since.is_some() && now >= late_since + LATE_FOR;

@@ -196,6 +196,8 @@ impl Shard {
             let Stream { cursor, upcoming, .. } = &mut self.streams[stream];
             cursor.image -= 1;
             *upcoming = upcoming.and_then(Upcoming::past_an_image);
+            let session = self.streams[stream].session;
+            self.sessions[session].standing.since = None;
         }
     }
 }

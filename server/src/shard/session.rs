@@ -19,7 +19,8 @@ pub(super) enum State {
     Cued,
     /// Packets go.
     Playing,
-    /// Stopped: what was due before this position has left, nothing behind it.
+    /// Stopped: what was due before this position has left, nothing behind it but what was handed
+    /// over ahead of its time.
     Paused(Npt),
     /// Its ranges are over on every stream.
     Finished,

@@ -106,7 +106,7 @@ impl Shard {
         }
     }
 
-    /// When the one of some streams that comes to a sync sample last has come to its first from
+    /// When the one of some streams that has the fewest sync samples comes to its first from
     /// `from` on.
     fn last_sync(&self, streams: &[usize], from: i64) -> Option<i64> {
         self.hindmost(streams, from).map(|(stream, unit)| self.decode_nanos(stream, &unit))
@@ -125,11 +125,17 @@ impl Shard {
         Some(self.decode_nanos(last, &self.sync_from(last, next, 0)?))
     }
 
-    /// The one of some streams that comes to a sync sample last, and the sample.
+    /// The one of some streams that comes to its second sync sample last, and the first: that is
+    /// where the others, who have more of them, can join it.
     fn hindmost(&self, streams: &[usize], from: i64) -> Option<(usize, AccessUnitEntry)> {
         let first = |of: &usize| Some((*of, self.sync_from(*of, from, 0)?));
         let firsts = streams.iter().filter_map(first);
-        firsts.max_by_key(|(stream, unit)| self.decode_nanos(*stream, unit))
+        let second = |stream: usize, unit: &AccessUnitEntry| {
+            let second = self.sync_from(stream, from, unit.index + 1);
+            second.map_or(i64::MAX, |unit| self.decode_nanos(stream, &unit))
+        };
+        firsts
+            .max_by_key(|(stream, unit)| (second(*stream, unit), self.decode_nanos(*stream, unit)))
     }
 
     /// A stream and the others of its session that wait in vain as it does, in its range.

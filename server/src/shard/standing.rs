@@ -5,6 +5,7 @@ use super::queue::{Claim, Started};
 use super::session::Session;
 use super::stream::Stream;
 use crate::clock::{Moment, MonoTime};
+use crate::limits::LATENESS_MAX;
 use std::time::Duration;
 
 /// What a session has had of the disk.
@@ -13,7 +14,8 @@ pub(super) struct Standing {
     /// Since when it is settled, if it is: the disk was seen to have time for it, and nothing that
     /// it came to since was late.
     pub(super) settled: Option<Moment>,
-    /// Since when it waits for something to be read, if it does.
+    /// Since when it waits for something to be read, if it does: none of what it asked for before
+    /// has been read on its behalf, or sent.
     pub(super) since: Option<Moment>,
     /// When a stream of it last came to an image that was not there.
     pub(super) stalled: MonoTime,
@@ -24,7 +26,8 @@ impl Shard {
     pub(super) fn claim(&mut self, now: MonoTime, stream: usize, due: MonoTime) -> Claim {
         let session = &mut self.sessions[self.streams[stream].session];
         let since = MonoTime::from(*session.standing.since.get_or_insert(now.into()));
-        Claim { session: session.key, is_settled: session.standing.settled.is_some(), since, due }
+        let is_settled = session.standing.settled.is_some();
+        Claim { session: session.key, is_settled, since, asked: now, due }
     }
 
     /// A load is started on a session's behalf, if that is still there.
@@ -66,7 +69,9 @@ impl Shard {
 
     /// Whether what a session is late by is for the most part what it waited for an image.
     pub(super) fn waited_for_image(&self, now: MonoTime, session: usize, late: Duration) -> bool {
-        now - self.sessions[session].standing.stalled >= late / 2
+        let waited = now - self.sessions[session].standing.stalled;
+        // A stall long past is not what makes it late now.
+        waited >= late / 2 && waited <= late + LATENESS_MAX
     }
 
     /// A session has waited in vain: it is settled no longer, unless it came to wait before it was.

@@ -43,7 +43,8 @@ impl Shard {
             reported: before.reported,
         };
         let (read, missed) = (read - before.read_bytes, missed - before.missed_bytes);
-        let is_strained = missed > (read + missed) / MISSED_ONE_IN;
+        let has_waited = waits != before.waits;
+        let is_strained = has_waited && missed > (read + missed) / MISSED_ONE_IN;
         let is_due = match before.reported {
             None => is_strained,
             Some(reported) => now >= reported + REPORT_INTERVAL,

@@ -6,6 +6,7 @@ use super::counters::{Reception, Sent};
 use super::operation::{ConnectionSlot, PairId};
 use super::peer::Peer;
 use super::timeline::{Timeline, wrap};
+use crate::clock::MonoTime;
 use crate::mailbox::ConnectionId;
 use packetizer::image::{Framing, Numbering, PacketImage, PayloadClass, Train};
 use packetizer::index::{MediaIndex, SegmentId, TrackId};
@@ -116,6 +117,8 @@ pub(super) struct Stream {
     pub(super) track: TrackId,
     pub(super) transport: Transport,
     pub(super) class: PayloadClass,
+    /// Interleaved, what is due within `interleaved_ahead` leaves together.
+    pub(super) sends_ahead: bool,
     pub(super) rtp_rate: ClockRate,
     pub(super) ssrc: Ssrc,
     /// The RTP timestamp of the media clock's zero; random (RFC 3550 §5.1).
@@ -140,6 +143,8 @@ pub(super) struct Stream {
     /// What the cache knows it will want next.
     pub(super) awaited: Option<ImageKey>,
     pub(super) delivery: Delivery,
+    /// When the last train left, or will leave, that the kernel has.
+    pub(super) launched: MonoTime,
     /// The highest timestamp sent since the last seek, in RTP ticks of the media clock.
     pub(super) timestamp_high: Option<i64>,
     /// When the last train sent of the range was due, as presentation time.

@@ -290,6 +290,7 @@ impl Rig {
             transport,
             is_adopted,
             payload_class: PayloadClass { packet_bytes_max: 1400 },
+            sends_ahead: true,
         });
     }
 

@@ -18,12 +18,12 @@ impl Shard {
     /// sends, and the train behind them.
     pub(super) fn warm(&self, now: MonoTime) {
         let mut sum = 0;
-        for stream in self.due.iter().take(WARM_STREAMS) {
-            let Some(stream) = self.streams.get(*stream) else { continue };
+        for &slot in self.due.iter().take(WARM_STREAMS) {
+            let Some(stream) = self.streams.get(slot) else { continue };
             match stream.transport {
                 Transport::Udp { .. } => sum ^= self.warm_stream(stream, 1, now),
                 Transport::Interleaved { .. } => {
-                    let until = now + self.config.interleaved_ahead;
+                    let until = now + self.leads_by(slot);
                     for stream in &self.sessions[stream.session].streams {
                         sum ^= self.warm_stream(&self.streams[*stream], WARM_TRAINS, until);
                     }

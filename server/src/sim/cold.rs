@@ -131,6 +131,7 @@ impl House {
                 },
                 is_adopted: false,
                 payload_class: PayloadClass { packet_bytes_max: 1400 },
+                sends_ahead: true,
             });
         }
         let token = Token(viewer.into());

@@ -227,6 +227,7 @@ impl Crowd {
                 transport,
                 is_adopted: false,
                 payload_class: PayloadClass { packet_bytes_max: 1400 },
+                sends_ahead: true,
             });
         }
         if self.viewers[index].way == Way::Interleaved {

@@ -399,6 +399,7 @@ impl World {
                 transport,
                 is_adopted: false,
                 payload_class: PayloadClass { packet_bytes_max: 1400 },
+                sends_ahead: true,
             };
             self.command(set_up);
         }

@@ -178,4 +178,5 @@ def trick(seek, set_rate, rates=(FORWARD, BACK)):
     for rate in rates:
         say("rate", rate)
         set_rate(rate)
-        pictures(TRICK_PICTURES + 4, 20)
+        # Some of those before it are still on their way.
+        pictures(TRICK_PICTURES + 8, 20)

@@ -97,6 +97,7 @@ impl Rig {
             transport,
             is_adopted: false,
             payload_class: PayloadClass { packet_bytes_max: 1400 },
+            sends_ahead: true,
         });
         match self.report() {
             Report::SetUp { token: Token(token), result: Ok(set_up) } => {

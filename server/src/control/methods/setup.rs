@@ -248,6 +248,7 @@ impl Control {
             transport: setting_up.transport,
             is_adopted: home == Some(Home::Shard(setting_up.shard)),
             payload_class: setting_up.payload_sizes.of(setting_up.transport.framing()),
+            sends_ahead: !setting_up.deviations.takes_media_in_time,
         };
         effects.push(Effect::Command { shard: setting_up.shard, command });
         self.pending.insert(token, Pending::SetUp(Box::new(setting_up)));

@@ -19,7 +19,7 @@ fn at(millis: u64) -> MonoTime {
 
 /// Of a viewer who is settled.
 fn claim(due: MonoTime) -> Claim {
-    Claim { session: SessionKey(1), is_settled: true, since: at(0), due }
+    Claim { session: SessionKey(1), is_settled: true, since: at(0), asked: at(0), due }
 }
 
 /// Starts what can be started, and gives the offsets of the reads.
@@ -141,7 +141,7 @@ fn start_next(loads: &mut Loads, now: MonoTime) -> (u64, Started) {
 
 /// Of a viewer who is not settled and waits since then.
 fn other(since: MonoTime, due: MonoTime) -> Claim {
-    Claim { session: SessionKey(2), is_settled: false, since, due }
+    Claim { session: SessionKey(2), is_settled: false, since, asked: since, due }
 }
 
 #[test]
@@ -258,6 +258,17 @@ fn too_many_settled_viewers_are_shed_when_their_loads_stay_late() {
         loads.enqueue(claim(at(due)), load(1));
         assert_eq!(start_next(&mut loads, at(now)).1.sheds, expected, "{now} {due}");
     }
+}
+
+#[test]
+fn what_is_started_at_once_lacked_nothing_however_soon_it_is_due() {
+    let mut loads = Loads::new(16, 2);
+    for now in (10_000..20_000).step_by(50) {
+        loads.enqueue(Claim { asked: at(now), ..claim(at(now)) }, load(1));
+        assert!(!start_next(&mut loads, at(now)).1.sheds, "{now}");
+    }
+    loads.enqueue(other(at(20_000), at(20_000)), load(2));
+    assert!(start_next(&mut loads, at(20_000)).1.settles.is_some());
 }
 
 #[test]

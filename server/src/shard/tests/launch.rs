@@ -35,6 +35,24 @@ fn trains_are_handed_over_ahead_and_leave_when_they_are_due() {
 }
 
 #[test]
+fn what_follows_a_seek_does_not_overtake_what_was_handed_over_before() {
+    let mut rig = playing(Duration::from_millis(30));
+    let mut random = fastrand::Rng::with_seed(5);
+    let mut now = 2000;
+    for seek in 2..40 {
+        rig.command(Command::Pause { token: Token(seek), session: SessionKey(1), at: None });
+        let to = Npt::from_nanos(random.u64(0..6) * SECOND);
+        let play = Play::seek(to, None);
+        rig.command(Command::Play { token: Token(seek), session: SessionKey(1), play });
+        rig.start(1, seek);
+        now += random.u64(1..60);
+        rig.run_until(now);
+    }
+    let leaving = rig.launches.iter().map(|(now, launches_at)| launches_at.unwrap_or(*now));
+    assert!(rig.launches.len() > 38 && leaving.is_sorted(), "{:?}", rig.launches);
+}
+
+#[test]
 fn without_them_trains_leave_in_the_turn_that_finds_them_due() {
     let (rig, other) = (playing(Duration::ZERO), playing(Duration::from_millis(5)));
     assert!(rig.launches.iter().all(|(_, launches_at)| launches_at.is_none()));
