@@ -178,7 +178,7 @@ def main():
     client.open()
     client.play(0)
     if drive.IS_TRICK:
-        drive.trick(client.seek, lambda rate: client.play(scale=rate))
+        drive.trick(client.seek, lambda rate: client.play(scale=rate), before=8)
         drive.leave()
     drive.script(client.seek, client.pause, client.resume)
 

@@ -168,8 +168,8 @@ def script(seek, pause=None, resume=None):
     wait("the end", _ended.is_set, 20)
 
 
-def trick(seek, set_rate, rates=(FORWARD, BACK)):
-    """The other script."""
+def trick(seek, set_rate, rates=(FORWARD, BACK), before=4):
+    """The other script; so many pictures may come behind a change of the rate that are of before."""
     say("begin")
     pictures(30)
     say("seek", FIRST_SEEK)
@@ -178,5 +178,4 @@ def trick(seek, set_rate, rates=(FORWARD, BACK)):
     for rate in rates:
         say("rate", rate)
         set_rate(rate)
-        # Some of those before it are still on their way.
-        pictures(TRICK_PICTURES + 8, 20)
+        pictures(TRICK_PICTURES + before, 20)
