@@ -190,8 +190,8 @@ pub struct RawConfig {
     /// due when it looks [default: auto]
     ///
     /// The kernel can where the queueing discipline is fq (tc-fq(8)): `auto` looks at the devices
-    /// of the default routes. Trains are handed over --coalesce and 1 ms ahead, so that none waits for it.
-    /// `on` does so whatever the discipline: others send at once, that much too early.
+    /// of the default routes. Trains are handed over --coalesce and 1 ms ahead, so that none waits
+    /// for it. `on` does so whatever the discipline: others send at once, that much too early.
     /// Not measured yet: the project has no machine with fq.
     #[arg(long, value_name = "WHETHER", help_heading = "Network")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -11,8 +11,9 @@
 //! this: it drops whatever is late, and whatever has no launch time, replies to requests included.
 //!
 //! What has been handed over leaves: a few milliseconds of media come behind the reply to PAUSE,
-//! TEARDOWN, or a PLAY that goes elsewhere. The devices looked at are those of the default routes; where another one is in use and
-//! has no such discipline, packets leave early by what they were handed over ahead.
+//! TEARDOWN, or a PLAY that goes elsewhere. The devices looked at are those of the default routes;
+//! where another one is in use and has no such discipline, packets leave early by what they were
+//! handed over ahead.
 
 use super::tune::device_number;
 use crate::clock::Clock;
