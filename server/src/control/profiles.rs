@@ -10,7 +10,7 @@ pub(super) struct Deviations {
     /// It answers REDIRECT, by 200. Others answer any request of a server by 405 (live555,
     /// ExoPlayer, which even changes its CSeq) or 501 (FFmpeg), or not at all.
     pub(super) answers_redirect: bool,
-    /// Interleaved media comes to it in its time, not 100 ms at once: while it waits for the reply
+    /// Interleaved media comes to it in its time, none of it ahead: while it waits for the reply
     /// to a request, PAUSE for one, it throws away all media that comes before it.
     pub(super) takes_media_in_time: bool,
 }
