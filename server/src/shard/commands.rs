@@ -13,7 +13,7 @@ use crate::mailbox::{
     StreamTransport,
 };
 use crate::title::SharedTitle;
-use packetizer::image::PayloadClass;
+use packetizer::image::{Framing, PayloadClass};
 use packetizer::index::TrackId;
 use packetizer::rtp::Ssrc;
 use std::collections::VecDeque;
@@ -191,7 +191,7 @@ impl Shard {
             track: asked.track,
             transport,
             class: asked.payload_class,
-            sends_ahead: asked.sends_ahead,
+            sends_ahead: asked.sends_ahead && transport.framing() == Framing::Interleaved,
             rtp_rate: title.index.tracks[usize::from(asked.track.0)].codec.rtp_rate(),
             ssrc,
             timestamp_base,

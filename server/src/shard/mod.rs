@@ -28,6 +28,7 @@ mod phases;
 mod play;
 mod pool;
 mod prefetch;
+mod preroll;
 mod queue;
 mod ranges;
 mod reports;

@@ -76,7 +76,7 @@ impl Shard {
             return;
         }
         session.state = State::Playing;
-        session.ranges[0].timeline.started = now + self.phases.delay(now);
+        session.ranges[0].timeline.begin_at(now + self.phases.delay(now));
         session.chain_ranges();
         // The first sender report comes right after the reply: players map streams by it.
         session.report_at = Some(now);
@@ -209,8 +209,9 @@ impl Shard {
     }
 
     fn seek(&mut self, now: MonoTime, slot: usize, mut range: PlayRange) {
-        range.timeline.media_start = self.media_start(now, slot);
-        range.timeline.started = now;
+        range.timeline.preroll = self.preroll(slot, &range);
+        range.timeline.media_start = self.media_start(now, slot, range.timeline.preroll);
+        range.timeline.begin_at(now);
         self.replace_ranges(slot, range);
         self.sessions[slot].state = State::Cued;
         let ordinal = self.sessions[slot].first_range;
@@ -229,7 +230,8 @@ impl Shard {
         let session = &mut self.sessions[slot];
         let timeline = &mut session.ranges[0].timeline;
         timeline.media_start = timeline.media_at(signed_nanos(position));
-        (timeline.start, timeline.started) = (position, now);
+        (timeline.start, timeline.preroll) = (position, 0);
+        timeline.begin_at(now);
         session.state = State::Cued;
         for position in 0..self.sessions[slot].streams.len() {
             self.follow_range(self.sessions[slot].streams[position]);
@@ -246,12 +248,13 @@ impl Shard {
         session.is_displaced = false;
     }
 
-    /// The media clock's time from which nothing was sent yet, and not before where it stands.
-    fn media_start(&self, now: MonoTime, slot: usize) -> i64 {
+    /// The media clock's time from which nothing was sent yet, and not before where it stands when
+    /// a range starts that has such a preroll.
+    fn media_start(&self, now: MonoTime, slot: usize, preroll: i64) -> i64 {
         let session = &self.sessions[slot];
         let Some(range) = session.current_range(now) else { return 0 };
         let stands_at = match session.state {
-            State::Playing => range.timeline.media_now(now),
+            State::Playing => range.timeline.media_now(now).saturating_add(preroll),
             State::Paused(at) => range.timeline.media_at(signed_nanos(at)),
             State::Finished => range.timeline.media_end(),
             State::Init | State::Cued => range.timeline.media_start,

@@ -143,12 +143,13 @@ impl Shard {
             start: Npt::ZERO,
             pace: Pace::NORMAL,
             media_start: range.media_at(composition).saturating_sub(composition),
+            preroll: 0,
             ..range
         };
         self.follow(stream, picture);
-        // What it is spread over lies before its time, but not before that of the range.
+        // What it is spread over lies before its time, but not before the range begins.
         let due = range.leaves_at(composition);
-        let lead = due.nanos_since(range.started).clamp(0, SPREAD_NANOS_MAX);
+        let lead = due.nanos_since(range.begins_at()).clamp(0, SPREAD_NANOS_MAX);
         picture.start = Npt::from_nanos(decode.saturating_sub(lead).max(0).unsigned_abs());
         picture.started = due.offset_by(-lead);
         self.streams[stream].timeline = picture;
@@ -186,7 +187,11 @@ impl Shard {
     }
 
     /// A unit of a stream's track, with its decode and composition times in nanoseconds.
-    fn unit_times(&self, stream: usize, unit: u32) -> Option<(AccessUnitEntry, i64, i64)> {
+    pub(super) fn unit_times(
+        &self,
+        stream: usize,
+        unit: u32,
+    ) -> Option<(AccessUnitEntry, i64, i64)> {
         let stream = &self.streams[stream];
         let index = self.index(stream.session);
         let rate = index.tracks[usize::from(stream.track.0)].media_rate;

@@ -37,8 +37,11 @@ pub(super) struct Timeline {
     pub(super) pace: Pace,
     /// The media clock's time of `start`, in nanoseconds.
     pub(super) media_start: i64,
-    /// When packets began, or will begin, to leave.
+    /// When the time of `start` leaves.
     pub(super) started: MonoTime,
+    /// Nanoseconds of viewing by which packets may leave before that: a first picture is decoded
+    /// before it is shown, and a big one is spread over some time before that.
+    pub(super) preroll: i64,
 }
 
 impl Timeline {
@@ -49,12 +52,23 @@ impl Timeline {
         pace: Pace::NORMAL,
         media_start: 0,
         started: MonoTime(0),
+        preroll: 0,
     };
 
-    /// When a train leaves whose presentation time is `due`: what is due before the start of the
-    /// range (a first picture is decoded before it is shown) leaves at once.
+    /// When a train leaves whose presentation time is `due`: what is due earlier than the preroll
+    /// before the start of the range leaves at once.
     pub(super) fn leaves_at(&self, due: i64) -> MonoTime {
-        self.started.offset_by(self.delivery(self.viewing(due).max(0)))
+        self.started.offset_by(self.delivery(self.viewing(due).max(-self.preroll)))
+    }
+
+    /// When the first packet may leave.
+    pub(super) fn begins_at(&self) -> MonoTime {
+        self.started.offset_by(-self.delivery(self.preroll))
+    }
+
+    /// Has the first packet leave at `now`.
+    pub(super) fn begin_at(&mut self, now: MonoTime) {
+        self.started = now.offset_by(self.delivery(self.preroll));
     }
 
     /// The presentation time whose trains leave at `now`: the reverse of [`Self::leaves_at`].
@@ -116,7 +130,11 @@ impl Timeline {
 
     /// Nanoseconds of viewing delivered by `now`.
     fn viewed(&self, now: MonoTime) -> i64 {
-        let elapsed = now.nanos_since(self.started);
+        self.viewed_in(now.nanos_since(self.started))
+    }
+
+    /// Nanoseconds of viewing that are delivered in so many.
+    pub(super) fn viewed_in(&self, elapsed: i64) -> i64 {
         match self.pace.speed {
             Speed::NORMAL => elapsed,
             speed => scaled(elapsed, speed.thousandths().into(), 1000),
@@ -164,6 +182,7 @@ mod tests {
             pace: Pace::NORMAL,
             media_start: 3 * SECOND,
             started: at(100),
+            preroll: 0,
         }
     }
 
@@ -174,6 +193,25 @@ mod tests {
         assert_eq!(timeline.leaves_at(10 * SECOND), at(100));
         assert_eq!(timeline.leaves_at(11 * SECOND), at(101));
         assert_eq!(timeline.due_at(at(101)), 11 * SECOND);
+    }
+
+    #[test]
+    fn a_preroll_is_kept_before_the_start() {
+        let mut timeline = Timeline { preroll: 120_000_000, ..timeline() };
+        timeline.begin_at(at(100));
+        let after = |millis: i64| at(100).offset_by(millis * 1_000_000);
+        assert_eq!((timeline.begins_at(), timeline.started), (at(100), after(120)));
+        assert_eq!(timeline.leaves_at(9 * SECOND), at(100));
+        assert_eq!(timeline.leaves_at(10 * SECOND - 80_000_000), after(40));
+        assert_eq!(timeline.leaves_at(10 * SECOND), after(120));
+        assert_eq!(
+            (timeline.position(at(100)), timeline.ends_at()),
+            (timeline.start, after(10_120))
+        );
+        timeline.pace.speed = Speed::nearest(2.0);
+        timeline.begin_at(at(100));
+        assert_eq!((timeline.begins_at(), timeline.started), (at(100), after(60)));
+        assert_eq!(timeline.leaves_at(10 * SECOND - 80_000_000), after(20));
     }
 
     #[test]

@@ -125,9 +125,9 @@ impl Watched {
 
     /// Whether every unit of its ranges arrived to the end.
     pub(super) fn saw_everything(&self) -> bool {
-        let has_nothing = |span: &Span| span.is_skim() || span.first_unit == span.end_unit;
+        // An audio bundle is named by its first unit, and sent to those who begin with it.
+        let has_nothing = |span: &Span| span.is_skim() || span.first_unit + 8 >= span.end_unit;
         let last = self.last_unit.unwrap_or(self.span.first_unit);
-        // An audio bundle is named by its first unit.
         let is_seen = has_nothing(&self.span) || last + 8 >= self.span.end_unit;
         is_seen && self.later.iter().all(has_nothing)
     }

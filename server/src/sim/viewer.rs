@@ -48,6 +48,8 @@ pub(super) struct Viewer {
     pub(super) phase: Phase,
     /// The range's start in nanoseconds.
     start_nanos: i64,
+    /// How much later than the reply says its range started, once a report has told.
+    delayed: Option<i64>,
     /// When it was last told of what it plays next, which may be due already.
     told: MonoTime,
     /// It has asked to be paused on the way.
@@ -69,6 +71,7 @@ impl Viewer {
             streams: Vec::new(),
             phase: Phase::Silent,
             start_nanos: 0,
+            delayed: None,
             told: MonoTime::default(),
             is_cut: false,
             precision,
@@ -121,7 +124,7 @@ impl Viewer {
         lost_max: u64,
     ) {
         self.phase = Phase::Silent;
-        self.is_cut = false;
+        (self.is_cut, self.delayed) = (false, None);
         self.start_nanos = i64::try_from(cued.start.nanos()).expect("small");
         for (stream, info) in self.streams.iter_mut().zip(&cued.streams) {
             assert_eq!(stream.track, info.track, "RTP-Info comes in SETUP order");
@@ -237,6 +240,7 @@ impl Viewer {
             let spread = stream.span.delivery(SPREAD_NANOS_MAX).max(SPREAD_NANOS_MAX);
             let early = spread + i64::try_from(self.ahead.as_nanos()).expect("short");
             assert!(late >= -early - self.precision, "unit {unit} leaves {late} ns early");
+            let late = late - self.delayed.unwrap_or(DELAY_NANOS_MAX).max(0);
             self.late_max = self.late_max.max(late.min(since_told));
         }
     }
@@ -271,14 +275,16 @@ impl Viewer {
                         let since = report.ntp.0.wrapping_sub(WALLCLOCK.ntp(started).0);
                         let nanos = (i128::from(since.cast_signed()) * 1_000_000_000) >> 32;
                         let nanos = i64::try_from(nanos).expect("a short range");
-                        let elapsed = nanos_to_ticks(stream.rate, nanos);
                         let said =
                             report.rtp_timestamp.wrapping_sub(stream.span.rtptime).cast_signed();
-                        let error = i64::from(said) - elapsed;
-                        let slack_millis = slack_millis + START_DELAY_MILLIS;
-                        let most =
-                            1 + slack_millis * i64::from(stream.rate.ticks_per_second()) / 1000;
-                        assert!(error.abs() <= most, "the report's time is {error} ticks off");
+                        let delayed = nanos - stream.rate.nanos_floor(said.into());
+                        let slack = slack_millis * 1_000_000 + 2 * stream.rate.nanos_floor(1);
+                        let known = self.delayed.map_or(0..=DELAY_NANOS_MAX, |known| known..=known);
+                        assert!(
+                            (known.start() - slack..=known.end() + slack).contains(&delayed),
+                            "the report has it start {delayed} ns after the reply, not {known:?}"
+                        );
+                        self.delayed.get_or_insert(delayed);
                     }
                 }
                 Rtcp::Bye(_) => stream.ended = true,
@@ -293,8 +299,9 @@ impl Viewer {
     }
 }
 
-/// A viewer who comes with others starts a little later than the reply says.
-const START_DELAY_MILLIS: i64 = 16;
+/// A range starts later than the reply says: a little by others who come as well, and more if its
+/// first picture is decoded long before it is shown, or spread.
+const DELAY_NANOS_MAX: i64 = 216_000_000;
 
 fn first_sequence(info: &StreamInfo) -> u16 {
     info.sequence.expect("its range waits for none")

@@ -337,3 +337,23 @@ fn a_conditional_seek_goes_on_where_it_paused_if_that_is_nearer() {
         assert_eq!((cued.start, cued.style), (seconds(expected), style), "{start}");
     }
 }
+
+#[test]
+fn the_first_picture_is_no_burst() {
+    // 87 packets a picture.
+    let mut rig = Rig::new(vec![film(1, 250, 120_000, 0)], 64);
+    rig.set_up(1, 0, udp(1));
+    for start in [0, 300, 600] {
+        let cued = rig.played(Play::seek(seconds(start as f64 / 100.0), None));
+        let before = rig.packets_of(1).len();
+        let mut seen = vec![before];
+        for millis in 0..300 {
+            rig.run_until(start + millis);
+            seen.push(rig.packets_of(1).len());
+        }
+        assert!(seen[1] > before, "it begins at once: {seen:?}");
+        let most = seen.windows(2).map(|pair| pair[1] - pair[0]).max();
+        assert!(most <= Some(usize::from(BURST_PACKETS_DEFAULT)), "{seen:?}");
+        assert_eq!(timestamp(&rig.packets_of(1)[before]), cued.streams[0].rtptime);
+    }
+}
