@@ -6,6 +6,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use packetizer::codec::CodecConfig;
 use packetizer::codec::aac::AacConfig;
 use packetizer::codec::h264::H264Config;
+use packetizer::codec::nal::NalFraming;
 use packetizer::image::{
     BURST_PACKETS_DEFAULT, Framing, ImageRequest, ImageStorage, Numbering, PacketImage,
     PayloadClass,
@@ -27,7 +28,7 @@ struct Segment {
 
 impl Segment {
     fn new(codec: CodecConfig, media_rate: ClockRate, duration: u32, sizes: &[usize]) -> Self {
-        let track = TrackDescription { container_id: 1, codec, media_rate, language: None };
+        let track = TrackDescription::new(1, codec, media_rate);
         let mut builder = IndexBuilder::new();
         let track = builder.add_track(track).expect("the first");
         let mut file = Vec::new();
@@ -45,7 +46,7 @@ impl Segment {
     /// 1.6 s of about 1 Mbit/s: a sync sample and small pictures.
     fn video() -> Self {
         let codec = CodecConfig::H264(H264Config {
-            length_bytes: 4,
+            framing: NalFraming::Length(4),
             sequence_parameter_sets: vec![],
             picture_parameter_sets: vec![],
         });

@@ -132,7 +132,7 @@ fn build(
         segment,
         class: layout.class,
         framing: layout.framing,
-        payload_type: sdp::payload_type(track),
+        payload_type: sdp::payload_type(track, &index.tracks[usize::from(track.0)].codec),
         burst_packets_max: BURST_PACKETS_DEFAULT,
     };
     let unit_bytes = |unit: &AccessUnitEntry| {

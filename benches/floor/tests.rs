@@ -9,6 +9,7 @@ use crate::run::{Counters, Transport};
 use crate::schedule;
 use packetizer::codec::CodecConfig;
 use packetizer::codec::h264::H264Config;
+use packetizer::codec::nal::NalFraming;
 use packetizer::image::{
     BURST_PACKETS_DEFAULT, Framing, ImageRequest, ImageStorage, Numbering, PacketImage,
     PayloadClass,
@@ -25,13 +26,13 @@ use std::time::Duration;
 /// A second of pictures, of which the fourth takes many packets.
 fn image(framing: Framing, ssrc: u32) -> PacketImage {
     let codec = CodecConfig::H264(H264Config {
-        length_bytes: 4,
+        framing: NalFraming::Length(4),
         sequence_parameter_sets: vec![],
         picture_parameter_sets: vec![],
     });
     let media_rate = ClockRate::VIDEO;
     let mut builder = IndexBuilder::new();
-    let track = TrackDescription { container_id: 1, codec, media_rate, language: None };
+    let track = TrackDescription::new(1, codec, media_rate);
     let track = builder.add_track(track).unwrap();
     let mut file: Vec<u8> = Vec::new();
     for unit in 0..25 {

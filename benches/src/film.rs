@@ -3,6 +3,7 @@
 use packetizer::codec::CodecConfig;
 use packetizer::codec::aac::AacConfig;
 use packetizer::codec::h264::H264Config;
+use packetizer::codec::nal::NalFraming;
 use packetizer::index::{IndexBuilder, TrackDescription, TrackId};
 use packetizer::time::{ClockRate, Npt};
 use server::title::{ByteSourceId, Generation, SharedTitle, Title};
@@ -102,12 +103,12 @@ const fn picture_bytes(picture: u32) -> u32 {
 
 fn video_track() -> TrackDescription {
     let codec = CodecConfig::H264(H264Config {
-        length_bytes: 4,
+        framing: NalFraming::Length(4),
         sequence_parameter_sets: vec![vec![0x67, 0x4d, 0x40, 0x1f]],
         picture_parameter_sets: vec![vec![0x68, 0xee]],
     });
     let media_rate = ClockRate::new(PICTURES).expect("not zero");
-    TrackDescription { container_id: 1, codec, media_rate, language: None }
+    TrackDescription::new(1, codec, media_rate)
 }
 
 fn audio_track() -> TrackDescription {
@@ -118,5 +119,5 @@ fn audio_track() -> TrackDescription {
         channels: 2,
         unit_samples: AUDIO_UNIT,
     });
-    TrackDescription { container_id: 2, codec, media_rate, language: None }
+    TrackDescription::new(2, codec, media_rate)
 }

@@ -15,3 +15,4 @@ pub mod rtcp;
 pub mod rtp;
 pub mod sdp;
 pub mod time;
+pub mod wrapping;

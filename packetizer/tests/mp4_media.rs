@@ -97,7 +97,7 @@ fn is_justified(error: &IndexError, path: &Path, probed: &[Probed]) -> bool {
             .iter()
             .filter(|track| deliverable(track))
             .all(|track| is_encrypted(tracks, track.container_id)),
-        IndexError::NotMp4
+        IndexError::Unrecognized
         | IndexError::MoovMissing
         | IndexError::Truncated { .. }
         | IndexError::BoxInvalid { .. }

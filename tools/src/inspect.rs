@@ -206,7 +206,7 @@ fn inspect_segment(
         segment,
         class: CLASS,
         framing: Framing::Datagram,
-        payload_type: payload_type(track),
+        payload_type: payload_type(track, &index.tracks[usize::from(track.0)].codec),
         burst_packets_max: BURST_PACKETS_DEFAULT,
     };
     let bytes_of = |unit: &AccessUnitEntry| media.get(&unit.index).map(Vec::as_slice);

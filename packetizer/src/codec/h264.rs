@@ -1,14 +1,13 @@
 //! H.264: parameter sets and NAL unit types (RFC 6184, ISO 14496-15 §5.3.3).
 
-use std::fmt;
-
 use super::ConfigError;
+use super::nal::NalFraming;
 
-/// What an `avcC` box says: parameter sets and the width of NAL unit lengths.
+/// Parameter sets, and how NAL units lie in an access unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct H264Config {
-    /// Bytes of a NAL unit's length prefix: 1, 2 or 4.
-    pub length_bytes: u8,
+    /// How NAL units are told apart.
+    pub framing: NalFraming,
     /// Sequence parameter sets, without start codes.
     pub sequence_parameter_sets: Vec<Vec<u8>>,
     /// Picture parameter sets, without start codes.
@@ -35,7 +34,7 @@ impl H264Config {
         if sequence_parameter_sets.is_empty() || picture_parameter_sets.is_empty() {
             return Err(ConfigError("avcC has no parameter sets"));
         }
-        Ok(Self { length_bytes, sequence_parameter_sets, picture_parameter_sets })
+        Ok(Self { framing: NalFraming::Length(length_bytes), sequence_parameter_sets, picture_parameter_sets })
     }
 
     /// profile_idc, the constraint flags and level_idc of the first sequence parameter set, for
@@ -98,55 +97,6 @@ impl NalType {
     }
 }
 
-/// A NAL unit that reaches beyond its access unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NalError {
-    /// Position in the access unit of the NAL unit's length prefix.
-    pub position: usize,
-    /// Bytes the length prefix declares; 0 if the prefix itself is cut short.
-    pub declared_bytes: u32,
-}
-
-impl fmt::Display for NalError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { position, declared_bytes } = self;
-        write!(f, "NAL unit of {declared_bytes} bytes at {position} reaches beyond its access unit")
-    }
-}
-
-impl std::error::Error for NalError {}
-
-/// Cuts an access unit into its NAL units, without their length prefixes (ISO 14496-15 §5.3.4.2).
-/// Empty NAL units are left out; after an error nothing follows. `length_bytes` is 1 to 4.
-pub fn nal_units(
-    access_unit: &[u8],
-    length_bytes: u8,
-) -> impl Iterator<Item = Result<&[u8], NalError>> {
-    let mut position = 0;
-    std::iter::from_fn(move || {
-        loop {
-            let rest = access_unit.get(position..).filter(|rest| !rest.is_empty())?;
-            let prefix = rest.get(..usize::from(length_bytes));
-            let declared = prefix.map(|prefix| {
-                prefix.iter().fold(0_u32, |length, byte| length << 8 | u32::from(*byte))
-            });
-            let body = rest.get(usize::from(length_bytes)..).unwrap_or_default();
-            match declared.and_then(|length| body.get(..length as usize)) {
-                Some([]) => position += usize::from(length_bytes).max(1),
-                Some(nal_unit) => {
-                    position += usize::from(length_bytes) + nal_unit.len();
-                    return Some(Ok(nal_unit));
-                }
-                None => {
-                    let error = NalError { position, declared_bytes: declared.unwrap_or(0) };
-                    position = access_unit.len();
-                    return Some(Err(error));
-                }
-            }
-        }
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,7 +110,7 @@ mod tests {
     fn parses_avcc_with_and_without_trailing_bytes() {
         for end in [20, 21] {
             let config = H264Config::parse(&RECORD[..end]).unwrap();
-            assert_eq!(config.length_bytes, 4);
+            assert_eq!(config.framing, NalFraming::Length(4));
             assert_eq!(config.sequence_parameter_sets, [[0x67, 0x64, 0, 0x1f, 0xac]]);
             assert_eq!(config.picture_parameter_sets, [[0x68, 0xeb, 0xe3, 0xcb]]);
             assert_eq!(config.profile_level_id(), [0x64, 0, 0x1f]);
@@ -177,21 +127,5 @@ mod tests {
         assert!(H264Config::parse(&three_bytes).unwrap_err().to_string().contains("3 bytes"));
         let empty = [1, 0x64, 0, 0x1f, 0xff, 0xe0, 0];
         assert!(H264Config::parse(&empty).unwrap_err().to_string().contains("parameter sets"));
-    }
-
-    #[test]
-    fn cuts_nal_units_and_never_reads_beyond() {
-        let error = |position, declared_bytes| Err(NalError { position, declared_bytes });
-        for (bytes, width, expected) in [
-            (&[][..], 4, vec![]),
-            (&[0, 0, 0, 1, 9], 4, vec![Ok(&[9][..])]),
-            (&[0, 2, 1, 2, 0, 0, 0, 1, 3], 2, vec![Ok(&[1, 2][..]), Ok(&[3])]),
-            (&[1, 7, 2, 1], 1, vec![Ok(&[7][..]), error(2, 2)]),
-            (&[0, 0, 0], 4, vec![error(0, 0)]),
-            (&[0xff, 0xff, 0xff, 0xff, 1], 4, vec![error(0, u32::MAX)]),
-        ] {
-            let cut: Vec<_> = nal_units(bytes, width).collect();
-            assert_eq!(cut, expected, "{bytes:?}");
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! Demuxers without I/O: they ask for byte ranges, are given bytes and yield a [`MediaIndex`].
 
 mod mp4;
+mod scan;
 
 use std::fmt;
 
@@ -15,6 +16,9 @@ pub const HEADER_BYTES_MAX: u32 = 256 << 20;
 /// Most boxes of the container file's top level that are visited to find the movie header.
 pub const TOP_LEVEL_BOXES_MAX: u32 = 1 << 17;
 
+/// Bytes of a file's beginning that tell what it is.
+const PROBE_BYTES: u32 = 64 << 10;
+
 /// A byte range of the container file, inside the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Demand {
@@ -24,26 +28,55 @@ pub struct Demand {
     pub bytes: u32,
 }
 
+/// Opens files of one container format.
+trait Demux: fmt::Debug + Send {
+    /// The bytes it wants next. The same until [`Self::supply`] is called.
+    fn demand(&self) -> Demand;
+
+    /// Takes the bytes of the current demand, which are all there, and yields the index if they
+    /// were the last it needed.
+    fn supply(&mut self, bytes: &[u8]) -> Result<Option<MediaIndex>, IndexError>;
+}
+
+/// Looks at the first [`PROBE_BYTES`] of a file, or all of it, and gives a demuxer if they begin
+/// like its format; `file_bytes` is the file's length.
+type Probe = fn(head: &[u8], file_bytes: u64) -> Option<Box<dyn Demux>>;
+
+/// Formats by how surely they are told from others: those with a magic number first.
+const PROBES: [Probe; 1] = [mp4::probe];
+
 /// Opens a container file: says which bytes it wants next, is given them, and in the end yields the
-/// index. Reads headers only, never media.
+/// index. Reads what it needs to find every access unit: headers and tables where the format has
+/// them, else the whole file from its beginning to its end.
 #[derive(Debug)]
 pub struct Demuxer {
-    mp4: mp4::Demuxer,
+    file_bytes: u64,
+    /// Once the file's beginning has told what it is.
+    format: Option<Box<dyn Demux>>,
 }
 
 impl Demuxer {
     /// A demuxer for a container file of this length.
     ///
     /// # Errors
-    /// [`IndexError::NotMp4`] if the file is too short to be any container.
+    /// [`IndexError::Unrecognized`] if the file is empty.
     pub fn new(file_bytes: u64) -> Result<Self, IndexError> {
-        Ok(Self { mp4: mp4::Demuxer::new(file_bytes)? })
+        if file_bytes == 0 {
+            return Err(IndexError::Unrecognized);
+        }
+        Ok(Self { file_bytes, format: None })
     }
 
     /// The bytes it wants next. The same until [`Self::supply`] is called.
     #[must_use]
-    pub const fn demand(&self) -> Demand {
-        self.mp4.demand()
+    pub fn demand(&self) -> Demand {
+        match &self.format {
+            Some(format) => format.demand(),
+            None => {
+                let bytes = u32::try_from(self.file_bytes).unwrap_or(u32::MAX).min(PROBE_BYTES);
+                Demand { offset: 0, bytes }
+            }
+        }
     }
 
     /// Takes the bytes of the current demand, and yields the index if they were the last it
@@ -52,7 +85,21 @@ impl Demuxer {
     /// # Errors
     /// Why the file cannot be played. Fewer bytes than demanded are [`IndexError::Truncated`].
     pub fn supply(&mut self, bytes: &[u8]) -> Result<Option<MediaIndex>, IndexError> {
-        self.mp4.supply(bytes)
+        let demand = self.demand();
+        if bytes.len() < demand.bytes as usize {
+            return Err(IndexError::Truncated {
+                kind: "file".to_owned(),
+                offset: demand.offset,
+                bytes: u64::from(demand.bytes),
+                file_bytes: demand.offset + bytes.len() as u64,
+            });
+        }
+        if let Some(format) = &mut self.format {
+            return format.supply(bytes);
+        }
+        let format = PROBES.iter().find_map(|probe| probe(bytes, self.file_bytes));
+        self.format = Some(format.ok_or(IndexError::Unrecognized)?);
+        Ok(None)
     }
 }
 
@@ -109,8 +156,17 @@ impl<E: fmt::Debug + fmt::Display> std::error::Error for OpenError<E> {}
 /// Why a container file cannot be played, in words an operator can act on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IndexError {
-    /// It does not begin like an MP4 or QuickTime file.
-    NotMp4,
+    /// It does not begin like any format that is known.
+    Unrecognized,
+    /// Something that must be right is wrong.
+    Invalid {
+        /// The format, as "Matroska".
+        format: &'static str,
+        /// Where.
+        offset: u64,
+        /// What is wrong.
+        why: &'static str,
+    },
     /// There is no movie header: recording or upload was not finished.
     MoovMissing,
     /// The file ends inside a box.
@@ -152,7 +208,8 @@ pub enum IndexError {
 impl fmt::Display for IndexError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotMp4 => f.write_str("not an MP4 or QuickTime file"),
+            Self::Unrecognized => f.write_str("no media file of a known format"),
+            Self::Invalid { format, offset, why } => write!(f, "{format}, at {offset}: {why}"),
             Self::MoovMissing => {
                 f.write_str("no movie header (moov): was recording or upload finished?")
             }

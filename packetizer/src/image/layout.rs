@@ -5,11 +5,11 @@ use super::{
     SPREAD_NANOS_MAX, TRAIN_BYTES_MAX, TRAIN_PACKETS_MAX, Train,
 };
 use crate::codec::CodecConfig;
-use crate::codec::h264::{NalError, nal_units};
 use crate::index::AccessUnitEntry;
-use crate::payload::{INTERLEAVED_PREFIX_BYTES, PACKET_BYTES_MIN, PacketWriter, Run, aac, h264};
+use crate::payload::{self, INTERLEAVED_PREFIX_BYTES, PACKET_BYTES_MIN, PacketWriter, Run, UnitError};
 use crate::rtp::{HEADER_BYTES, Header};
 use crate::time::ClockRate;
+use crate::wrapping::Wrapping;
 use std::fmt;
 
 /// Why a segment could not be laid out.
@@ -26,10 +26,8 @@ pub struct ImageError {
 pub enum ImageErrorKind {
     /// Its bytes were not given.
     BytesMissing,
-    /// Its NAL units do not add up.
-    Nal(NalError),
-    /// An AAC access unit of more bytes than the payload format can tell.
-    AudioUnitTooLarge,
+    /// It cannot be cut into packets.
+    Unit(UnitError),
     /// The payload class is below [`PACKET_BYTES_MIN`] or leaves no room in a train.
     PayloadClass,
     /// The image's offsets would not fit 32 bits.
@@ -41,10 +39,7 @@ impl fmt::Display for ImageError {
         write!(f, "access unit {}: ", self.unit)?;
         match self.kind {
             ImageErrorKind::BytesMissing => f.write_str("its bytes are missing"),
-            ImageErrorKind::Nal(error) => error.fmt(f),
-            ImageErrorKind::AudioUnitTooLarge => {
-                write!(f, "an AAC access unit of more than {} bytes", aac::UNIT_BYTES_MAX)
-            }
+            ImageErrorKind::Unit(error) => error.fmt(f),
             ImageErrorKind::PayloadClass => f.write_str("the payload class is out of range"),
             ImageErrorKind::ImageTooLarge => f.write_str("the image exceeds 4 GiB"),
         }
@@ -62,9 +57,11 @@ pub(super) fn build<'b>(
     let units = || request.index.units(request.track, request.segment);
     let mut layout = Layout::new(request, storage, track.media_rate, track.codec.rtp_rate())?;
     layout.reserve(units());
-    match &track.codec {
-        CodecConfig::H264(config) => layout.video(units(), unit_bytes, config.length_bytes)?,
-        CodecConfig::Aac(config) => layout.audio(units(), unit_bytes, config.unit_samples)?,
+    if track.wrapping == Wrapping::None {
+        layout.track(&track.codec, units(), unit_bytes)?;
+    } else {
+        let unwrapped = Unwrapped::new(&track.wrapping, units(), unit_bytes);
+        layout.track(&track.codec, units(), |unit| unwrapped.unit(unit))?;
     }
     Ok(PacketImage {
         bytes: layout.writer.into_bytes(),
@@ -132,45 +129,54 @@ impl Layout {
         );
     }
 
-    fn video<'b>(
+    fn track<'b>(
         &mut self,
+        codec: &CodecConfig,
         units: impl Iterator<Item = AccessUnitEntry>,
         unit_bytes: impl Fn(&AccessUnitEntry) -> Option<&'b [u8]>,
-        length_bytes: u8,
-    ) -> Result<(), ImageError> {
-        for unit in units.filter(|unit| unit.bytes > 0) {
-            let fail = |kind| ImageError { unit: unit.index, kind };
-            let bytes = unit_bytes(&unit).ok_or(fail(ImageErrorKind::BytesMissing))?;
-            self.begin_unit(&unit);
-            h264::write_access_unit(&mut self.writer, nal_units(bytes, length_bytes))
-                .map_err(|error| fail(ImageErrorKind::Nal(error)))?;
-            self.end_unit(&unit)?;
-        }
-        Ok(())
-    }
-
-    /// `unit_ticks` is how long an access unit lasts on the RTP clock.
-    fn audio<'b>(
-        &mut self,
-        units: impl Iterator<Item = AccessUnitEntry>,
-        unit_bytes: impl Fn(&AccessUnitEntry) -> Option<&'b [u8]>,
-        unit_ticks: u16,
     ) -> Result<(), ImageError> {
         let mut bundle = Bundle::default();
         for unit in units.filter(|unit| unit.bytes > 0) {
-            let fail = |kind| ImageError { unit: unit.index, kind };
-            let bytes = unit_bytes(&unit).ok_or(fail(ImageErrorKind::BytesMissing))?;
-            if bytes.len() > aac::UNIT_BYTES_MAX {
-                return Err(fail(ImageErrorKind::AudioUnitTooLarge));
+            let missing = ImageError { unit: unit.index, kind: ImageErrorKind::BytesMissing };
+            let bytes = unit_bytes(&unit).ok_or(missing)?;
+            if bytes.is_empty() {
+                continue;
             }
-            if !self.may_join(&unit, bytes, &bundle, unit_ticks) {
-                self.end_bundle(&mut bundle)?;
+            if codec.is_video() {
+                self.picture(codec, &unit, bytes)?;
+            } else {
+                self.sound(codec, unit, bytes, &mut bundle)?;
             }
-            bundle.first.get_or_insert(unit);
-            bundle.units.push(bytes);
-            bundle.bytes += bytes.len();
         }
-        self.end_bundle(&mut bundle)
+        self.end_bundle(codec, &mut bundle)
+    }
+
+    fn picture(
+        &mut self,
+        codec: &CodecConfig,
+        unit: &AccessUnitEntry,
+        bytes: &[u8],
+    ) -> Result<(), ImageError> {
+        self.begin_unit(unit);
+        payload::write_picture(&mut self.writer, codec, bytes, unit.sync)
+            .map_err(|error| ImageError { unit: unit.index, kind: ImageErrorKind::Unit(error) })?;
+        self.end_unit(unit)
+    }
+
+    fn sound<'b>(
+        &mut self,
+        codec: &CodecConfig,
+        unit: AccessUnitEntry,
+        bytes: &'b [u8],
+        bundle: &mut Bundle<'b>,
+    ) -> Result<(), ImageError> {
+        if !self.may_join(codec, &unit, bytes, bundle) {
+            self.end_bundle(codec, bundle)?;
+        }
+        bundle.first.get_or_insert(unit);
+        bundle.units.push(bytes);
+        bundle.bytes += bytes.len();
+        Ok(())
     }
 
     /// Whether a unit may join the bundle. Receivers tell the timestamps of units behind the first
@@ -178,27 +184,41 @@ impl Layout {
     /// rounding of a coarse media clock.
     fn may_join(
         &self,
+        codec: &CodecConfig,
         unit: &AccessUnitEntry,
         bytes: &[u8],
         bundle: &Bundle<'_>,
-        unit_ticks: u16,
     ) -> bool {
         let Some(first) = &bundle.first else {
             return true;
         };
-        let elapsed = i64::from(unit_ticks) * bundle.units.len() as i64;
-        let counted = self.timestamp(first).saturating_add(elapsed);
         let media_tick = self.media_rate.convert_nearest(1, self.rtp_rate).unsigned_abs();
-        let span = self.rtp_rate.nanos_floor(elapsed + i64::from(unit_ticks));
-        aac::fits(&self.writer, bundle.units.len() + 1, bundle.bytes + bytes.len())
-            && self.timestamp(unit).abs_diff(counted) <= media_tick + 1
+        let elapsed = codec.duration_ticks(bundle.units.len(), bundle.bytes);
+        let is_counted = elapsed.is_none_or(|elapsed| {
+            let counted = self.timestamp(first).saturating_add(elapsed);
+            self.timestamp(unit).abs_diff(counted) <= media_tick + 1
+        });
+        let span = self.media_end(unit).saturating_sub(self.media_rate.nanos_floor(first.decode));
+        is_counted
             && span <= BUNDLE_NANOS_MAX
+            && payload::may_join(&self.writer, codec, &bundle.units, bytes)
     }
 
-    fn end_bundle(&mut self, bundle: &mut Bundle<'_>) -> Result<(), ImageError> {
+    /// When a unit has been played, in nanoseconds.
+    const fn media_end(&self, unit: &AccessUnitEntry) -> i64 {
+        self.media_rate.nanos_floor(unit.decode.saturating_add(unit.duration as i64))
+    }
+
+    fn end_bundle(
+        &mut self,
+        codec: &CodecConfig,
+        bundle: &mut Bundle<'_>,
+    ) -> Result<(), ImageError> {
         if let Some(first) = bundle.first.take() {
             self.begin_unit(&first);
-            aac::write_bundle(&mut self.writer, &bundle.units);
+            payload::write_sound(&mut self.writer, codec, &bundle.units).map_err(|error| {
+                ImageError { unit: first.index, kind: ImageErrorKind::Unit(error) }
+            })?;
             self.end_unit(&first)?;
         }
         bundle.units.clear();
@@ -273,6 +293,40 @@ fn split(run: Run, packet_count_max: u16) -> impl Iterator<Item = Run> {
     })
 }
 
+/// The access units of a segment without what their container wraps them in.
+struct Unwrapped {
+    bytes: Vec<u8>,
+    /// The first unit, and where each begins and the last one ends.
+    first: u32,
+    starts: Vec<usize>,
+}
+
+impl Unwrapped {
+    /// A unit whose bytes are missing ends it.
+    fn new<'b>(
+        wrapping: &Wrapping,
+        units: impl Iterator<Item = AccessUnitEntry>,
+        unit_bytes: impl Fn(&AccessUnitEntry) -> Option<&'b [u8]>,
+    ) -> Self {
+        let mut unwrapped = Self { bytes: Vec::new(), first: 0, starts: vec![0] };
+        for unit in units {
+            let bytes = if unit.bytes == 0 { Some(&[][..]) } else { unit_bytes(&unit) };
+            let Some(bytes) = bytes else { break };
+            if unwrapped.starts.len() == 1 {
+                unwrapped.first = unit.index;
+            }
+            wrapping.unwrap(unit.offset, bytes, &mut unwrapped.bytes);
+            unwrapped.starts.push(unwrapped.bytes.len());
+        }
+        unwrapped
+    }
+
+    fn unit(&self, unit: &AccessUnitEntry) -> Option<&[u8]> {
+        let position = unit.index.checked_sub(self.first)? as usize;
+        self.bytes.get(*self.starts.get(position)?..*self.starts.get(position + 1)?)
+    }
+}
+
 /// Consecutive audio access units that will share a packet.
 #[derive(Default)]
 struct Bundle<'b> {
@@ -288,6 +342,7 @@ mod tests {
     use super::*;
     use crate::codec::aac::AacConfig;
     use crate::codec::h264::H264Config;
+    use crate::codec::nal::NalFraming;
     use crate::image::{BURST_PACKETS_DEFAULT, PayloadClass};
     use crate::index::{IndexBuilder, MediaIndex, SegmentId, TrackDescription, TrackId};
     use crate::rtp::{Packet, Ssrc};
@@ -305,12 +360,7 @@ mod tests {
     impl Title {
         /// Units of so many bytes, each `duration` after the one before, shown `composition` later.
         fn new(codec: CodecConfig, rate: u32, units: &[(usize, u32)], composition: i64) -> Self {
-            let description = TrackDescription {
-                container_id: 1,
-                codec,
-                media_rate: ClockRate::new(rate).unwrap(),
-                language: None,
-            };
+            let description = TrackDescription::new(1, codec, ClockRate::new(rate).unwrap());
             let mut builder = IndexBuilder::new();
             let track = builder.add_track(description).unwrap();
             let (mut file, mut decode) = (Vec::new(), 0);
@@ -329,7 +379,7 @@ mod tests {
         /// Access units of one slice each.
         fn video(units: &[(usize, u32)]) -> Self {
             let config = H264Config {
-                length_bytes: 4,
+                framing: NalFraming::Length(4),
                 sequence_parameter_sets: vec![],
                 picture_parameter_sets: vec![],
             };

@@ -7,6 +7,7 @@ use super::units::Units;
 use super::{AccessUnitEntry, MediaIndex, TRACKS_MAX, Track, TrackId, UNIT_BYTES_MAX, UNITS_MAX};
 use crate::codec::CodecConfig;
 use crate::time::{ClockRate, NANOS_PER_SECOND, Npt};
+use crate::wrapping::Wrapping;
 
 /// What a container says of a track, apart from its units.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,16 @@ pub struct TrackDescription {
     pub media_rate: ClockRate,
     /// See [`Track::language`].
     pub language: Option<[u8; 3]>,
+    /// See [`Track::wrapping`].
+    pub wrapping: Wrapping,
+}
+
+impl TrackDescription {
+    /// A track of no known language, whose units lie in the file as they are.
+    #[must_use]
+    pub const fn new(container_id: u32, codec: CodecConfig, media_rate: ClockRate) -> Self {
+        Self { container_id, codec, media_rate, language: None, wrapping: Wrapping::None }
+    }
 }
 
 /// Why the index refuses a track or a unit.
@@ -161,6 +172,7 @@ fn describe(description: TrackDescription, units: &Units) -> Track {
         codec: description.codec,
         media_rate: rate,
         language: description.language,
+        wrapping: description.wrapping,
         unit_count: units.count(),
         bits_per_second: u64::try_from(bits_per_nano / i128::from(nanos)).unwrap_or(u64::MAX),
         unit_bytes_max: units.unit_bytes_max(),

@@ -5,6 +5,7 @@ use super::{IndexBuilder, MediaIndex, TrackDescription, TrackId, TrackSet};
 use crate::codec::CodecConfig;
 use crate::codec::aac::AacConfig;
 use crate::codec::h264::H264Config;
+use crate::codec::nal::NalFraming;
 use crate::time::{ClockRate, Npt};
 
 pub(super) const VIDEO: TrackId = TrackId(0);
@@ -20,7 +21,7 @@ pub(super) fn both() -> TrackSet {
 
 pub(super) fn video_description() -> TrackDescription {
     let codec = CodecConfig::H264(H264Config {
-        length_bytes: 4,
+        framing: NalFraming::Length(4),
         sequence_parameter_sets: vec![vec![0x67, 0x64, 0, 0x1f]],
         picture_parameter_sets: vec![vec![0x68, 0xeb]],
     });

@@ -21,6 +21,7 @@ pub use skim::Direction;
 
 use crate::codec::CodecConfig;
 use crate::time::{ClockRate, Npt};
+use crate::wrapping::Wrapping;
 use segments::Segments;
 use units::Units;
 
@@ -82,6 +83,8 @@ pub struct Track {
     pub media_rate: ClockRate,
     /// ISO 639-2/T language, if the container names one other than `und`.
     pub language: Option<[u8; 3]>,
+    /// How the access units lie in the file.
+    pub wrapping: Wrapping,
     /// Number of access units.
     pub unit_count: u32,
     /// Average bit rate of the media bytes over the track's duration.

@@ -1,6 +1,6 @@
 //! AAC in RTP, mode AAC-hbr (RFC 3640 §3.3.6): several access units a packet, or fragments of one.
 
-use super::{PacketWriter, fragment_bytes};
+use super::{PacketWriter, UnitError, fragment_bytes};
 
 /// `sizeLength` of the mode: bits of AU-size.
 const SIZE_LENGTH: u8 = 13;
@@ -23,15 +23,21 @@ pub const fn fits(writer: &PacketWriter, unit_count: usize, bytes: usize) -> boo
     unit_count <= BUNDLE_UNITS_MAX && payload_bytes <= writer.payload_bytes_max()
 }
 
-/// Writes consecutive access units, of at most [`UNIT_BYTES_MAX`] bytes each: several that
-/// [`fits`] allows as one packet, or a single one of any length, in fragments if need be. The
-/// marker is on the packet that completes a unit (RFC 3640 §3.1).
-pub fn write_bundle(writer: &mut PacketWriter, units: &[&[u8]]) {
+/// Writes consecutive access units: several that [`fits`] allows as one packet, or a single one, in
+/// fragments if need be. The marker is on the packet that completes a unit (RFC 3640 §3.1).
+///
+/// # Errors
+/// [`UnitError::TooLarge`] beyond [`UNIT_BYTES_MAX`].
+pub fn write_bundle(writer: &mut PacketWriter, units: &[&[u8]]) -> Result<(), UnitError> {
     match units {
+        [unit] if unit.len() > UNIT_BYTES_MAX => {
+            return Err(UnitError::TooLarge { bytes_max: UNIT_BYTES_MAX });
+        }
         [unit] if !fits(writer, 1, unit.len()) => write_fragments(writer, unit),
         _ => write_whole(writer, units),
     }
     writer.mark_last();
+    Ok(())
 }
 
 fn write_whole(writer: &mut PacketWriter, units: &[&[u8]]) {
@@ -78,7 +84,7 @@ mod tests {
     #[test]
     fn units_share_a_packet_behind_their_headers() {
         let mut writer = writer(100);
-        write_bundle(&mut writer, &[&[1, 2, 3], &[4; 9]]);
+        write_bundle(&mut writer, &[&[1, 2, 3], &[4; 9]]).unwrap();
         let wire = [0, 32, 0, 3 << 3, 0, 9 << 3, 1, 2, 3, 4, 4, 4, 4, 4, 4, 4, 4, 4];
         assert_eq!(payloads(&writer), [(true, &wire[..])]);
     }
@@ -99,7 +105,7 @@ mod tests {
             for bytes in 1..=UNIT_BYTES_MAX {
                 let unit: Vec<u8> = (0..bytes).map(|i| (i * 7 + i / 256) as u8).collect();
                 let mut writer = writer(packet_bytes_max);
-                write_bundle(&mut writer, &[&unit]);
+                write_bundle(&mut writer, &[&unit]).unwrap();
                 let packets = payloads(&writer);
                 let mut rebuilt = Vec::new();
                 for (position, (marker, payload)) in packets.iter().enumerate() {

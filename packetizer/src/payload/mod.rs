@@ -4,14 +4,156 @@
 //! packets one behind the other and remembers how long they are.
 
 pub mod aac;
+pub mod ac3;
+pub mod amr;
+pub mod av1;
+pub mod h263;
 pub mod h264;
+pub mod h265;
+pub mod jpeg;
+pub mod mpeg4_visual;
+pub mod mpeg_audio;
+pub mod mpeg_video;
+pub mod opus;
+pub mod pcm;
+pub mod vorbis;
+pub mod vp8;
+pub mod vp9;
 
+use crate::codec::CodecConfig;
+use crate::codec::nal::{NalError, nal_units};
 use crate::rtp::{HEADER_BYTES, Header, MARKER};
+use std::fmt;
 
 /// Bytes in front of an interleaved packet: `$`, channel, length (RFC 2326 §10.12).
 pub const INTERLEAVED_PREFIX_BYTES: usize = 4;
 /// The smallest packet limit that every payload format can work with.
 pub const PACKET_BYTES_MIN: u16 = 64;
+
+/// Why an access unit cannot be cut into packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnitError {
+    /// Its NAL units do not add up.
+    Nal(NalError),
+    /// It has more bytes than the payload format can tell.
+    TooLarge {
+        /// The most it can.
+        bytes_max: usize,
+    },
+    /// It is not what its codec says it is.
+    Malformed(&'static str),
+}
+
+impl fmt::Display for UnitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nal(error) => error.fmt(f),
+            Self::TooLarge { bytes_max } => {
+                write!(f, "more than the {bytes_max} bytes that the payload format can tell")
+            }
+            Self::Malformed(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for UnitError {}
+
+/// Writes the packets of one access unit of video, the last one marked. `is_sync` says whether
+/// decoding may start at it.
+///
+/// # Errors
+/// When it cannot be cut; what was written of it until then is of no use.
+pub fn write_picture(
+    writer: &mut PacketWriter,
+    codec: &CodecConfig,
+    unit: &[u8],
+    is_sync: bool,
+) -> Result<(), UnitError> {
+    match codec {
+        CodecConfig::H264(config) => {
+            h264::write_access_unit(writer, nal_units(unit, config.framing)).map_err(UnitError::Nal)
+        }
+        CodecConfig::H265(config) => {
+            h265::write_access_unit(writer, nal_units(unit, config.framing)).map_err(UnitError::Nal)
+        }
+        CodecConfig::Av1(config) => av1::write_temporal_unit(writer, config, unit, is_sync),
+        CodecConfig::Vp8 => vp8::write_frame(writer, unit),
+        CodecConfig::Vp9 => vp9::write_superframe(writer, unit, is_sync),
+        CodecConfig::Mpeg4Visual(_) => mpeg4_visual::write_access_unit(writer, unit),
+        CodecConfig::H263 => h263::write_picture(writer, unit),
+        CodecConfig::MpegVideo => mpeg_video::write_access_unit(writer, unit),
+        CodecConfig::Jpeg => jpeg::write_image(writer, unit),
+        CodecConfig::Aac(_)
+        | CodecConfig::Opus(_)
+        | CodecConfig::Vorbis(_)
+        | CodecConfig::MpegAudio(_)
+        | CodecConfig::Ac3(_)
+        | CodecConfig::EAc3(_)
+        | CodecConfig::Amr(_)
+        | CodecConfig::Pcm(_) => Err(UnitError::Malformed("sound among pictures")),
+    }
+}
+
+/// Whether one more access unit of sound may go into the packet of those in front of it.
+#[must_use]
+pub fn may_join(
+    writer: &PacketWriter,
+    codec: &CodecConfig,
+    units: &[&[u8]],
+    unit: &[u8],
+) -> bool {
+    let count = units.len() + 1;
+    let bytes = units.iter().map(|unit| unit.len()).sum::<usize>() + unit.len();
+    match codec {
+        CodecConfig::Aac(_) => aac::fits(writer, count, bytes),
+        CodecConfig::Vorbis(_) => vorbis::fits(writer, count, bytes),
+        CodecConfig::MpegAudio(_) => mpeg_audio::fits(writer, bytes),
+        CodecConfig::Ac3(_) | CodecConfig::EAc3(_) => ac3::fits(writer, count, bytes),
+        CodecConfig::Amr(_) => amr::fits(writer, count, bytes),
+        CodecConfig::Pcm(_) => pcm::fits(writer, bytes),
+        CodecConfig::Opus(_)
+        | CodecConfig::H264(_)
+        | CodecConfig::H265(_)
+        | CodecConfig::Av1(_)
+        | CodecConfig::Vp8
+        | CodecConfig::Vp9
+        | CodecConfig::Mpeg4Visual(_)
+        | CodecConfig::H263
+        | CodecConfig::MpegVideo
+        | CodecConfig::Jpeg => false,
+    }
+}
+
+/// Writes consecutive access units of sound: several that [`may_join`] allows as one packet, or a
+/// single one of any length, in fragments if need be.
+///
+/// # Errors
+/// When one cannot be told by the payload format.
+pub fn write_sound(
+    writer: &mut PacketWriter,
+    codec: &CodecConfig,
+    units: &[&[u8]],
+) -> Result<(), UnitError> {
+    match codec {
+        CodecConfig::Aac(_) => aac::write_bundle(writer, units),
+        CodecConfig::Opus(_) => opus::write_packet(writer, units),
+        CodecConfig::Vorbis(config) => vorbis::write_bundle(writer, config, units),
+        CodecConfig::MpegAudio(_) => mpeg_audio::write_bundle(writer, units),
+        CodecConfig::Ac3(_) => ac3::write_bundle(writer, units),
+        CodecConfig::EAc3(_) => ac3::write_enhanced_bundle(writer, units),
+        CodecConfig::Amr(_) => amr::write_bundle(writer, units),
+        CodecConfig::Pcm(config) => pcm::write_bundle(writer, config, units),
+        CodecConfig::H264(_)
+        | CodecConfig::H265(_)
+        | CodecConfig::Av1(_)
+        | CodecConfig::Vp8
+        | CodecConfig::Vp9
+        | CodecConfig::Mpeg4Visual(_)
+        | CodecConfig::H263
+        | CodecConfig::MpegVideo
+        | CodecConfig::Jpeg => Err(UnitError::Malformed("pictures among sound")),
+    }
+}
 
 /// A run of packets of one length, of which the last may be shorter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -56,7 +56,7 @@ impl Title {
         match &self.index.tracks[usize::from(track.0)].codec {
             CodecConfig::Aac(_) => bytes.map(<[u8]>::to_vec).collect(),
             CodecConfig::H264(config) => {
-                bytes.map(|bytes| byte_stream(bytes, usize::from(config.length_bytes))).collect()
+                bytes.map(|bytes| byte_stream(bytes, config.framing)).collect()
             }
         }
     }
@@ -77,7 +77,7 @@ impl Title {
                 segment,
                 class: PayloadClass { packet_bytes_max },
                 framing,
-                payload_type: payload_type(track),
+                payload_type: payload_type(track, &self.index.tracks[usize::from(track.0)].codec),
                 burst_packets_max: BURST_PACKETS_DEFAULT,
             };
             let unit_bytes = |unit: &AccessUnitEntry| self.bytes(unit);

@@ -54,7 +54,8 @@ pub(crate) fn check(data: &[u8]) {
 
 fn parse_video(record: &[u8]) -> Option<CodecConfig> {
     let config = H264Config::parse(record).ok()?;
-    assert!([1, 2, 4].contains(&config.length_bytes));
+    let NalFraming::Length(length_bytes) = config.framing else { panic!("lengths") };
+    assert!([1, 2, 4].contains(&length_bytes));
     assert!(!config.sequence_parameter_sets.is_empty());
     assert!(config.sequence_parameter_sets.iter().all(|set| set[0] & 0x1f == NalType::SPS.0));
     assert!(!config.picture_parameter_sets.is_empty());
@@ -93,7 +94,7 @@ fn check_description(index: &MediaIndex, origin: &Origin<'_>) {
 fn check_media(media: &sdp_types::Media, track: &Track, id: TrackId) {
     let attribute = |name| media.get_first_attribute_value(name).unwrap().unwrap_or_default();
     assert_eq!(parse_control(attribute("control")), Some(id));
-    assert_eq!(media.fmt, payload_type(id).to_string());
+    assert_eq!(media.fmt, payload_type(id, &track.codec).to_string());
     let (number, mapping) = attribute("rtpmap").split_once(' ').unwrap();
     let (same_number, parameters) = attribute("fmtp").split_once(' ').unwrap();
     assert_eq!((number, same_number), (media.fmt.as_str(), media.fmt.as_str()));

@@ -36,7 +36,7 @@ pub(crate) struct Unit {
 impl Title {
     pub(crate) fn new(codec: CodecConfig, rate: ClockRate, start: i64, units: &[Unit]) -> Self {
         let description =
-            TrackDescription { container_id: 1, codec, media_rate: rate, language: None };
+            TrackDescription::new(1, codec, rate);
         let mut builder = IndexBuilder::new();
         let track = builder.add_track(description).unwrap();
         let (mut file, mut decode) = (Vec::new(), start);

@@ -13,6 +13,7 @@ use crate::title::{ByteSourceId, Generation, SharedTitle, Title};
 use packetizer::codec::CodecConfig;
 use packetizer::codec::aac::AacConfig;
 use packetizer::codec::h264::H264Config;
+use packetizer::codec::nal::NalFraming;
 use packetizer::image::BURST_PACKETS_DEFAULT;
 use packetizer::image::PayloadClass;
 use packetizer::index::{IndexBuilder, TrackDescription, TrackId};
@@ -60,16 +61,11 @@ pub(super) fn config() -> Config {
 pub(super) fn title(name: &str, source: u64, video_only: bool) -> SharedTitle {
     let mut builder = IndexBuilder::new();
     let codec = CodecConfig::H264(H264Config {
-        length_bytes: 4,
+        framing: NalFraming::Length(4),
         sequence_parameter_sets: vec![vec![0x67, 0x42, 0xc0, 0x1e, 0xd9]],
         picture_parameter_sets: vec![vec![0x68, 0xce, 0x3c, 0x80]],
     });
-    let describe = |container_id, codec, media_rate| TrackDescription {
-        container_id,
-        codec,
-        media_rate,
-        language: None,
-    };
+    let describe = |container_id, codec, media_rate| TrackDescription::new(container_id, codec, media_rate);
     let video = builder.add_track(describe(1, codec, ClockRate::VIDEO)).unwrap();
     for frame in 0..250_i64 {
         let offset = frame.unsigned_abs() * 1000;

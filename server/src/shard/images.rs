@@ -199,13 +199,14 @@ impl Shard {
     ) -> Result<PacketImage, ImageError> {
         let key = wanted.key;
         let index = &self.sources.title(load.source).index;
+        let codec = &index.tracks[usize::from(key.track.0)].codec;
         let request = ImageRequest {
             index,
             track: key.track,
             segment: key.segment,
             class: key.class,
             framing: key.framing,
-            payload_type: sdp::payload_type(key.track),
+            payload_type: sdp::payload_type(key.track, codec),
             burst_packets_max: self.config.burst_packets_max,
         };
         let units = index.units(key.track, key.segment);

@@ -14,6 +14,7 @@ use egress::Destination;
 use operation::{Datagram, PairId, PairSocket};
 use packetizer::codec::CodecConfig;
 use packetizer::codec::h264::H264Config;
+use packetizer::codec::nal::NalFraming;
 use packetizer::image::{BURST_PACKETS_DEFAULT, PayloadClass};
 use packetizer::index::{IndexBuilder, TrackDescription, TrackId};
 use packetizer::rtp::Ssrc;
@@ -55,12 +56,12 @@ fn film(id: u64, pictures: u32, bytes: u32, gap: usize) -> Film {
 fn film_of(id: u64, pictures: u32, bytes: u32, gap: usize, ticks: u32) -> Film {
     let mut builder = IndexBuilder::new();
     let codec = CodecConfig::H264(H264Config {
-        length_bytes: 4,
+        framing: NalFraming::Length(4),
         sequence_parameter_sets: vec![vec![0x67, 0x4d, 0x40, 0x1f]],
         picture_parameter_sets: vec![vec![0x68, 0xee]],
     });
     let media_rate = ClockRate::new(25).unwrap();
-    let description = TrackDescription { container_id: 1, codec, media_rate, language: None };
+    let description = TrackDescription::new(1, codec, media_rate);
     let track = builder.add_track(description).unwrap();
     let mut file = Vec::new();
     for picture in 0..pictures {

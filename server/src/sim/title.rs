@@ -5,6 +5,7 @@ use fastrand::Rng;
 use packetizer::codec::CodecConfig;
 use packetizer::codec::aac::AacConfig;
 use packetizer::codec::h264::H264Config;
+use packetizer::codec::nal::NalFraming;
 use packetizer::index::{IndexBuilder, MediaIndex, TrackDescription, TrackId};
 use packetizer::time::{ClockRate, Npt};
 use std::collections::BTreeMap;
@@ -226,7 +227,7 @@ fn video_track() -> TrackDescription {
     TrackDescription {
         container_id: 1,
         codec: CodecConfig::H264(H264Config {
-            length_bytes: 4,
+            framing: NalFraming::Length(4),
             sequence_parameter_sets: vec![vec![0x67, 0x4d, 0x40, 0x1f]],
             picture_parameter_sets: vec![vec![0x68, 0xee]],
         }),

@@ -13,7 +13,7 @@ mod tests;
 
 use boxes::Bytes;
 
-use super::{Demand, HEADER_BYTES_MAX, IndexError, TOP_LEVEL_BOXES_MAX};
+use super::{Demand, Demux, HEADER_BYTES_MAX, IndexError, TOP_LEVEL_BOXES_MAX};
 use crate::index::MediaIndex;
 
 /// Bytes of a box header with a 64-bit size.
@@ -29,7 +29,7 @@ const FIRST_BOXES: [&[u8; 4]; 14] = [
 
 /// Looks for the movie header, takes it, and if that announces fragments, looks for them.
 #[derive(Debug)]
-pub(super) struct Demuxer {
+struct Demuxer {
     file_bytes: u64,
     state: State,
     /// Boxes visited so far.
@@ -46,16 +46,16 @@ enum State {
     Movie { offset: u64, bytes: u32 },
 }
 
-impl Demuxer {
-    pub(super) fn new(file_bytes: u64) -> Result<Self, IndexError> {
-        if file_bytes < BOX_BYTES_MIN {
-            return Err(IndexError::NotMp4);
-        }
-        let state = State::BoxHeader { offset: 0 };
-        Ok(Self { file_bytes, state, box_count: 0, index: None })
-    }
+/// A file that begins with a box of a known type.
+pub(super) fn probe(head: &[u8], file_bytes: u64) -> Option<Box<dyn Demux>> {
+    let kind = head.get(4..8)?;
+    let is_known = FIRST_BOXES.iter().any(|known| *known == kind);
+    let state = State::BoxHeader { offset: 0 };
+    is_known.then(|| Box::new(Demuxer { file_bytes, state, box_count: 0, index: None }) as _)
+}
 
-    pub(super) const fn demand(&self) -> Demand {
+impl Demux for Demuxer {
+    fn demand(&self) -> Demand {
         match self.state {
             State::BoxHeader { offset } => {
                 let left = self.file_bytes - offset;
@@ -67,16 +67,7 @@ impl Demuxer {
         }
     }
 
-    pub(super) fn supply(&mut self, bytes: &[u8]) -> Result<Option<MediaIndex>, IndexError> {
-        let demand = self.demand();
-        if bytes.len() < demand.bytes as usize {
-            return Err(IndexError::Truncated {
-                kind: "file".to_owned(),
-                offset: demand.offset,
-                bytes: u64::from(demand.bytes),
-                file_bytes: demand.offset + bytes.len() as u64,
-            });
-        }
+    fn supply(&mut self, bytes: &[u8]) -> Result<Option<MediaIndex>, IndexError> {
         match self.state {
             State::BoxHeader { offset } => match self.visit(offset, Bytes(bytes)) {
                 Ok(next) => self.state = next,
@@ -96,15 +87,14 @@ impl Demuxer {
         }
         Ok(None)
     }
+}
 
+impl Demuxer {
     /// Looks at the box whose header lies at `offset` and decides what to read next.
     fn visit(&mut self, offset: u64, mut header: Bytes<'_>) -> Result<State, IndexError> {
         let (Some(size), Some(kind)) = (header.u32(), header.four_cc()) else {
             return Err(IndexError::MoovMissing); // a few stray bytes
         };
-        if offset == 0 && !FIRST_BOXES.contains(&&kind.0) {
-            return Err(IndexError::NotMp4);
-        }
         if kind.0 == *b"moof" {
             return Err(IndexError::Fragmented);
         }

@@ -3,7 +3,6 @@
 use super::boxes::{Box, Bytes, boxes, find, find_path};
 use super::entry::parse_codec;
 use super::samples::{Sample, SampleTables};
-use crate::codec::CodecConfig;
 use crate::container::IndexError;
 use crate::index::{
     BuildError, IndexBuilder, MediaIndex, SkipReason, SkippedTrack, TRACKS_MAX, TrackDescription,
@@ -40,8 +39,7 @@ pub(super) fn parse(moov: &[u8], file_bytes: u64) -> Result<MediaIndex, IndexErr
             break;
         }
     }
-    let is_audio = |track: &ParsedTrack<'_>| matches!(track.description.codec, CodecConfig::Aac(_));
-    tracks.sort_by_key(is_audio);
+    tracks.sort_by_key(|track: &ParsedTrack<'_>| !track.description.codec.is_video());
     let mut index = MovieIndex { file_bytes, builder: IndexBuilder::new(), skipped, nanos: 0 };
     for track in tracks {
         index.add(track)?;
@@ -91,16 +89,13 @@ impl<'a> ParsedTrack<'a> {
             _ => &mut std::iter::once(1),
         };
         let codec = parse_codec(stsd.bytes(), in_use)?;
-        let is_video = matches!(codec, CodecConfig::H264(_));
-        if is_video != (kind == Some(b"vide")) {
+        if codec.is_video() != (kind == Some(b"vide")) {
             return Err(SkipReason::Broken("its handler and its codec contradict each other"));
         }
         Ok(Self {
             description: TrackDescription {
-                container_id,
-                codec,
-                media_rate,
                 language: parse_language(header.bytes()),
+                ..TrackDescription::new(container_id, codec, media_rate)
             },
             samples: samples.map_err(SkipReason::Broken)?,
             edit: Edit::parse(trak, media_rate, movie_rate).unwrap_or_default(),

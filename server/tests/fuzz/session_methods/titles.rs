@@ -3,6 +3,7 @@
 use super::shards::SHARD_COUNT;
 use packetizer::codec::CodecConfig;
 use packetizer::codec::h264::H264Config;
+use packetizer::codec::nal::NalFraming;
 use packetizer::image::{BURST_PACKETS_DEFAULT, PayloadClass};
 use packetizer::index::{IndexBuilder, TrackDescription};
 use packetizer::time::{ClockRate, Npt};
@@ -58,12 +59,12 @@ pub(super) fn title(name: &str, version: u64) -> Option<SharedTitle> {
     let mut builder = IndexBuilder::new();
     for container_id in 1..=track_count {
         let codec = CodecConfig::H264(H264Config {
-            length_bytes: 4,
+            framing: NalFraming::Length(4),
             sequence_parameter_sets: vec![vec![0x67, 0x42, 0xc0, 0x1e, 0xd9]],
             picture_parameter_sets: vec![vec![0x68, 0xce, 0x3c, 0x80]],
         });
         let media_rate = ClockRate::VIDEO;
-        let description = TrackDescription { container_id, codec, media_rate, language: None };
+        let description = TrackDescription::new(container_id, codec, media_rate);
         let track = builder.add_track(description).unwrap();
         for unit in 0..3_u32 {
             let (offset, decode) = (u64::from(unit) * 9000, i64::from(unit) * 3000);

@@ -7,6 +7,7 @@
 use crate::codec::CodecConfig;
 use crate::codec::aac::AacConfig;
 use crate::codec::h264::H264Config;
+use crate::codec::nal::NalFraming;
 use crate::index::{MediaIndex, TRACKS_MAX, Track, TrackId};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -44,10 +45,11 @@ pub fn presentation_description(index: &MediaIndex, origin: &Origin<'_>) -> Stri
     sdp
 }
 
-/// The payload type of a track's packets, from the dynamic range (RFC 3551 §6).
+/// The payload type of a track's packets: that of its codec where RFC 3551 §6 has one, else one of
+/// the dynamic range.
 #[must_use]
-pub const fn payload_type(track: TrackId) -> u8 {
-    96 + track.0
+pub fn payload_type(track: TrackId, codec: &CodecConfig) -> u8 {
+    formats::static_payload_type(codec).unwrap_or(96 + track.0)
 }
 
 const _: () = assert!(96 + TRACKS_MAX <= 128);
@@ -63,14 +65,6 @@ pub fn control(track: TrackId) -> String {
 pub fn parse_control(url: &str) -> Option<TrackId> {
     let track = TrackId(url.strip_prefix("trackID=")?.parse().ok()?);
     (control(track) == url).then_some(track)
-}
-
-/// `write!` to a string cannot fail.
-macro_rules! line {
-    ($sdp:expr, $($argument:tt)*) => {{
-        let _ = write!($sdp, $($argument)*);
-        $sdp.push_str("\r\n");
-    }};
 }
 
 fn write_session(sdp: &mut String, index: &MediaIndex, origin: &Origin<'_>) {
@@ -97,17 +91,11 @@ fn text(name: &str) -> String {
 }
 
 fn write_media(sdp: &mut String, track: &Track, id: TrackId, parameter_bytes_max: usize) {
-    let payload_type = payload_type(id);
-    let media = match track.codec {
-        CodecConfig::H264(_) => "video",
-        CodecConfig::Aac(_) => "audio",
-    };
+    let payload_type = payload_type(id, &track.codec);
+    let media = if track.codec.is_video() { "video" } else { "audio" };
     line!(sdp, "m={media} 0 RTP/AVP {payload_type}");
     line!(sdp, "b=AS:{}", kilobits_per_second(track.bits_per_second));
-    match &track.codec {
-        CodecConfig::H264(config) => write_h264(sdp, payload_type, config, parameter_bytes_max),
-        CodecConfig::Aac(config) => write_aac(sdp, payload_type, config, parameter_bytes_max),
-    }
+    formats::write(sdp, payload_type, &track.codec, parameter_bytes_max);
     line!(sdp, "a=control:{}", control(id));
     if let Some(language) = track.language.filter(|code| code.iter().all(u8::is_ascii_lowercase)) {
         line!(sdp, "a=lang:{}", language.map(char::from).iter().collect::<String>());
@@ -119,47 +107,6 @@ const fn kilobits_per_second(bits_per_second: u64) -> u64 {
     bits_per_second.saturating_mul(103).div_ceil(100_000)
 }
 
-/// RFC 6184 §8.2.1.
-fn write_h264(sdp: &mut String, payload_type: u8, config: &H264Config, bytes_max: usize) {
-    line!(sdp, "a=rtpmap:{payload_type} H264/{}", VIDEO_RATE);
-    let [profile, constraints, level] = config.profile_level_id();
-    let _ = write!(
-        sdp,
-        "a=fmtp:{payload_type} packetization-mode=1;\
-         profile-level-id={profile:02X}{constraints:02X}{level:02X}",
-    );
-    let sets = config.sequence_parameter_sets.iter().chain(&config.picture_parameter_sets);
-    let mut left = bytes_max;
-    let mut separator = ";sprop-parameter-sets=";
-    for set in sets.map(|set| STANDARD.encode(set)) {
-        if let Some(rest) = left.checked_sub(separator.len() + set.len()) {
-            left = rest;
-            sdp.push_str(separator);
-            sdp.push_str(&set);
-            separator = ",";
-        }
-    }
-    sdp.push_str("\r\n");
-}
-
-/// RFC 3640 §4.1; the lengths are those that mode AAC-hbr demands (§3.3.6).
-fn write_aac(sdp: &mut String, payload_type: u8, config: &AacConfig, bytes_max: usize) {
-    let rate = config.rtp_rate.ticks_per_second();
-    line!(sdp, "a=rtpmap:{payload_type} mpeg4-generic/{rate}/{}", config.channels);
-    let _ = write!(
-        sdp,
-        "a=fmtp:{payload_type} streamtype=5;profile-level-id=1;mode=AAC-hbr;\
-         sizelength=13;indexlength=3;indexdeltalength=3",
-    );
-    if ";config=".len() + config.audio_specific_config.len() * 2 <= bytes_max {
-        sdp.push_str(";config=");
-        for byte in &config.audio_specific_config {
-            let _ = write!(sdp, "{byte:02X}");
-        }
-    }
-    sdp.push_str("\r\n");
-}
-
 /// Bytes for the codec parameters of each track, so that description and lines stay in bounds.
 const fn parameter_bytes_max(track_count: usize) -> usize {
     let each = (DESCRIPTION_BYTES_MAX - SESSION_BYTES_MAX)
@@ -168,7 +115,6 @@ const fn parameter_bytes_max(track_count: usize) -> usize {
     each.saturating_sub(MEDIA_BYTES_MAX)
 }
 
-const VIDEO_RATE: u32 = crate::time::ClockRate::VIDEO.ticks_per_second();
 /// Bytes of a presentation's name; more help nobody.
 const NAME_BYTES_MAX: usize = 200;
 /// Bytes of the session section.
@@ -179,6 +125,9 @@ const MEDIA_BYTES_MAX: usize = 300;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::aac::AacConfig;
+    use crate::codec::h264::H264Config;
+    use crate::codec::nal::NalFraming;
     use crate::index::{IndexBuilder, TrackDescription};
     use crate::time::{ClockRate, Npt};
 
@@ -193,7 +142,7 @@ mod tests {
         let sets =
             |header: u8| vec![[&[header, 0x64, 0x00, 0x0a][..], &vec![0xac; set_bytes]].concat()];
         CodecConfig::H264(H264Config {
-            length_bytes: 4,
+            framing: NalFraming::Length(4),
             sequence_parameter_sets: sets(0x67),
             picture_parameter_sets: sets(0x68),
         })
@@ -213,7 +162,10 @@ mod tests {
         for (codec, container_id) in codecs.into_iter().zip(1..) {
             let language = (container_id == 2).then_some(*b"fra");
             let media_rate = ClockRate::new(1000).unwrap();
-            let track = TrackDescription { container_id, codec, media_rate, language };
+            let track = TrackDescription {
+                language,
+                ..TrackDescription::new(container_id, codec, media_rate)
+            };
             let track = builder.add_track(track).unwrap();
             builder.push(track, 0, 125_000, 0, 0, 1000, true).unwrap();
         }
@@ -280,7 +232,7 @@ mod tests {
                     for (media, track) in session.medias.iter().zip(0..) {
                         let control = media.get_first_attribute_value("control").unwrap();
                         assert_eq!(control.and_then(parse_control), Some(TrackId(track)));
-                        assert_eq!(media.fmt, payload_type(TrackId(track)).to_string());
+                        assert_eq!(media.fmt, (96 + track).to_string());
                         let names = media.attributes.iter().map(|a| a.attribute.as_str());
                         assert!(names.take(2).eq(["rtpmap", "fmtp"]));
                     }

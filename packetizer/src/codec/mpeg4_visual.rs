@@ -1,0 +1,10 @@
+//! MPEG-4 Visual: the headers of a stream (ISO 14496-2 §6.2).
+
+/// What SDP must declare of an MPEG-4 Visual stream (RFC 6416 §7.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mpeg4VisualConfig {
+    /// profile_and_level_indication; 1 (Simple, level 1) if the headers do not tell.
+    pub profile_level: u8,
+    /// The headers from the visual object sequence to the video object layer, with start codes.
+    pub headers: Vec<u8>,
+}

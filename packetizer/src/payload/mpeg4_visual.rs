@@ -1,0 +1,12 @@
+//! MPEG-4 Visual in RTP (RFC 6416 §5).
+
+use super::{PacketWriter, UnitError};
+
+/// Writes the packets.
+///
+/// # Errors
+/// When it cannot be cut.
+pub fn write_access_unit(writer: &mut PacketWriter, unit: &[u8]) -> Result<(), UnitError> {
+    let _ = (writer, unit);
+    Err(UnitError::Malformed("not yet"))
+}

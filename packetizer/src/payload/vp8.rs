@@ -1,0 +1,12 @@
+//! VP8 in RTP (RFC 7741).
+
+use super::{PacketWriter, UnitError};
+
+/// Writes the packets.
+///
+/// # Errors
+/// When it cannot be cut.
+pub fn write_frame(writer: &mut PacketWriter, unit: &[u8]) -> Result<(), UnitError> {
+    let _ = (writer, unit);
+    Err(UnitError::Malformed("not yet"))
+}

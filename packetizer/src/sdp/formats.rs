@@ -1,0 +1,215 @@
+//! What a media section says of each codec: its rtpmap and fmtp.
+
+use crate::codec::CodecConfig;
+use crate::codec::aac::AacConfig;
+use crate::codec::av1::Av1Config;
+use crate::codec::h264::H264Config;
+use crate::codec::h265::H265Config;
+use crate::codec::mpeg4_visual::Mpeg4VisualConfig;
+use crate::codec::pcm::{PcmConfig, PcmEncoding};
+use crate::codec::vorbis::VorbisConfig;
+use crate::payload;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use std::fmt::Write;
+
+/// The payload type that RFC 3551 §6 gives a codec for good.
+pub(super) const fn static_payload_type(codec: &CodecConfig) -> Option<u8> {
+    match codec {
+        CodecConfig::MpegAudio(_) => Some(14),
+        CodecConfig::Jpeg => Some(26),
+        CodecConfig::MpegVideo => Some(32),
+        CodecConfig::Pcm(config) => static_pcm(config),
+        CodecConfig::H264(_)
+        | CodecConfig::H265(_)
+        | CodecConfig::Av1(_)
+        | CodecConfig::Vp8
+        | CodecConfig::Vp9
+        | CodecConfig::Mpeg4Visual(_)
+        | CodecConfig::H263
+        | CodecConfig::Aac(_)
+        | CodecConfig::Opus(_)
+        | CodecConfig::Vorbis(_)
+        | CodecConfig::Ac3(_)
+        | CodecConfig::EAc3(_)
+        | CodecConfig::Amr(_) => None,
+    }
+}
+
+const fn static_pcm(config: &PcmConfig) -> Option<u8> {
+    let rate = config.rtp_rate.ticks_per_second();
+    match (config.encoding, rate, config.channels) {
+        (PcmEncoding::Mulaw, 8000, 1) => Some(0),
+        (PcmEncoding::Alaw, 8000, 1) => Some(8),
+        (PcmEncoding::Signed16Big | PcmEncoding::Signed16Little, 44_100, 2) => Some(10),
+        (PcmEncoding::Signed16Big | PcmEncoding::Signed16Little, 44_100, 1) => Some(11),
+        _ => None,
+    }
+}
+
+/// Writes the rtpmap and, if the codec has parameters, the fmtp. Parameters that would take more
+/// than `bytes_max` are left out.
+pub(super) fn write(sdp: &mut String, payload_type: u8, codec: &CodecConfig, bytes_max: usize) {
+    let rate = codec.rtp_rate().ticks_per_second();
+    let name = encoding_name(codec);
+    match channels(codec) {
+        Some(channels) => line!(sdp, "a=rtpmap:{payload_type} {name}/{rate}/{channels}"),
+        None => line!(sdp, "a=rtpmap:{payload_type} {name}/{rate}"),
+    }
+    let mut parameters = String::new();
+    match codec {
+        CodecConfig::H264(config) => write_h264(&mut parameters, config, bytes_max),
+        CodecConfig::H265(config) => write_h265(&mut parameters, config, bytes_max),
+        CodecConfig::Av1(config) => write_av1(&mut parameters, config),
+        CodecConfig::Mpeg4Visual(config) => write_mpeg4_visual(&mut parameters, config, bytes_max),
+        CodecConfig::Aac(config) => write_aac(&mut parameters, config, bytes_max),
+        CodecConfig::Opus(config) => {
+            // RFC 7587 §6.1
+            let stereo = u8::from(config.channels == 2);
+            let _ = write!(parameters, "sprop-stereo={stereo}");
+        }
+        CodecConfig::Vorbis(config) => write_vorbis(&mut parameters, config),
+        // RFC 4867 §8.1
+        CodecConfig::Amr(_) => parameters.push_str("octet-align=1"),
+        CodecConfig::Vp8
+        | CodecConfig::Vp9
+        | CodecConfig::H263
+        | CodecConfig::MpegVideo
+        | CodecConfig::Jpeg
+        | CodecConfig::MpegAudio(_)
+        | CodecConfig::Ac3(_)
+        | CodecConfig::EAc3(_)
+        | CodecConfig::Pcm(_) => {}
+    }
+    if !parameters.is_empty() {
+        line!(sdp, "a=fmtp:{payload_type} {parameters}");
+    }
+}
+
+/// The encoding name of the rtpmap, as each payload format registers it.
+const fn encoding_name(codec: &CodecConfig) -> &'static str {
+    match codec {
+        CodecConfig::H264(_) => "H264",
+        CodecConfig::H265(_) => "H265",
+        CodecConfig::Av1(_) => "AV1",
+        CodecConfig::Vp8 => "VP8",
+        CodecConfig::Vp9 => "VP9",
+        CodecConfig::Mpeg4Visual(_) => "MP4V-ES",
+        CodecConfig::H263 => "H263-1998",
+        CodecConfig::MpegVideo => "MPV",
+        CodecConfig::Jpeg => "JPEG",
+        CodecConfig::Aac(_) => "mpeg4-generic",
+        CodecConfig::Opus(_) => "opus",
+        CodecConfig::Vorbis(_) => "vorbis",
+        CodecConfig::MpegAudio(_) => "MPA",
+        CodecConfig::Ac3(_) => "ac3",
+        CodecConfig::EAc3(_) => "eac3",
+        CodecConfig::Amr(config) if config.is_wideband => "AMR-WB",
+        CodecConfig::Amr(_) => "AMR",
+        CodecConfig::Pcm(config) => config.encoding.name(),
+    }
+}
+
+/// The channels of the rtpmap; Opus has two there, always (RFC 7587 §7).
+const fn channels(codec: &CodecConfig) -> Option<u8> {
+    match codec {
+        CodecConfig::Aac(config) => Some(config.channels),
+        CodecConfig::Opus(_) => Some(2),
+        CodecConfig::Vorbis(config) => Some(config.channels),
+        CodecConfig::Ac3(config) | CodecConfig::EAc3(config) => Some(config.channels),
+        CodecConfig::Amr(_) => Some(1),
+        CodecConfig::Pcm(config) => Some(config.channels),
+        CodecConfig::MpegAudio(_)
+        | CodecConfig::H264(_)
+        | CodecConfig::H265(_)
+        | CodecConfig::Av1(_)
+        | CodecConfig::Vp8
+        | CodecConfig::Vp9
+        | CodecConfig::Mpeg4Visual(_)
+        | CodecConfig::H263
+        | CodecConfig::MpegVideo
+        | CodecConfig::Jpeg => None,
+    }
+}
+
+/// RFC 6184 §8.2.1.
+fn write_h264(parameters: &mut String, config: &H264Config, bytes_max: usize) {
+    let [profile, constraints, level] = config.profile_level_id();
+    let _ = write!(
+        parameters,
+        "packetization-mode=1;profile-level-id={profile:02X}{constraints:02X}{level:02X}",
+    );
+    let sets = config.sequence_parameter_sets.iter().chain(&config.picture_parameter_sets);
+    write_sets(parameters, ";sprop-parameter-sets=", sets, bytes_max);
+}
+
+/// RFC 7798 §7.1.
+fn write_h265(parameters: &mut String, config: &H265Config, bytes_max: usize) {
+    for (name, sets) in [
+        ("sprop-vps=", &config.video_parameter_sets),
+        ("sprop-sps=", &config.sequence_parameter_sets),
+        ("sprop-pps=", &config.picture_parameter_sets),
+    ] {
+        let separator = if parameters.is_empty() { "" } else { ";" };
+        let left = bytes_max.saturating_sub(parameters.len());
+        write_sets(parameters, &format!("{separator}{name}"), sets.iter(), left);
+    }
+}
+
+/// Writes as many parameter sets in base64 as `bytes_max` leaves room for, with `name` in front.
+fn write_sets<'a>(
+    parameters: &mut String,
+    name: &str,
+    sets: impl Iterator<Item = &'a Vec<u8>>,
+    bytes_max: usize,
+) {
+    let mut left = bytes_max;
+    let mut separator = name;
+    for set in sets.map(|set| STANDARD.encode(set)) {
+        if let Some(rest) = left.checked_sub(separator.len() + set.len()) {
+            left = rest;
+            parameters.push_str(separator);
+            parameters.push_str(&set);
+            separator = ",";
+        }
+    }
+}
+
+/// RTP Payload Format For AV1 §7.2.
+fn write_av1(parameters: &mut String, config: &Av1Config) {
+    let Av1Config { profile, level, tier, .. } = config;
+    let _ = write!(parameters, "profile={profile};level-idx={level};tier={tier}");
+}
+
+/// RFC 6416 §7.1.
+fn write_mpeg4_visual(parameters: &mut String, config: &Mpeg4VisualConfig, bytes_max: usize) {
+    let _ = write!(parameters, "profile-level-id={}", config.profile_level);
+    write_hexadecimal(parameters, &config.headers, bytes_max);
+}
+
+/// RFC 3640 §4.1; the lengths are those that mode AAC-hbr demands (§3.3.6).
+fn write_aac(parameters: &mut String, config: &AacConfig, bytes_max: usize) {
+    parameters.push_str(
+        "streamtype=5;profile-level-id=1;mode=AAC-hbr;\
+         sizelength=13;indexlength=3;indexdeltalength=3",
+    );
+    write_hexadecimal(parameters, &config.audio_specific_config, bytes_max);
+}
+
+fn write_hexadecimal(parameters: &mut String, config: &[u8], bytes_max: usize) {
+    if !config.is_empty() && ";config=".len() + config.len() * 2 <= bytes_max {
+        parameters.push_str(";config=");
+        for byte in config {
+            let _ = write!(parameters, "{byte:02X}");
+        }
+    }
+}
+
+/// RFC 5215 §6. The decoder's tables are in it and nowhere else, so it is there whatever it takes.
+fn write_vorbis(parameters: &mut String, config: &VorbisConfig) {
+    let _ = write!(
+        parameters,
+        "configuration={}",
+        STANDARD.encode(payload::vorbis::packed_configuration(config))
+    );
+}
