@@ -245,7 +245,31 @@ fn describe_codec(codec: &CodecConfig) -> String {
             config.channels,
             config.unit_samples
         ),
+        CodecConfig::H265(_) => "H.265".to_owned(),
+        CodecConfig::Av1(config) => {
+            format!("AV1 profile {}, level {}, tier {}", config.profile, config.level, config.tier)
+        }
+        CodecConfig::Vp8 => "VP8".to_owned(),
+        CodecConfig::Vp9 => "VP9".to_owned(),
+        CodecConfig::Mpeg4Visual(config) => {
+            format!("MPEG-4 Visual, profile and level {:#04x}", config.profile_level)
+        }
+        CodecConfig::H263 => "H.263".to_owned(),
+        CodecConfig::MpegVideo => "MPEG-1/2 video".to_owned(),
+        CodecConfig::Jpeg => "JPEG".to_owned(),
+        CodecConfig::Opus(config) => format!("Opus, {} channels", config.channels),
+        CodecConfig::Vorbis(config) => sound("Vorbis", config.rtp_rate, config.channels),
+        CodecConfig::MpegAudio(config) => sound("MPEG audio", config.sample_rate, config.channels),
+        CodecConfig::Ac3(config) => sound("AC-3", config.rtp_rate, config.channels),
+        CodecConfig::EAc3(config) => sound("E-AC-3", config.rtp_rate, config.channels),
+        CodecConfig::Amr(config) if config.is_wideband => "AMR-WB".to_owned(),
+        CodecConfig::Amr(_) => "AMR".to_owned(),
+        CodecConfig::Pcm(config) => sound(config.encoding.name(), config.rtp_rate, config.channels),
     }
+}
+
+fn sound(name: &str, rate: ClockRate, channels: u8) -> String {
+    format!("{name} {} Hz, {channels} channels", rate.ticks_per_second())
 }
 
 #[allow(clippy::cast_precision_loss, reason = "for people")]

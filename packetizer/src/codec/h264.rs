@@ -34,7 +34,11 @@ impl H264Config {
         if sequence_parameter_sets.is_empty() || picture_parameter_sets.is_empty() {
             return Err(ConfigError("avcC has no parameter sets"));
         }
-        Ok(Self { framing: NalFraming::Length(length_bytes), sequence_parameter_sets, picture_parameter_sets })
+        Ok(Self {
+            framing: NalFraming::Length(length_bytes),
+            sequence_parameter_sets,
+            picture_parameter_sets,
+        })
     }
 
     /// profile_idc, the constraint flags and level_idc of the first sequence parameter set, for

@@ -1,5 +1,6 @@
 //! H.265: parameter sets and NAL unit types (RFC 7798, ISO 14496-15 §8.3.3).
 
+use super::ConfigError;
 use super::nal::NalFraming;
 
 /// Parameter sets, and how NAL units lie in an access unit.
@@ -13,4 +14,14 @@ pub struct H265Config {
     pub sequence_parameter_sets: Vec<Vec<u8>>,
     /// Picture parameter sets, without start codes.
     pub picture_parameter_sets: Vec<Vec<u8>>,
+}
+
+impl H265Config {
+    /// Parses the HEVCDecoderConfigurationRecord (ISO 14496-15 §8.3.3.1).
+    ///
+    /// # Errors
+    /// When it is cut short.
+    pub fn parse(_record: &[u8]) -> Result<Self, ConfigError> {
+        Err(ConfigError("not yet"))
+    }
 }

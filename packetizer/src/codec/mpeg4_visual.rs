@@ -8,3 +8,14 @@ pub struct Mpeg4VisualConfig {
     /// The headers from the visual object sequence to the video object layer, with start codes.
     pub headers: Vec<u8>,
 }
+
+impl Mpeg4VisualConfig {
+    /// Of these headers, as a container has them (ISO 14496-1 DecoderSpecificInfo).
+    #[must_use]
+    pub fn new(headers: &[u8]) -> Self {
+        const VISUAL_OBJECT_SEQUENCE: &[u8] = &[0, 0, 1, 0xb0];
+        let at = memchr::memmem::find(headers, VISUAL_OBJECT_SEQUENCE);
+        let level = at.and_then(|at| headers.get(at + VISUAL_OBJECT_SEQUENCE.len()));
+        Self { profile_level: level.copied().unwrap_or(1), headers: headers.to_vec() }
+    }
+}

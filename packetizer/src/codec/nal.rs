@@ -55,9 +55,8 @@ fn measured<'a>(
     loop {
         let rest = access_unit.get(*position..).filter(|rest| !rest.is_empty())?;
         let prefix = rest.get(..usize::from(length_bytes));
-        let declared = prefix.map(|prefix| {
-            prefix.iter().fold(0_u32, |length, byte| length << 8 | u32::from(*byte))
-        });
+        let declared = prefix
+            .map(|prefix| prefix.iter().fold(0_u32, |length, byte| length << 8 | u32::from(*byte)));
         let body = rest.get(usize::from(length_bytes)..).unwrap_or_default();
         match declared.and_then(|length| body.get(..length as usize)) {
             Some([]) => *position += usize::from(length_bytes).max(1),
@@ -130,7 +129,8 @@ mod tests {
             (&[0, 0, 0, 1, 9, 0, 0, 1, 7, 8, 0], vec![&[9][..], &[7, 8]]),
             (&[5, 0, 0, 1, 0, 0, 1, 6, 0, 0, 3, 1, 0, 0, 0, 0, 1, 2], vec![&[6, 0, 0, 3, 1], &[2]]),
         ] {
-            let cut: Vec<_> = nal_units(bytes, NalFraming::StartCodes).map(Result::unwrap).collect();
+            let cut: Vec<_> =
+                nal_units(bytes, NalFraming::StartCodes).map(Result::unwrap).collect();
             assert_eq!(cut, expected, "{bytes:?}");
         }
     }

@@ -13,8 +13,8 @@ use crate::index::{MediaIndex, SkippedTrack};
 /// boxes say: the time is linear in these two, the memory the header and at most 40 bytes an access
 /// unit.
 pub const HEADER_BYTES_MAX: u32 = 256 << 20;
-/// Most boxes of the container file's top level that are visited to find the movie header.
-pub const TOP_LEVEL_BOXES_MAX: u32 = 1 << 17;
+/// Most boxes of an MP4 file's top level that are visited to find the movie header and fragments.
+pub const TOP_LEVEL_BOXES_MAX: u32 = 1 << 20;
 
 /// Bytes of a file's beginning that tell what it is.
 const PROBE_BYTES: u32 = 64 << 10;
@@ -86,7 +86,8 @@ impl Demuxer {
     /// Why the file cannot be played. Fewer bytes than demanded are [`IndexError::Truncated`].
     pub fn supply(&mut self, bytes: &[u8]) -> Result<Option<MediaIndex>, IndexError> {
         let demand = self.demand();
-        if bytes.len() < demand.bytes as usize {
+        // Who looks at a beginning asks for more if there is not enough of it.
+        if bytes.len() < demand.bytes as usize && self.format.is_some() {
             return Err(IndexError::Truncated {
                 kind: "file".to_owned(),
                 offset: demand.offset,
@@ -189,8 +190,6 @@ pub enum IndexError {
         /// What is wrong.
         why: &'static str,
     },
-    /// The media is in movie fragments, which are not supported yet.
-    Fragmented,
     /// Nothing in it can be delivered.
     NoPlayableTrack {
         /// What was found, and why it was refused.
@@ -218,9 +217,6 @@ impl fmt::Display for IndexError {
                 "cut short: box {kind} at {offset} should have {bytes} bytes, the file has {file_bytes}"
             ),
             Self::BoxInvalid { kind, offset, why } => write!(f, "box {kind} at {offset}: {why}"),
-            Self::Fragmented => f.write_str(
-                "the media is in movie fragments, which are not supported; remux it (ffmpeg -c copy)",
-            ),
             Self::NoPlayableTrack { tracks } if tracks.is_empty() => f.write_str("no tracks"),
             Self::NoPlayableTrack { tracks } => {
                 f.write_str("no track can be delivered")?;

@@ -73,7 +73,7 @@ mod tests {
     fn goes_through_a_file_and_over_what_is_not_wanted() {
         let file: Vec<u8> = (0..3_000_000_u32).map(|at| (at / 3) as u8).collect();
         let mut scan = Scan::new(file.len() as u64);
-        let mut supply = |scan: &mut Scan| {
+        let supply = |scan: &mut Scan| {
             let Demand { offset, bytes } = scan.demand();
             scan.supply(&file[offset as usize..][..bytes as usize]);
         };

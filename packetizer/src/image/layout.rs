@@ -6,7 +6,9 @@ use super::{
 };
 use crate::codec::CodecConfig;
 use crate::index::AccessUnitEntry;
-use crate::payload::{self, INTERLEAVED_PREFIX_BYTES, PACKET_BYTES_MIN, PacketWriter, Run, UnitError};
+use crate::payload::{
+    self, INTERLEAVED_PREFIX_BYTES, PACKET_BYTES_MIN, PacketWriter, Run, UnitError,
+};
 use crate::rtp::{HEADER_BYTES, Header};
 use crate::time::ClockRate;
 use crate::wrapping::Wrapping;
@@ -205,8 +207,8 @@ impl Layout {
     }
 
     /// When a unit has been played, in nanoseconds.
-    const fn media_end(&self, unit: &AccessUnitEntry) -> i64 {
-        self.media_rate.nanos_floor(unit.decode.saturating_add(unit.duration as i64))
+    fn media_end(&self, unit: &AccessUnitEntry) -> i64 {
+        self.media_rate.nanos_floor(unit.decode.saturating_add(i64::from(unit.duration)))
     }
 
     fn end_bundle(
@@ -342,9 +344,10 @@ mod tests {
     use super::*;
     use crate::codec::aac::AacConfig;
     use crate::codec::h264::H264Config;
-    use crate::codec::nal::NalFraming;
+    use crate::codec::nal::{NalError, NalFraming};
     use crate::image::{BURST_PACKETS_DEFAULT, PayloadClass};
     use crate::index::{IndexBuilder, MediaIndex, SegmentId, TrackDescription, TrackId};
+    use crate::payload::aac;
     use crate::rtp::{Packet, Ssrc};
     use crate::time::Npt;
 
@@ -631,12 +634,13 @@ mod tests {
         let nal = NalError { position: 0, declared_bytes: 97 };
         let request =
             |title: &Title, bytes| title.build(title.request(bytes, Framing::Datagram)).err();
-        assert_eq!(request(&title, 1400), error(1, ImageErrorKind::Nal(nal)));
+        assert_eq!(request(&title, 1400), error(1, ImageErrorKind::Unit(UnitError::Nal(nal))));
         title.file.truncate(150);
         assert_eq!(request(&title, 1400), error(1, ImageErrorKind::BytesMissing));
         assert_eq!(request(&title, 63), error(0, ImageErrorKind::PayloadClass));
         assert_eq!(request(&title, 65_508), error(0, ImageErrorKind::PayloadClass));
         let audio = Title::audio(48_000, 48_000, &[(8191, 1024), (8192, 1024)]);
-        assert_eq!(request(&audio, 1400), error(1, ImageErrorKind::AudioUnitTooLarge));
+        let large = UnitError::TooLarge { bytes_max: aac::UNIT_BYTES_MAX };
+        assert_eq!(request(&audio, 1400), error(1, ImageErrorKind::Unit(large)));
     }
 }

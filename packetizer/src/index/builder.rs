@@ -136,15 +136,15 @@ impl IndexBuilder {
         Some(description.media_rate.nanos_floor(end))
     }
 
-    /// Cuts the segments and yields the index of a presentation of this duration.
+    /// Cuts the segments and yields the index of a presentation of this duration. Tracks without
+    /// units are left out.
     #[must_use]
     pub fn finish(self, duration: Npt) -> MediaIndex {
         let mut tracks = Vec::with_capacity(self.tracks.len());
         let mut all_units = Vec::with_capacity(self.tracks.len());
         for (description, mut units, pending) in self.tracks {
-            if let Some(last) = pending {
-                units.push(&last);
-            }
+            let Some(last) = pending else { continue };
+            units.push(&last);
             units.shrink();
             tracks.push(describe(description, &units));
             all_units.push(units);

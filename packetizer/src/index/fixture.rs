@@ -26,14 +26,14 @@ pub(super) fn video_description() -> TrackDescription {
         picture_parameter_sets: vec![vec![0x68, 0xeb]],
     });
     let media_rate = ClockRate::new(VIDEO_RATE).unwrap();
-    TrackDescription { container_id: 1, codec, media_rate, language: None }
+    TrackDescription::new(1, codec, media_rate)
 }
 
 pub(super) fn audio_description() -> TrackDescription {
     let config = AacConfig::parse(&[0x11, 0x90]).unwrap();
     let media_rate = config.rtp_rate;
     let codec = CodecConfig::Aac(config);
-    TrackDescription { container_id: 2, codec, media_rate, language: Some(*b"deu") }
+    TrackDescription { language: Some(*b"deu"), ..TrackDescription::new(2, codec, media_rate) }
 }
 
 /// Pictures in decode order: sync sample, two leading pictures, then threes of P, B, B. The edit

@@ -7,7 +7,12 @@ use crate::codec::av1::Av1Config;
 ///
 /// # Errors
 /// When it cannot be cut.
-pub fn write_temporal_unit(writer: &mut PacketWriter, config: &Av1Config, unit: &[u8], is_sync: bool) -> Result<(), UnitError> {
+pub fn write_temporal_unit(
+    writer: &mut PacketWriter,
+    config: &Av1Config,
+    unit: &[u8],
+    is_sync: bool,
+) -> Result<(), UnitError> {
     let _ = (writer, config, unit, is_sync);
     Err(UnitError::Malformed("not yet"))
 }

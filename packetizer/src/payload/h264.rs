@@ -111,6 +111,7 @@ mod tests {
 
     use super::super::tests::{payloads, writer};
     use super::*;
+    use crate::codec::nal::{NalFraming, nal_units};
     use std::convert::Infallible;
 
     fn write(packet_bytes_max: u16, nal_units: &[&[u8]]) -> PacketWriter {
@@ -228,10 +229,10 @@ mod tests {
             packet_bytes_max in 64..200_u16,
         ) {
             // One-byte lengths of 0 to 3 and headers of as few types: many units, some cut off.
-            let cut = crate::codec::h264::nal_units(&bytes, 1);
+            let cut = nal_units(&bytes, NalFraming::Length(1));
             let expected: Result<Vec<_>, _> = cut.collect();
             let mut writer = writer(packet_bytes_max);
-            let cut = crate::codec::h264::nal_units(&bytes, 1);
+            let cut = nal_units(&bytes, NalFraming::Length(1));
             let written = write_access_unit(&mut writer, cut);
             proptest::prop_assert_eq!(written.is_err(), expected.is_err());
             if let Ok(expected) = expected {

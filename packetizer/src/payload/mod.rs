@@ -96,12 +96,7 @@ pub fn write_picture(
 
 /// Whether one more access unit of sound may go into the packet of those in front of it.
 #[must_use]
-pub fn may_join(
-    writer: &PacketWriter,
-    codec: &CodecConfig,
-    units: &[&[u8]],
-    unit: &[u8],
-) -> bool {
+pub fn may_join(writer: &PacketWriter, codec: &CodecConfig, units: &[&[u8]], unit: &[u8]) -> bool {
     let count = units.len() + 1;
     let bytes = units.iter().map(|unit| unit.len()).sum::<usize>() + unit.len();
     match codec {

@@ -7,7 +7,11 @@ use crate::codec::vorbis::VorbisConfig;
 ///
 /// # Errors
 /// When it cannot be cut.
-pub fn write_bundle(writer: &mut PacketWriter, config: &VorbisConfig, units: &[&[u8]]) -> Result<(), UnitError> {
+pub fn write_bundle(
+    writer: &mut PacketWriter,
+    config: &VorbisConfig,
+    units: &[&[u8]],
+) -> Result<(), UnitError> {
     let _ = (writer, config, units);
     Err(UnitError::Malformed("not yet"))
 }

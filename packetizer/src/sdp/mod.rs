@@ -4,13 +4,18 @@
 //! m-line has one payload type, and its rtpmap and fmtp come first among its attributes. Old
 //! clients read 20,000 bytes and lines of 4 KiB, so parameters that would not fit are left out.
 
+/// `write!` to a string cannot fail.
+macro_rules! line {
+    ($sdp:expr, $($argument:tt)*) => {{
+        let _ = write!($sdp, $($argument)*);
+        $sdp.push_str("\r\n");
+    }};
+}
+
+mod formats;
+
 use crate::codec::CodecConfig;
-use crate::codec::aac::AacConfig;
-use crate::codec::h264::H264Config;
-use crate::codec::nal::NalFraming;
 use crate::index::{MediaIndex, TRACKS_MAX, Track, TrackId};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use std::fmt::Write;
 use std::net::IpAddr;
 

@@ -1,6 +1,7 @@
 //! The titles that are laid out: some made by ffmpeg for what is hard, and other people's files.
 
 use packetizer::codec::CodecConfig;
+use packetizer::codec::nal::{NalFraming, nal_units};
 use packetizer::container::open;
 use packetizer::image::{
     BURST_PACKETS_DEFAULT, Framing, ImageRequest, ImageStorage, Numbering, PacketImage,
@@ -54,10 +55,10 @@ impl Title {
         let units = self.units(track);
         let bytes = units.iter().map(|unit| self.bytes(unit).unwrap());
         match &self.index.tracks[usize::from(track.0)].codec {
-            CodecConfig::Aac(_) => bytes.map(<[u8]>::to_vec).collect(),
             CodecConfig::H264(config) => {
                 bytes.map(|bytes| byte_stream(bytes, config.framing)).collect()
             }
+            _ => bytes.map(<[u8]>::to_vec).collect(),
         }
     }
 
@@ -100,17 +101,13 @@ pub(crate) fn numbering(track: TrackId) -> Numbering {
     }
 }
 
-fn byte_stream(mut unit: &[u8], length_bytes: usize) -> Vec<u8> {
+fn byte_stream(unit: &[u8], framing: NalFraming) -> Vec<u8> {
     let mut stream = Vec::new();
-    while !unit.is_empty() {
-        let (length, rest) = unit.split_at(length_bytes);
-        let length = length.iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
-        let (nal_unit, rest) = rest.split_at(length);
+    for nal_unit in nal_units(unit, framing).map(Result::unwrap) {
         if !is_dropped(nal_unit) {
             stream.extend_from_slice(&[0, 0, 0, 1]);
             stream.extend_from_slice(nal_unit);
         }
-        unit = rest;
     }
     stream
 }

@@ -10,6 +10,7 @@ use packetizer::codec::CodecConfig;
 use packetizer::codec::aac::AacConfig;
 use packetizer::image::{BUNDLE_NANOS_MAX, ImageErrorKind};
 use packetizer::index::AccessUnitEntry;
+use packetizer::payload::UnitError;
 use packetizer::time::ClockRate;
 
 /// 44.1 kHz stereo; 48 kHz of 960 samples; 7350 Hz; 24 kHz with SBR; 96 kHz.
@@ -43,7 +44,9 @@ pub(crate) fn check(data: &[u8]) {
                 assert_eq!(error.kind, ImageErrorKind::PayloadClass);
             }
             Err(error) => {
-                assert_eq!(error.kind, ImageErrorKind::AudioUnitTooLarge);
+                let bytes_max = AU_BYTES_MAX;
+                let kind = ImageErrorKind::Unit(UnitError::TooLarge { bytes_max });
+                assert_eq!(error.kind, kind);
                 assert_eq!(too_large.map(|unit| unit.index), Some(error.unit));
             }
         }

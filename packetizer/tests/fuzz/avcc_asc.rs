@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use packetizer::codec::CodecConfig;
 use packetizer::codec::aac::AacConfig;
 use packetizer::codec::h264::{H264Config, NalType};
+use packetizer::codec::nal::NalFraming;
 use packetizer::index::{IndexBuilder, MediaIndex, TRACKS_MAX, Track, TrackDescription, TrackId};
 use packetizer::sdp::{
     DESCRIPTION_BYTES_MAX, LINE_BYTES_MAX, Origin, parse_control, payload_type,
@@ -40,7 +41,8 @@ pub(crate) fn check(data: &[u8]) {
         };
         let Some(codec) = codec else { continue };
         let media_rate = ClockRate::new(u32::from(kind) + 1).unwrap();
-        let description = TrackDescription { container_id: 1, codec, media_rate, language };
+        let description =
+            TrackDescription { language, ..TrackDescription::new(1, codec, media_rate) };
         let track = builder.add_track(description).unwrap();
         builder.push(track, 0, u32::from(length) << 8, 0, 0, u32::from(kind), true).unwrap();
         track_count += 1;
@@ -125,5 +127,6 @@ fn check_media(media: &sdp_types::Media, track: &Track, id: TrackId) {
             let hex: String = hex.collect();
             assert!(parameter("config").is_none_or(|config| config == hex));
         }
+        other => panic!("{other:?} was not asked for"),
     }
 }

@@ -8,7 +8,9 @@ use super::image::{self, MEDIA_BYTES_MAX, Manner, Sent, Title, Unit};
 use super::input::Input;
 use packetizer::codec::CodecConfig;
 use packetizer::codec::h264::H264Config;
+use packetizer::codec::nal::NalFraming;
 use packetizer::image::ImageErrorKind;
+use packetizer::payload::UnitError;
 use packetizer::rtp::HEADER_BYTES;
 use packetizer::time::ClockRate;
 
@@ -20,7 +22,7 @@ pub(crate) fn check(data: &[u8]) {
     let start = i64::from(input.number::<4>() as i32).wrapping_mul(0x0001_0001_0001);
     let units = read_units(&mut input, length_bytes);
     let codec = CodecConfig::H264(H264Config {
-        length_bytes,
+        framing: NalFraming::Length(length_bytes),
         sequence_parameter_sets: vec![],
         picture_parameter_sets: vec![],
     });
@@ -48,7 +50,7 @@ pub(crate) fn check(data: &[u8]) {
                 assert_eq!(error.kind, ImageErrorKind::PayloadClass);
             }
             Err(error) => {
-                assert!(matches!(error.kind, ImageErrorKind::Nal(_)), "{error}");
+                assert!(matches!(error.kind, ImageErrorKind::Unit(UnitError::Nal(_))), "{error}");
                 let malformed = expected.iter().find(|(_, units)| units.is_none());
                 assert_eq!(malformed.map(|(index, _)| *index), Some(error.unit));
             }

@@ -35,8 +35,7 @@ pub(crate) struct Unit {
 
 impl Title {
     pub(crate) fn new(codec: CodecConfig, rate: ClockRate, start: i64, units: &[Unit]) -> Self {
-        let description =
-            TrackDescription::new(1, codec, rate);
+        let description = TrackDescription::new(1, codec, rate);
         let mut builder = IndexBuilder::new();
         let track = builder.add_track(description).unwrap();
         let (mut file, mut decode) = (Vec::new(), start);

@@ -65,7 +65,8 @@ pub(super) fn title(name: &str, source: u64, video_only: bool) -> SharedTitle {
         sequence_parameter_sets: vec![vec![0x67, 0x42, 0xc0, 0x1e, 0xd9]],
         picture_parameter_sets: vec![vec![0x68, 0xce, 0x3c, 0x80]],
     });
-    let describe = |container_id, codec, media_rate| TrackDescription::new(container_id, codec, media_rate);
+    let describe =
+        |container_id, codec, media_rate| TrackDescription::new(container_id, codec, media_rate);
     let video = builder.add_track(describe(1, codec, ClockRate::VIDEO)).unwrap();
     for frame in 0..250_i64 {
         let offset = frame.unsigned_abs() * 1000;

@@ -73,14 +73,17 @@ impl<'a> Box<'a> {
 /// a size that cannot be, QuickTime's terminating zero included, ends the walk.
 pub(super) fn boxes(body: &[u8]) -> impl Iterator<Item = Box<'_>> {
     let mut rest = Bytes(body);
-    std::iter::from_fn(move || {
-        let size = rest.u32()?;
-        let kind = rest.four_cc()?;
-        let body_bytes =
-            if size == 1 { rest.u64()?.checked_sub(16)? } else { u64::from(size.checked_sub(8)?) };
-        let body_bytes = usize::try_from(body_bytes).unwrap_or(usize::MAX).min(rest.0.len());
-        Some(Box { kind, body: rest.take(body_bytes)? })
-    })
+    std::iter::from_fn(move || next_box(&mut rest))
+}
+
+/// Takes the next box of a box's body; `None` as [`boxes`] ends.
+pub(super) fn next_box<'a>(rest: &mut Bytes<'a>) -> Option<Box<'a>> {
+    let size = rest.u32()?;
+    let kind = rest.four_cc()?;
+    let body_bytes =
+        if size == 1 { rest.u64()?.checked_sub(16)? } else { u64::from(size.checked_sub(8)?) };
+    let body_bytes = usize::try_from(body_bytes).unwrap_or(usize::MAX).min(rest.0.len());
+    Some(Box { kind, body: rest.take(body_bytes)? })
 }
 
 /// The first box of this type in a box's body.

@@ -1,19 +1,18 @@
 //! Sample descriptions: the codec of a track (`stsd`; ISO 14496-12 §8.5.2, 14496-14 §5.6, 14496-15
-//! §5.4.2; QuickTime sound descriptions).
+//! §5.4.2 and §8.4.1, AV1 and VP codec bindings).
+
+mod sound;
 
 use super::boxes::{Box, Bytes, boxes, find};
-use crate::codec::CodecConfig;
-use crate::codec::aac::AacConfig;
+use crate::codec::av1::Av1Config;
 use crate::codec::h264::H264Config;
+use crate::codec::h265::H265Config;
+use crate::codec::mpeg4_visual::Mpeg4VisualConfig;
+use crate::codec::{CodecConfig, ConfigError};
 use crate::index::SkipReason;
 
 /// Bytes of a visual sample entry in front of its boxes (ISO 14496-12 §12.1.3).
 const VISUAL_ENTRY_BYTES: usize = 78;
-/// Bytes of an audio sample entry in front of its boxes (ISO 14496-12 §12.2.3).
-const AUDIO_ENTRY_BYTES: usize = 28;
-/// What QuickTime's sound descriptions of version 1 and 2 have behind that.
-const SOUND_VERSION_1_BYTES: usize = 16;
-const SOUND_VERSION_2_BYTES: usize = 36;
 
 /// The codec that the sample descriptions in use (numbers from 1) agree on.
 pub(super) fn parse_codec(
@@ -48,55 +47,62 @@ pub(super) fn parse_codec(
 
 fn parse_entry(entry: &Box<'_>) -> Result<CodecConfig, SkipReason> {
     match &entry.kind.0 {
-        b"avc1" | b"avc3" => parse_visual(entry).map(CodecConfig::H264),
-        b"mp4a" => parse_audio(entry).map(CodecConfig::Aac),
+        b"avc1" | b"avc3" => configured(entry, b"avcC", H264Config::parse).map(CodecConfig::H264),
+        b"hvc1" | b"hev1" => configured(entry, b"hvcC", H265Config::parse).map(CodecConfig::H265),
+        b"av01" => configured(entry, b"av1C", Av1Config::parse).map(CodecConfig::Av1),
+        b"vp08" => Ok(CodecConfig::Vp8),
+        b"vp09" => Ok(CodecConfig::Vp9),
+        b"s263" | b"h263" | b"H263" => Ok(CodecConfig::H263),
+        b"jpeg" => Ok(CodecConfig::Jpeg),
+        b"mp1v" | b"mp2v" | b"m1v " | b"m2v1" | b"mpeg" | b"hdv2" | b"hdv3" => {
+            Ok(CodecConfig::MpegVideo)
+        }
+        b"mp4v" => parse_mp4v(entry),
         b"encv" | b"enca" | b"drmi" | b"drms" => Err(SkipReason::Encrypted),
-        _ => Err(SkipReason::Codec(entry.kind.to_string())),
+        _ => sound::parse(entry),
     }
 }
 
-fn parse_visual(entry: &Box<'_>) -> Result<H264Config, SkipReason> {
-    let inside = entry.body.get(VISUAL_ENTRY_BYTES..).unwrap_or_default();
-    let record = find(inside, b"avcC")
-        .ok_or(SkipReason::Broken("its H.264 configuration (avcC) is missing"))?;
-    H264Config::parse(record.body).map_err(|error| SkipReason::Config(error.0))
+/// The codec whose configuration lies in a box of the visual sample entry.
+fn configured<C>(
+    entry: &Box<'_>,
+    kind: &[u8; 4],
+    parse: impl Fn(&[u8]) -> Result<C, ConfigError>,
+) -> Result<C, SkipReason> {
+    let record = find(inside(entry, VISUAL_ENTRY_BYTES), kind)
+        .ok_or(SkipReason::Broken("its codec configuration (avcC, hvcC, av1C) is missing"))?;
+    parse(record.body).map_err(|error| SkipReason::Config(error.0))
 }
 
-fn parse_audio(entry: &Box<'_>) -> Result<AacConfig, SkipReason> {
-    let version = entry.body.get(8..10).map_or(0, |v| u16::from_be_bytes([v[0], v[1]]));
-    // ISO files have a version 1 too, without QuickTime's fields: what fits is what holds an esds.
-    let declared = match version {
-        1 => SOUND_VERSION_1_BYTES,
-        2 => SOUND_VERSION_2_BYTES,
-        _ => 0,
-    };
-    let descriptor = [declared, 0, SOUND_VERSION_1_BYTES, SOUND_VERSION_2_BYTES]
-        .into_iter()
-        .filter_map(|extra| entry.body.get(AUDIO_ENTRY_BYTES + extra..))
-        .find_map(|inside| {
-            let nested = || find(inside, b"wave").and_then(|wave| find(wave.body, b"esds"));
-            find(inside, b"esds").or_else(nested)
-        })
-        .ok_or(SkipReason::Broken("its elementary stream descriptor (esds) is missing"))?;
-    parse_elementary_stream(descriptor.bytes())
+/// The boxes of a sample entry.
+fn inside<'a>(entry: &Box<'a>, entry_bytes: usize) -> &'a [u8] {
+    entry.body.get(entry_bytes..).unwrap_or_default()
 }
 
-/// The AAC configuration in an `esds` box (ISO 14496-1 §7.2.6).
-fn parse_elementary_stream(mut esds: Bytes<'_>) -> Result<AacConfig, SkipReason> {
+/// The object type of an elementary stream and its configuration, as an `esds` box among these
+/// boxes tells them (ISO 14496-1 §7.2.6).
+fn elementary_stream(boxes: &[u8]) -> Result<(u8, &[u8]), SkipReason> {
+    let mut esds = find(boxes, b"esds")
+        .ok_or(SkipReason::Broken("its elementary stream descriptor (esds) is missing"))?
+        .bytes();
     let cut_short = || SkipReason::Broken("its elementary stream descriptor (esds) is cut short");
     esds.version_and_flags().ok_or_else(cut_short)?;
     let stream = descriptor(&mut esds, ES_DESCRIPTOR).ok_or_else(cut_short)?;
     let mut decoder = decoder_config(stream).ok_or_else(cut_short)?;
     let object_type = decoder.u8().ok_or_else(cut_short)?;
-    match object_type {
-        0x40 | 0x66..=0x68 => {}
-        0x69 | 0x6b => return Err(SkipReason::Codec("mp4a (MPEG-1/2 audio)".to_owned())),
-        other => return Err(SkipReason::Codec(format!("mp4a (object type {other:#04x})"))),
-    }
     decoder.take(12).ok_or_else(cut_short)?; // stream type, buffer size, bit rates
-    let config = descriptor(&mut decoder, DECODER_SPECIFIC_INFO)
-        .ok_or(SkipReason::Broken("its AudioSpecificConfig is missing"))?;
-    AacConfig::parse(config.0).map_err(|error| SkipReason::Config(error.0))
+    let config = descriptor(&mut decoder, DECODER_SPECIFIC_INFO);
+    Ok((object_type, config.map_or(&[], |config| config.0)))
+}
+
+/// Video of MPEG-4 systems (MP4 registration authority, object types).
+fn parse_mp4v(entry: &Box<'_>) -> Result<CodecConfig, SkipReason> {
+    match elementary_stream(inside(entry, VISUAL_ENTRY_BYTES))? {
+        (0x20, headers) => Ok(CodecConfig::Mpeg4Visual(Mpeg4VisualConfig::new(headers))),
+        (0x60..=0x65 | 0x6a, _) => Ok(CodecConfig::MpegVideo),
+        (0x6c, _) => Ok(CodecConfig::Jpeg),
+        (other, _) => Err(SkipReason::Codec(format!("mp4v (object type {other:#04x})"))),
+    }
 }
 
 /// The DecoderConfigDescriptor in an ES_Descriptor.

@@ -2,7 +2,9 @@
 
 use super::boxes::{Box, Bytes, boxes, find, find_path};
 use super::entry::parse_codec;
+use super::fragments::{self, Defaults, TrackFragment};
 use super::samples::{Sample, SampleTables};
+use crate::codec::CodecConfig;
 use crate::container::IndexError;
 use crate::index::{
     BuildError, IndexBuilder, MediaIndex, SkipReason, SkippedTrack, TRACKS_MAX, TrackDescription,
@@ -11,23 +13,24 @@ use crate::index::{
 use crate::time::{ClockRate, Npt};
 
 /// Whether more media may follow in movie fragments (§8.8.1).
-pub(super) fn has_fragments(moov: &[u8]) -> bool {
+fn has_fragments(moov: &[u8]) -> bool {
     find(moov, b"mvex").is_some()
 }
 
-/// Parses the body of a `moov` box into the index of a file of this length.
-pub(super) fn parse(moov: &[u8], file_bytes: u64) -> Result<MediaIndex, IndexError> {
+/// Parses the body of a `moov` box of a file of this length.
+pub(super) fn parse(moov: &[u8], file_bytes: u64) -> Result<Movie, IndexError> {
     if find(moov, b"cmov").is_some() {
         let why = "the movie header is compressed, which is not supported";
         return Err(IndexError::BoxInvalid { kind: "cmov".to_owned(), offset: 0, why });
     }
     let movie_rate = find(moov, b"mvhd").and_then(|header| parse_time_scale(header.bytes()));
+    let is_fragmented = has_fragments(moov);
     let mut skipped = Vec::new();
     let mut tracks = Vec::new();
     for (position, trak) in boxes(moov).filter(|found| found.kind.0 == *b"trak").enumerate() {
         let container_id = parse_track_id(&trak).unwrap_or(0);
         let parsed = if position < TRAK_BOXES_MAX {
-            ParsedTrack::parse(&trak, container_id, movie_rate)
+            ParsedTrack::parse(&trak, container_id, movie_rate, is_fragmented)
         } else {
             Err(SkipReason::TooManyTracks)
         };
@@ -40,14 +43,20 @@ pub(super) fn parse(moov: &[u8], file_bytes: u64) -> Result<MediaIndex, IndexErr
         }
     }
     tracks.sort_by_key(|track: &ParsedTrack<'_>| !track.description.codec.is_video());
-    let mut index = MovieIndex { file_bytes, builder: IndexBuilder::new(), skipped, nanos: 0 };
-    for track in tracks {
-        index.add(track)?;
-    }
     let created = find(moov, b"mvhd").and_then(|header| parse_creation_time(header.bytes()));
-    let mut index = index.finish(has_fragments(moov))?;
-    index.created = created;
-    Ok(index)
+    let mut movie = Movie {
+        file_bytes,
+        builder: IndexBuilder::new(),
+        tracks: Vec::new(),
+        skipped,
+        created,
+        is_fragmented,
+    };
+    for track in tracks {
+        let defaults = Defaults::of(moov, track.description.container_id);
+        movie.add(track, defaults)?;
+    }
+    Ok(movie)
 }
 
 /// Tracks that are looked at; most files have two.
@@ -56,7 +65,8 @@ const TRAK_BOXES_MAX: usize = 1024;
 /// A track that can be delivered if its samples can.
 struct ParsedTrack<'a> {
     description: TrackDescription,
-    samples: SampleTables<'a>,
+    /// None at all may be there where the media is in fragments.
+    samples: Option<SampleTables<'a>>,
     edit: Edit,
 }
 
@@ -65,6 +75,7 @@ impl<'a> ParsedTrack<'a> {
         trak: &Box<'a>,
         container_id: u32,
         movie_rate: Option<ClockRate>,
+        is_fragmented: bool,
     ) -> Result<Self, SkipReason> {
         let mdia = find(trak.body, b"mdia").ok_or(SkipReason::Broken("no media (mdia)"))?.body;
         let kind = find(mdia, b"hdlr").and_then(|handler| handler.body.get(8..12));
@@ -86,7 +97,7 @@ impl<'a> ParsedTrack<'a> {
         // A codec that is not supported says more than a table that is missing.
         let in_use: &mut dyn Iterator<Item = u32> = match &samples {
             Ok(samples) if samples.declared_count() > 0 => &mut samples.descriptions(),
-            _ => &mut std::iter::once(1),
+            Ok(_) | Err(_) => &mut std::iter::once(1),
         };
         let codec = parse_codec(stsd.bytes(), in_use)?;
         if codec.is_video() != (kind == Some(b"vide")) {
@@ -97,79 +108,174 @@ impl<'a> ParsedTrack<'a> {
                 language: parse_language(header.bytes()),
                 ..TrackDescription::new(container_id, codec, media_rate)
             },
-            samples: samples.map_err(SkipReason::Broken)?,
+            samples: match samples {
+                Ok(samples) => Some(samples),
+                Err(_) if is_fragmented => None,
+                Err(why) => return Err(SkipReason::Broken(why)),
+            },
             edit: Edit::parse(trak, media_rate, movie_rate).unwrap_or_default(),
         })
     }
 }
 
-/// The index while tracks are added.
-struct MovieIndex {
+/// A movie while its units are gathered.
+#[derive(Debug)]
+pub(super) struct Movie {
     file_bytes: u64,
     builder: IndexBuilder,
+    tracks: Vec<MovieTrack>,
     skipped: Vec<SkippedTrack>,
-    /// The latest end of a track.
-    nanos: i64,
+    created: Option<u64>,
+    pub(super) is_fragmented: bool,
 }
 
-impl MovieIndex {
-    fn add(&mut self, track: ParsedTrack<'_>) -> Result<(), IndexError> {
-        let container_id = track.description.container_id;
-        let declared = track.samples.declared_count();
-        let file_bytes = self.file_bytes;
-        let lies_inside = |sample: &Sample| {
-            sample.bytes <= UNIT_BYTES_MAX
-                && sample
-                    .offset
-                    .checked_add(sample.bytes.into())
-                    .is_some_and(|end| end <= file_bytes)
+/// A track of it that can be delivered.
+#[derive(Debug)]
+struct MovieTrack {
+    id: TrackId,
+    container_id: u32,
+    rate: ClockRate,
+    edit: Edit,
+    defaults: Defaults,
+    declared: u32,
+    kept: u32,
+    /// A unit lies beyond the file: none behind it is taken.
+    is_cut: bool,
+    /// Decode time behind the last unit, before any edit.
+    decode_end: i64,
+}
+
+impl Movie {
+    fn add(&mut self, track: ParsedTrack<'_>, defaults: Defaults) -> Result<(), IndexError> {
+        let ParsedTrack { description, samples, edit } = track;
+        let (container_id, rate) = (description.container_id, description.media_rate);
+        let pcm_frame_bytes = match &description.codec {
+            CodecConfig::Pcm(config) => Some(config.frame_bytes()),
+            _ => None,
         };
-        let mut samples = track.samples.samples().take_while(lies_inside).peekable();
-        if samples.peek().is_none() {
-            let reason = if declared == 0 {
-                SkipReason::Empty
-            } else {
-                SkipReason::Truncated { kept: 0, declared }
-            };
-            self.skipped.push(SkippedTrack { container_id, reason });
-            return Ok(());
-        }
-        let rate = track.description.media_rate;
-        let Ok(id) = self.builder.add_track(track.description) else {
+        let Ok(id) = self.builder.add_track(description) else {
             self.skipped.push(SkippedTrack { container_id, reason: SkipReason::TooManyTracks });
             return Ok(());
         };
-        let mut kept = 0;
-        for sample in samples {
-            push(&mut self.builder, id, &sample, track.edit.shift).map_err(|_| {
-                IndexError::TooLarge { what: "access units", limit: u64::from(UNITS_MAX) }
-            })?;
-            kept += 1;
+        let mut track = MovieTrack {
+            id,
+            container_id,
+            rate,
+            edit,
+            defaults,
+            declared: 0,
+            kept: 0,
+            is_cut: false,
+            decode_end: 0,
+        };
+        if let Some(samples) = samples {
+            match pcm_frame_bytes {
+                Some(frame_bytes) => {
+                    for unit in samples.pcm_units(frame_bytes) {
+                        self.take(&mut track, &unit)?;
+                    }
+                }
+                None => {
+                    track.declared = samples.declared_count();
+                    for sample in samples.samples() {
+                        if !self.take(&mut track, &sample)? {
+                            break;
+                        }
+                    }
+                }
+            }
         }
-        if kept < declared {
-            let reason = SkipReason::Truncated { kept, declared };
-            self.skipped.push(SkippedTrack { container_id, reason });
-        }
-        let end = self.builder.composition_end(id).unwrap_or(0);
-        let edit_end = track.edit.end.map(|end| rate.nanos_floor(end));
-        let end = edit_end.filter(|edit_end| (1..end).contains(edit_end)).unwrap_or(end);
-        self.nanos = self.nanos.max(end);
+        self.tracks.push(track);
         Ok(())
     }
 
-    fn finish(self, fragmented: bool) -> Result<MediaIndex, IndexError> {
-        let mut index = self.builder.finish(Npt::from_nanos(self.nanos.max(0).unsigned_abs()));
-        if index.tracks.is_empty() {
-            return Err(if fragmented {
-                IndexError::Fragmented
+    /// Takes a unit, unless it or one in front of it lies beyond the file.
+    fn take(&mut self, track: &mut MovieTrack, sample: &Sample) -> Result<bool, IndexError> {
+        let end = sample.offset.checked_add(sample.bytes.into());
+        let is_inside = end.is_some_and(|end| end <= self.file_bytes);
+        track.is_cut |= !is_inside || sample.bytes > UNIT_BYTES_MAX;
+        if track.is_cut {
+            return Ok(false);
+        }
+        push(&mut self.builder, track.id, sample, track.edit.shift).map_err(|_| {
+            IndexError::TooLarge { what: "access units", limit: u64::from(UNITS_MAX) }
+        })?;
+        track.kept += 1;
+        track.decode_end = sample.decode.saturating_add(i64::from(sample.duration));
+        Ok(true)
+    }
+
+    /// Takes the units of a fragment whose `moof` box lies at `moof_offset`.
+    pub(super) fn add_fragment(&mut self, moof: &[u8], moof_offset: u64) -> Result<(), IndexError> {
+        let mut tracks = std::mem::take(&mut self.tracks);
+        let mut data_end = None;
+        for fragment in TrackFragment::all(moof) {
+            let base = fragment.base(moof_offset, data_end);
+            let track = tracks.iter_mut().find(|track| track.container_id == fragment.container_id);
+            let (defaults, from) = track
+                .as_ref()
+                .map_or((Defaults::default(), 0), |track| (track.defaults, track.decode_end));
+            // Time does not go back, whatever the fragment says.
+            let decode = fragment.decode.unwrap_or(from).max(from);
+            let mut samples = fragment.samples(defaults, base, decode);
+            if let Some(track) = track {
+                self.add_samples(track, &mut samples)?;
             } else {
-                IndexError::NoPlayableTrack { tracks: self.skipped }
-            });
+                samples.by_ref().take(FRAGMENT_UNITS_MAX).for_each(drop);
+            }
+            data_end = Some(samples.data_end());
+        }
+        self.tracks = tracks;
+        Ok(())
+    }
+
+    fn add_samples(
+        &mut self,
+        track: &mut MovieTrack,
+        samples: &mut fragments::Samples<'_>,
+    ) -> Result<(), IndexError> {
+        for sample in samples.by_ref().take(FRAGMENT_UNITS_MAX) {
+            track.declared = track.declared.saturating_add(1);
+            if !self.take(track, &sample)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The index of what has been gathered.
+    pub(super) fn finish(mut self) -> Result<MediaIndex, IndexError> {
+        let mut nanos = 0;
+        for track in &self.tracks {
+            let MovieTrack { container_id, declared, kept, .. } = *track;
+            if track.is_cut {
+                let declared = declared.max(kept.saturating_add(1));
+                let reason = SkipReason::Truncated { kept, declared };
+                self.skipped.push(SkippedTrack { container_id, reason });
+            } else if kept < declared {
+                let reason = SkipReason::Truncated { kept, declared };
+                self.skipped.push(SkippedTrack { container_id, reason });
+            } else if kept == 0 {
+                self.skipped.push(SkippedTrack { container_id, reason: SkipReason::Empty });
+            }
+            let end = self.builder.composition_end(track.id).unwrap_or(0);
+            let edit_end = track.edit.end.map(|end| track.rate.nanos_floor(end));
+            let is_edited = !self.is_fragmented || track.declared > 0;
+            let edit_end = edit_end.filter(|edit_end| is_edited && (1..end).contains(edit_end));
+            nanos = nanos.max(edit_end.unwrap_or(end));
+        }
+        let mut index = self.builder.finish(Npt::from_nanos(nanos.max(0).unsigned_abs()));
+        if index.tracks.is_empty() {
+            return Err(IndexError::NoPlayableTrack { tracks: self.skipped });
         }
         index.skipped = self.skipped;
+        index.created = self.created;
         Ok(index)
     }
 }
+
+/// Units of one track in one fragment.
+const FRAGMENT_UNITS_MAX: usize = 1 << 20;
 
 fn push(
     builder: &mut IndexBuilder,

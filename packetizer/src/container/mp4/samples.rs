@@ -1,6 +1,7 @@
 //! Sample tables: what ISO 14496-12 calls samples are the access units (§8.6, §8.7).
 
 use super::boxes::{Bytes, find};
+use crate::codec::pcm;
 
 /// A unit as the sample tables give it; times are on the media's axis, before any edit list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,32 @@ impl<'a> SampleTables<'a> {
     /// The sample descriptions in use, from 1, as often as runs of chunks use them.
     pub(super) fn descriptions(&self) -> impl Iterator<Item = u32> + 'a {
         self.chunk_runs.iter().map(|run| ChunkRun::parse(run).description)
+    }
+
+    /// Uncompressed sound, of which a sample is one of every channel, in units of several: a chunk
+    /// is cut into units of at most [`pcm::UNIT_BYTES_MAX`]. Their number is that of bytes in the
+    /// file, whatever the tables declare.
+    pub(super) fn pcm_units(&self, frame_bytes: u32) -> impl Iterator<Item = Sample> + 'a {
+        let unit_frames = (pcm::UNIT_BYTES_MAX / frame_bytes.max(1)).max(1);
+        let (tables, mut chunk) = (*self, ChunkWalk::default());
+        let (mut frames_left, mut decode) = (self.declared_count(), 0_i64);
+        std::iter::from_fn(move || {
+            chunk.enter(&tables)?;
+            let frames = unit_frames.min(chunk.samples_left).min(frames_left);
+            let bytes = frames.checked_mul(frame_bytes).filter(|bytes| *bytes > 0)?;
+            let sample = Sample {
+                offset: chunk.offset,
+                bytes,
+                decode,
+                composition_offset: 0,
+                duration: frames,
+                sync: true,
+            };
+            chunk.offset = chunk.offset.checked_add(u64::from(bytes))?;
+            (chunk.samples_left, frames_left) = (chunk.samples_left - frames, frames_left - frames);
+            decode += i64::from(frames);
+            Some(sample)
+        })
     }
 
     /// The samples in decode order. Ends where the tables no longer say where samples lie.
@@ -193,6 +220,15 @@ struct ChunkWalk {
 impl ChunkWalk {
     /// Yields the offset of the next sample, which has so many bytes.
     fn advance(&mut self, tables: &SampleTables<'_>, sample_bytes: u32) -> Option<u64> {
+        self.enter(tables)?;
+        let offset = self.offset;
+        self.offset = offset.checked_add(u64::from(sample_bytes))?;
+        self.samples_left -= 1;
+        Some(offset)
+    }
+
+    /// Goes to the next chunk that has samples, if the one it is in has no more.
+    fn enter(&mut self, tables: &SampleTables<'_>) -> Option<()> {
         while self.samples_left == 0 {
             self.offset = tables.chunk_offsets.get(self.next_chunk as usize)?;
             let number = self.next_chunk + 1;
@@ -207,10 +243,7 @@ impl ChunkWalk {
             self.samples_left = run.samples_per_chunk;
             self.next_chunk = number;
         }
-        let offset = self.offset;
-        self.offset = offset.checked_add(u64::from(sample_bytes))?;
-        self.samples_left -= 1;
-        Some(offset)
+        Some(())
     }
 }
 

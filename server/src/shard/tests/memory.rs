@@ -161,7 +161,9 @@ fn datagram_streams_that_wait_for_memory_skip_now_and_then_and_do_not_poll() {
 pub(super) fn film_with_audio_behind(id: u64, seconds: u32, picture_bytes: u32) -> Film {
     let video = film(id, 25 * seconds, picture_bytes, 0);
     let mut builder = IndexBuilder::new();
-    let describe = |container_id, codec, rate| TrackDescription::new(container_id, codec, ClockRate::new(rate).unwrap());
+    let describe = |container_id, codec, rate| {
+        TrackDescription::new(container_id, codec, ClockRate::new(rate).unwrap())
+    };
     let codec = video.title.index.tracks[0].codec.clone();
     let track = builder.add_track(describe(1, codec, 25)).unwrap();
     for unit in (0..25 * seconds).map(|unit| video.title.index.unit(TrackId(0), unit).unwrap()) {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::cast_possible_truncation)]
 
+mod fragments;
 mod hostile;
 mod writer;
 
@@ -323,15 +324,15 @@ fn movie_header_in_front_with_large_or_open_size() {
 #[test]
 fn files_that_cannot_be_played_say_why() {
     let movie = make_movie(&[TrackBoxes::video()]);
-    let (head, fragment) = (make_file_type(), make_box(b"moof", &[&[0; 100]]));
+    let head = make_file_type();
     let announces = |movie: &[u8]| make_box(b"moov", &[&movie[8..], &make_box(b"mvex", &[])]);
     let no_samples = TrackBoxes::video().with_table(make_box(b"stsz", &[&words(&[0, 0, 0])]));
     let init = announces(&make_movie(&[no_samples]));
     let huge = [&head[..], &words(&[400 << 20]), b"moov", &[0; 8]].concat();
     for (parts, file_bytes, expected) in [
-        (vec![], 0, "not an MP4"),
-        (vec![b"\x00\x00\x00\x08".to_vec()], 4, "not an MP4"),
-        (vec![b"\x1aE\xdf\xa3 Matroska is not it".to_vec()], 5000, "not an MP4"),
+        (vec![], 0, "known format"),
+        (vec![b"\x00\x00\x00\x08".to_vec()], 4, "known format"),
+        (vec![b"This is a letter and no film at all".to_vec()], 5000, "known format"),
         (vec![head.clone()], head.len() as u64, "no movie header"),
         (vec![head.clone(), vec![0, 0, 0]], head.len() as u64 + 3, "no movie header"),
         (
@@ -351,16 +352,15 @@ fn files_that_cannot_be_played_say_why() {
         (vec![huge], 1 << 30, "more than 268435456 bytes of movie header"),
         (vec![head.clone(), make_box(b"moov", &[]), vec![0; 8]], 5000, "no tracks"),
         (vec![head.clone(), make_box(b"moov", &[&make_box(b"cmov", &[])])], 5000, "compressed"),
-        (vec![head.clone(), fragment.clone(), movie.clone()], 5000, "fragments"),
-        (vec![head.clone(), init], 5000, "fragments"),
-        (vec![head.clone(), announces(&movie), fragment], 5000, "fragments"),
+        (vec![head.clone(), init], 4, "no access units"),
     ] {
+        let file_bytes = if file_bytes == 4 { parts.concat().len() as u64 } else { file_bytes };
         let error = open_padded(&parts.concat(), file_bytes).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}: {expected}");
     }
     // Fragments are announced, but there are none; what follows is broken.
-    let broken = [head, announces(&movie), vec![0, 0, 0, 1], vec![0; 20]].concat();
-    assert!(open_padded(&broken, 5000).is_ok());
+    let broken = [head, announces(&movie), vec![0, 0, 0, 1], vec![0; 3000]].concat();
+    assert!(open_padded(&broken, broken.len() as u64).is_ok());
 }
 
 #[test]
