@@ -29,6 +29,10 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "the edit begins between two pictures: ffprobe begins it with the later one",
     ),
     ("gpac/gpac_cfg_test.mp4", "ffprobe gives up on the scene description tracks"),
+    (
+        "mediabunny/rotate-buck-bunny.mp4",
+        "composition offsets are negative without an edit list: ffprobe shifts all it tells",
+    ),
     ("mozilla-mp4parse/chunk_out_of_range.mp4", "ffprobe gives up on one bad chunk table"),
     (
         "mozilla-mp4parse/test_case_1185230.mp4",
@@ -210,11 +214,15 @@ fn compare(index: &MediaIndex, probed: &[Probed]) -> Result<usize, String> {
         let units: Vec<AccessUnitEntry> = (0..track.unit_count)
             .filter_map(|unit| index.unit(TrackId(position as u8), unit))
             .collect();
-        compare_track(&units, &other.packets)
+        compare_track(&track.codec, &units, &other.packets)
             .map_err(|why| format!("track {}: {why}", track.container_id))?;
     }
     for other in probed.iter().filter(|other| DELIVERED.contains(&other.codec.as_str())) {
         let id = other.container_id;
+        // A picture among the tags has no track.
+        if id == 0 {
+            continue;
+        }
         let delivered = index.tracks.iter().any(|track| track.container_id == id);
         if !delivered && !other.packets.is_empty() && !is_encrypted(&index.skipped, id) {
             return Err(format!("track {id} is missing: {:?}", index.skipped));
@@ -232,7 +240,9 @@ fn compare_codec(codec: &CodecConfig, probed: &Probed) -> Result<(), String> {
     let (name, found, expected) = match codec {
         CodecConfig::H264(config) => {
             let level = i64::from(config.profile_level_id()[2]);
-            ("h264", (Some(level), None), (probed.level, None))
+            // Without pictures ffprobe knows of none.
+            let known = probed.level.filter(|level| *level >= 0).or(Some(level));
+            ("h264", (Some(level), None), (known, None))
         }
         CodecConfig::H265(_) => picture("hevc"),
         CodecConfig::Av1(_) => picture("av1"),
@@ -262,7 +272,18 @@ fn compare_codec(codec: &CodecConfig, probed: &Probed) -> Result<(), String> {
     Err(format!("{name} {found:?} is {} {expected:?}", probed.codec))
 }
 
-fn compare_track(units: &[AccessUnitEntry], packets: &[Packet]) -> Result<(), String> {
+fn compare_track(
+    codec: &CodecConfig,
+    units: &[AccessUnitEntry],
+    packets: &[Packet],
+) -> Result<(), String> {
+    // Uncompressed sound is cut where each likes.
+    if let CodecConfig::Pcm(_) = codec {
+        let bytes = units.iter().map(|unit| u64::from(unit.bytes)).sum::<u64>();
+        let expected = packets.iter().map(|packet| u64::from(packet.bytes)).sum::<u64>();
+        let is_same = bytes == expected;
+        return is_same.then_some(()).ok_or(format!("{bytes} bytes, {expected} of packets"));
+    }
     if units.len() != packets.len() {
         return Err(format!("{} units, {} packets", units.len(), packets.len()));
     }

@@ -26,10 +26,14 @@ impl Ac3Config {
     #[must_use]
     pub fn parse_dac3(record: &[u8]) -> Option<Self> {
         let mut bits = BitReader::new(record);
-        let rate = bits.read(2)?;
-        bits.read(5 + 3)?; // bsid, bsmod
+        let (rate, bsid) = (bits.read(2)?, bits.read(5)?);
+        bits.read(3)?; // bsmod
         let (mode, low) = (bits.read(3)?, bits.read(1)?);
-        Self::new(rate, mode, low)
+        let config = Self::new(rate, mode, low)?;
+        // Half and a quarter of the rate, as encoders of 9 and 10 have it.
+        let divisor = 1 << bsid.saturating_sub(8).min(2);
+        let rtp_rate = ClockRate::new(config.rtp_rate.ticks_per_second() / divisor)?;
+        Some(Self { rtp_rate, ..config })
     }
 
     /// Parses the body of a `dec3` box, of which the first independent substream counts

@@ -200,7 +200,11 @@ impl Layout {
             let counted = self.timestamp(first).saturating_add(elapsed);
             self.timestamp(unit).abs_diff(counted) <= media_tick + 1
         });
-        let span = self.media_end(unit).saturating_sub(self.media_rate.nanos_floor(first.decode));
+        let counted = codec.duration_ticks(bundle.units.len() + 1, bundle.bytes + bytes.len());
+        let span = counted.map_or_else(
+            || self.media_end(unit).saturating_sub(self.media_rate.nanos_floor(first.decode)),
+            |ticks| self.rtp_rate.nanos_floor(ticks),
+        );
         is_counted
             && span <= BUNDLE_NANOS_MAX
             && payload::may_join(&self.writer, codec, &bundle.units, bytes)
