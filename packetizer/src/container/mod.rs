@@ -6,6 +6,7 @@ mod chunks;
 mod frames;
 mod id3;
 mod mp4;
+mod ogg;
 mod pcm;
 mod refused;
 mod scan;
@@ -58,7 +59,7 @@ const PROBES: &[Probe] = &[
     chunks::probe,
     au::probe,
     amr::probe,
-   
+    ogg::probe,
    
     refused::probe,
     id3::probe,
