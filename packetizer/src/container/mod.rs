@@ -5,6 +5,7 @@ mod au;
 mod chunks;
 mod frames;
 mod id3;
+mod ivf;
 mod mp4;
 mod ogg;
 mod pcm;
@@ -60,7 +61,7 @@ const PROBES: &[Probe] = &[
     au::probe,
     amr::probe,
     ogg::probe,
-   
+    ivf::probe,
     refused::probe,
     id3::probe,
     frames::probe,
