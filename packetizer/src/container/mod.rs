@@ -1,5 +1,6 @@
 //! Demuxers without I/O: they ask for byte ranges, are given bytes and yield a [`MediaIndex`].
 
+mod matroska;
 mod mp4;
 mod scan;
 
@@ -43,7 +44,7 @@ trait Demux: fmt::Debug + Send {
 type Probe = fn(head: &[u8], file_bytes: u64) -> Option<Box<dyn Demux>>;
 
 /// Formats by how surely they are told from others: those with a magic number first.
-const PROBES: [Probe; 1] = [mp4::probe];
+const PROBES: [Probe; 2] = [matroska::probe, mp4::probe];
 
 /// Opens a container file: says which bytes it wants next, is given them, and in the end yields the
 /// index. Reads what it needs to find every access unit: headers and tables where the format has

@@ -15,20 +15,26 @@ pub(crate) fn media_root() -> Option<PathBuf> {
 }
 
 /// The MP4 and QuickTime files in a folder and those below, sorted.
+#[allow(dead_code, reason = "other containers have tests of their own")]
 pub(crate) fn mp4_files(folder: &Path) -> Vec<PathBuf> {
+    media_files(folder, &["mp4", "mov", "m4a", "m4v", "m4b", "3gp"])
+}
+
+/// The files with one of these extensions in a folder and those below, sorted.
+pub(crate) fn media_files(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    collect(folder, &mut files);
+    collect(folder, extensions, &mut files);
     files.sort();
     files
 }
 
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+fn collect(folder: &Path, extensions: &[&str], files: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
         if path.is_dir() {
-            collect(&path, files);
-        } else if ["mp4", "mov", "m4a", "m4v", "m4b", "3gp"].contains(&extension) {
+            collect(&path, extensions, files);
+        } else if extensions.contains(&extension) {
             files.push(path);
         }
     }
