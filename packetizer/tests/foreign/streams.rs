@@ -4,6 +4,7 @@ use crate::titles::Title;
 use packetizer::codec::CodecConfig;
 use packetizer::codec::ac3::Ac3Config;
 use packetizer::codec::amr::AmrConfig;
+use packetizer::codec::av1::Av1Config;
 use packetizer::codec::h265::H265Config;
 use packetizer::codec::mpeg_audio::MpegAudioConfig;
 use packetizer::codec::mpeg4_visual::Mpeg4VisualConfig;
@@ -186,6 +187,11 @@ pub(crate) fn h265(record: &[u8]) -> CodecConfig {
 
 pub(crate) fn mpeg4_visual(headers: &[u8]) -> CodecConfig {
     CodecConfig::Mpeg4Visual(Mpeg4VisualConfig { profile_level: 1, headers: headers.to_vec() })
+}
+
+/// The sequence header is in the stream.
+pub(crate) fn av1(_: &[u8]) -> CodecConfig {
+    CodecConfig::Av1(Av1Config { profile: 0, level: 0, tier: 0, sequence_header: Vec::new() })
 }
 
 /// From the three headers with Xiph lacing, all lengths below 255 but the last.
