@@ -18,7 +18,9 @@ use packetizer::container::{IndexError, OpenError, open};
 use packetizer::index::{AccessUnitEntry, MediaIndex, SkipReason, SkippedTrack, TrackId};
 use packetizer::time::ClockRate;
 use serde_json::Value;
-use support::{media_root, mp4_files};
+use support::{media_files, media_root};
+
+const EXTENSIONS: [&str; 6] = ["mp4", "mov", "m4a", "m4v", "m4b", "3gp"];
 
 /// Files where ffprobe and the index differ, and why.
 const EXCEPTIONS: &[(&str, &str)] = &[
@@ -72,7 +74,7 @@ const EXACT_TRACKS_MIN: usize = 160;
 #[test]
 fn index_agrees_with_ffprobe() {
     let Some(root) = media_root() else { return };
-    let files = mp4_files(&root);
+    let files = media_files(&root, &EXTENSIONS);
     assert!(files.len() > 100, "only {} files", files.len());
     let (mut exact, mut refused, mut differing) = (0, 0, Vec::new());
     for path in files {

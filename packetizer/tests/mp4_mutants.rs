@@ -13,6 +13,7 @@ use packetizer::time::Npt;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRng, TestRunner};
 
+const EXTENSIONS: [&str; 6] = ["mp4", "mov", "m4a", "m4v", "m4b", "3gp"];
 const FILE_BYTES_MAX: usize = 50_000;
 const MUTANTS_PER_FILE: u32 = 100;
 
@@ -20,7 +21,7 @@ const MUTANTS_PER_FILE: u32 = 100;
 fn damaged_files_neither_panic_nor_grow() {
     let Some(root) = support::media_root() else { return };
     let (mut file_count, opened) = (0, Cell::new(0));
-    for path in support::mp4_files(&root) {
+    for path in support::media_files(&root, &EXTENSIONS) {
         let file = std::fs::read(&path).unwrap();
         if file.len() > FILE_BYTES_MAX || open_bytes(&file).is_none() {
             continue;

@@ -41,6 +41,66 @@ impl AacConfig {
     }
 }
 
+/// What the header of an ADTS frame says (ISO 14496-3 §1.A.2.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AdtsHeader {
+    /// Bytes of the header, its checksum included: 7 or 9.
+    pub header_bytes: u32,
+    /// Bytes of the frame, header included; never fewer than the header's.
+    pub frame_bytes: u32,
+    /// Access units in the frame: 1 to 4. Nearly always 1; the bounds of more are not told.
+    pub unit_count: u8,
+    /// The AudioSpecificConfig that says the same.
+    pub audio_specific_config: [u8; 2],
+}
+
+impl AdtsHeader {
+    /// Bytes of a header without its checksum.
+    pub const BYTES: usize = 7;
+    /// Bytes of a frame at most.
+    pub const FRAME_BYTES_MAX: u32 = (1 << 13) - 1;
+
+    /// Parses the header at the beginning of `bytes`; `None` if it is none or cut short.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut bits = BitReader::new(bytes.get(..Self::BYTES)?);
+        let syncword = bits.read(12)?;
+        bits.read(1)?; // ID: MPEG-4 or MPEG-2
+        let layer = bits.read(2)?;
+        let is_unprotected = bits.read(1)? == 1;
+        let object_type = bits.read(2)? + 1;
+        let rate_index = bits.read(4)?;
+        bits.read(1)?; // private_bit
+        let channels = bits.read(3)?;
+        bits.read(4)?; // original_copy, home, copyright_identification_bit and _start
+        let frame_bytes = bits.read(13)?;
+        bits.read(11)?; // adts_buffer_fullness
+        let unit_count = u8::try_from(bits.read(2)? + 1).ok()?;
+        let header_bytes = if is_unprotected { 7 } else { 9 };
+        let config = u16::try_from(object_type << 11 | rate_index << 7 | channels << 3).ok()?;
+        let is_valid =
+            syncword == 0xfff && layer == 0 && rate_index < 13 && frame_bytes >= header_bytes;
+        is_valid.then_some(Self {
+            header_bytes,
+            frame_bytes,
+            unit_count,
+            audio_specific_config: config.to_be_bytes(),
+        })
+    }
+
+    /// What SDP must declare of a stream of such frames. SBR and PS are not announced by ADTS:
+    /// decoders find them.
+    ///
+    /// # Errors
+    /// When the channels are told by a program_config_element in the first frame.
+    pub fn config(&self) -> Result<AacConfig, ConfigError> {
+        if self.audio_specific_config[1] >> 3 & 7 == 0 {
+            return Err(ConfigError("AAC with channels told in its frames is not supported"));
+        }
+        AacConfig::parse(&self.audio_specific_config)
+    }
+}
+
 struct Parsed {
     core_rate: u32,
     /// The rate SBR puts out, if it is signalled.
@@ -246,5 +306,31 @@ mod tests {
             let error = AacConfig::parse(config).unwrap_err().to_string();
             assert!(error.contains(why), "{config:x?}: {error}");
         }
+    }
+
+    #[test]
+    fn adts_tells_lengths_and_configuration() {
+        for (header, header_bytes, frame_bytes, unit_count, config) in [
+            ([0xff, 0xf1, 0x50, 0x80, 0x2e, 0x7f, 0xfc], 7, 371, 1, [0x12, 0x10]),
+            ([0xff, 0xf0, 0x50, 0x80, 0x2e, 0x7f, 0xfc], 9, 371, 1, [0x12, 0x10]),
+            ([0xff, 0xf9, 0x4c, 0x43, 0xff, 0xff, 0xff], 7, 8191, 4, [0x11, 0x88]),
+        ] {
+            let expected =
+                AdtsHeader { header_bytes, frame_bytes, unit_count, audio_specific_config: config };
+            let parsed = AdtsHeader::parse(&header).unwrap();
+            assert_eq!(parsed, expected, "{header:x?}");
+            assert_eq!(parsed.config(), AacConfig::parse(&config), "{header:x?}");
+        }
+        for header in [
+            &[0xff, 0xf1, 0x50, 0x80, 0x2e, 0x7f][..],   // cut short
+            &[0xff, 0xe1, 0x50, 0x80, 0x2e, 0x7f, 0xfc], // no syncword
+            &[0xff, 0xfb, 0x50, 0x80, 0x2e, 0x7f, 0xfc], // layer III
+            &[0xff, 0xf1, 0x74, 0x80, 0x2e, 0x7f, 0xfc], // reserved sampling rate
+            &[0xff, 0xf0, 0x50, 0x80, 0x01, 0x1f, 0xfc], // shorter than its header
+        ] {
+            assert_eq!(AdtsHeader::parse(header), None, "{header:x?}");
+        }
+        let without_channels = [0xff, 0xf1, 0x50, 0x00, 0x2e, 0x7f, 0xfc];
+        assert!(AdtsHeader::parse(&without_channels).unwrap().config().is_err());
     }
 }

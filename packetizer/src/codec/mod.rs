@@ -11,6 +11,7 @@ pub mod mpeg4_visual;
 pub mod mpeg_audio;
 pub mod mpeg_video;
 pub mod nal;
+pub mod obu;
 pub mod opus;
 pub mod pcm;
 pub mod vorbis;

@@ -1,8 +1,20 @@
 //! Demuxers without I/O: they ask for byte ranges, are given bytes and yield a [`MediaIndex`].
 
+mod amr;
+mod au;
+mod chunks;
+mod frames;
+mod id3;
+mod ivf;
 mod matroska;
 mod mp4;
+mod ogg;
+mod pcm;
+mod refused;
 mod scan;
+mod sole_track;
+#[cfg(test)]
+mod testing;
 
 use std::fmt;
 
@@ -44,7 +56,18 @@ trait Demux: fmt::Debug + Send {
 type Probe = fn(head: &[u8], file_bytes: u64) -> Option<Box<dyn Demux>>;
 
 /// Formats by how surely they are told from others: those with a magic number first.
-const PROBES: [Probe; 2] = [matroska::probe, mp4::probe];
+const PROBES: &[Probe] = &[
+    mp4::probe,
+    matroska::probe,
+    chunks::probe,
+    au::probe,
+    amr::probe,
+    ogg::probe,
+    ivf::probe,
+    refused::probe,
+    id3::probe,
+    frames::probe,
+];
 
 /// Opens a container file: says which bytes it wants next, is given them, and in the end yields the
 /// index. Reads what it needs to find every access unit: headers and tables where the format has
