@@ -131,12 +131,14 @@ fn jpeg() {
     let directory = directory.path();
     let arguments = "-c:v mjpeg -huffman default -pix_fmt yuvj420p -q:v 5";
     let title = pictures(directory, "film.mov", arguments, |_| CodecConfig::Jpeg);
-    // Receivers write headers of their own.
-    let sent: Vec<_> = title.delivered(TRACK).iter().flat_map(|image| images(image)).collect();
-    assert_eq!(sent.len(), 30);
-    assert!(images(&served(&title, received)) == sent);
-    for packet_bytes_max in CLASSES {
-        assert!(images(&depayload(directory, &title, TRACK, packet_bytes_max)) == sent);
+    for (title, count) in [(title, 30), (streams::jpeg_422(directory), 10)] {
+        // Receivers write headers of their own.
+        let sent: Vec<_> = title.delivered(TRACK).iter().flat_map(|image| images(image)).collect();
+        assert_eq!(sent.len(), count);
+        assert!(images(&served(&title, received)) == sent);
+        for packet_bytes_max in CLASSES {
+            assert!(images(&depayload(directory, &title, TRACK, packet_bytes_max)) == sent);
+        }
     }
 }
 
@@ -180,6 +182,7 @@ fn opus_vorbis_mpeg_audio_and_ac3() {
         &[
             sound(directory, "a.mp3", &format!("{mp3} 64k"), streams::mpeg_audio),
             sound(directory, "b.mp3", &format!("{mp3} 320k"), streams::mpeg_audio),
+            sound(directory, "a.mp2", "-ac 2 -ar 44100 -c:a mp2", streams::mpeg_audio),
             sound(directory, "a.ac3", &format!("{ac3} 128k"), ac3_codec),
             sound(directory, "b.ac3", &format!("{ac3} 640k"), ac3_codec),
         ],
