@@ -7,6 +7,7 @@ mod flv;
 mod frames;
 mod id3;
 mod ivf;
+mod matroska;
 mod mp4;
 mod ogg;
 mod pcm;
@@ -58,6 +59,7 @@ type Probe = fn(head: &[u8], file_bytes: u64) -> Option<Box<dyn Demux>>;
 /// Formats by how surely they are told from others: those with a magic number first.
 const PROBES: &[Probe] = &[
     mp4::probe,
+    matroska::probe,
     chunks::probe,
     au::probe,
     amr::probe,

@@ -77,12 +77,27 @@ pub fn write_picture(
             h265::write_access_unit(writer, nal_units(unit, config.framing)).map_err(UnitError::Nal)
         }
         CodecConfig::Av1(config) => av1::write_temporal_unit(writer, config, unit, is_sync),
-        CodecConfig::Vp8 => vp8::write_frame(writer, unit),
-        CodecConfig::Vp9 => vp9::write_superframe(writer, unit, is_sync),
-        CodecConfig::Mpeg4Visual(_) => mpeg4_visual::write_access_unit(writer, unit),
-        CodecConfig::H263 => h263::write_picture(writer, unit),
-        CodecConfig::MpegVideo => mpeg_video::write_access_unit(writer, unit),
         CodecConfig::Jpeg => jpeg::write_image(writer, unit),
+        CodecConfig::Vp8 => {
+            vp8::write_frame(writer, unit);
+            Ok(())
+        }
+        CodecConfig::Vp9 => {
+            vp9::write_superframe(writer, unit, is_sync);
+            Ok(())
+        }
+        CodecConfig::Mpeg4Visual(_) => {
+            mpeg4_visual::write_access_unit(writer, unit);
+            Ok(())
+        }
+        CodecConfig::H263 => {
+            h263::write_picture(writer, unit);
+            Ok(())
+        }
+        CodecConfig::MpegVideo => {
+            mpeg_video::write_access_unit(writer, unit);
+            Ok(())
+        }
         CodecConfig::Aac(_)
         | CodecConfig::Opus(_)
         | CodecConfig::Vorbis(_)
@@ -104,7 +119,7 @@ pub fn may_join(writer: &PacketWriter, codec: &CodecConfig, units: &[&[u8]], uni
         CodecConfig::Vorbis(_) => vorbis::fits(writer, count, bytes),
         CodecConfig::MpegAudio(_) => mpeg_audio::fits(writer, bytes),
         CodecConfig::Ac3(_) | CodecConfig::EAc3(_) => ac3::fits(writer, count, bytes),
-        CodecConfig::Amr(_) => amr::fits(writer, count, bytes),
+        CodecConfig::Amr(_) => amr::fits(writer, bytes),
         CodecConfig::Pcm(_) => pcm::fits(writer, bytes),
         CodecConfig::Opus(_)
         | CodecConfig::H264(_)
@@ -132,11 +147,14 @@ pub fn write_sound(
     match codec {
         CodecConfig::Aac(_) => aac::write_bundle(writer, units),
         CodecConfig::Opus(_) => opus::write_packet(writer, units),
-        CodecConfig::Vorbis(config) => vorbis::write_bundle(writer, config, units),
+        CodecConfig::Vorbis(config) => {
+            vorbis::write_bundle(writer, config, units);
+            Ok(())
+        }
         CodecConfig::MpegAudio(_) => mpeg_audio::write_bundle(writer, units),
         CodecConfig::Ac3(_) => ac3::write_bundle(writer, units),
         CodecConfig::EAc3(_) => ac3::write_enhanced_bundle(writer, units),
-        CodecConfig::Amr(_) => amr::write_bundle(writer, units),
+        CodecConfig::Amr(config) => amr::write_bundle(writer, *config, units),
         CodecConfig::Pcm(config) => pcm::write_bundle(writer, config, units),
         CodecConfig::H264(_)
         | CodecConfig::H265(_)
@@ -316,6 +334,28 @@ const fn fragment_bytes(bytes: usize, bytes_max: usize) -> usize {
     if count == 0 { bytes_max } else { bytes.div_ceil(count) }
 }
 
+/// A part of an access unit that fills a packet.
+struct Fragment<'a> {
+    /// Where it begins in the unit.
+    offset: usize,
+    bytes: &'a [u8],
+    /// Whether the unit ends with it.
+    is_last: bool,
+}
+
+/// Cuts a unit into fragments that share it evenly, each of `bytes_max` bytes at most.
+fn fragments(unit: &[u8], bytes_max: usize) -> impl ExactSizeIterator<Item = Fragment<'_>> {
+    fragments_of(unit, fragment_bytes(unit.len(), bytes_max))
+}
+
+/// Cuts a unit into fragments of `bytes` bytes each, the last one of what is left.
+fn fragments_of(unit: &[u8], bytes: usize) -> impl ExactSizeIterator<Item = Fragment<'_>> {
+    unit.chunks(bytes).enumerate().map(move |(position, part)| {
+        let offset = position * bytes;
+        Fragment { offset, bytes: part, is_last: offset + part.len() == unit.len() }
+    })
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -351,6 +391,20 @@ pub(crate) mod tests {
         }
         assert!(rest.is_empty());
         payloads
+    }
+
+    /// A unit whose bytes differ from their neighbours, none of them zero.
+    #[allow(clippy::cast_possible_truncation, reason = "the low bits are wanted")]
+    pub(crate) fn unit(bytes: usize) -> Vec<u8> {
+        (0..bytes).map(|at| (at * 7 + at / 256) as u8 | 1).collect()
+    }
+
+    /// Whether all packets but the last have one length, and the last is hardly shorter.
+    pub(crate) fn assert_even(payloads: &[(bool, &[u8])]) {
+        let (last, others) = payloads.split_last().unwrap();
+        let length = others.first().map_or(last.1.len(), |first| first.1.len());
+        assert!(others.iter().all(|(_, payload)| payload.len() == length));
+        assert!(length >= last.1.len() && length - last.1.len() <= others.len());
     }
 
     #[test]

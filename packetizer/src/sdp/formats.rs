@@ -213,3 +213,134 @@ fn write_vorbis(parameters: &mut String, config: &VorbisConfig) {
         STANDARD.encode(payload::vorbis::packed_configuration(config))
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::ac3::Ac3Config;
+    use crate::codec::amr::AmrConfig;
+    use crate::codec::mpeg_audio::MpegAudioConfig;
+    use crate::codec::nal::NalFraming;
+    use crate::codec::opus::OpusConfig;
+    use crate::time::ClockRate;
+
+    fn rate(ticks_per_second: u32) -> ClockRate {
+        ClockRate::new(ticks_per_second).unwrap()
+    }
+
+    fn h265(sets: [&[&[u8]]; 3]) -> CodecConfig {
+        let [video, sequence, picture] =
+            sets.map(|sets| sets.iter().map(|set| set.to_vec()).collect());
+        CodecConfig::H265(H265Config {
+            framing: NalFraming::Length(4),
+            video_parameter_sets: video,
+            sequence_parameter_sets: sequence,
+            picture_parameter_sets: picture,
+        })
+    }
+
+    fn vorbis(setup_bytes: usize) -> CodecConfig {
+        CodecConfig::Vorbis(VorbisConfig {
+            rtp_rate: rate(44_100),
+            channels: 2,
+            identification: vec![1; 30],
+            setup: vec![5; setup_bytes],
+        })
+    }
+
+    fn pcm(encoding: PcmEncoding, ticks_per_second: u32, channels: u8) -> CodecConfig {
+        CodecConfig::Pcm(PcmConfig { encoding, rtp_rate: rate(ticks_per_second), channels })
+    }
+
+    fn lines(codec: &CodecConfig, bytes_max: usize) -> String {
+        let mut sdp = String::new();
+        write(&mut sdp, static_payload_type(codec).unwrap_or(96), codec, bytes_max);
+        sdp
+    }
+
+    #[test]
+    fn pictures_are_declared_as_their_payload_formats_demand() {
+        let av1 = Av1Config { profile: 1, level: 13, tier: 1, sequence_header: vec![] };
+        let visual = |headers: &[u8]| {
+            let headers = headers.to_vec();
+            CodecConfig::Mpeg4Visual(Mpeg4VisualConfig { profile_level: 245, headers })
+        };
+        for (codec, expected) in [
+            (
+                h265([&[&[0x40, 1, 2]], &[&[0x42, 1], &[0x42, 2]], &[&[0x44]]]),
+                "a=rtpmap:96 H265/90000\r\n\
+                 a=fmtp:96 sprop-vps=QAEC;sprop-sps=QgE=,QgI=;sprop-pps=RA==\r\n",
+            ),
+            (h265([&[], &[], &[]]), "a=rtpmap:96 H265/90000\r\n"),
+            (
+                h265([&[], &[&[0x42, 1]], &[]]),
+                "a=rtpmap:96 H265/90000\r\na=fmtp:96 sprop-sps=QgE=\r\n",
+            ),
+            (
+                CodecConfig::Av1(av1),
+                "a=rtpmap:96 AV1/90000\r\na=fmtp:96 profile=1;level-idx=13;tier=1\r\n",
+            ),
+            (CodecConfig::Vp8, "a=rtpmap:96 VP8/90000\r\n"),
+            (CodecConfig::Vp9, "a=rtpmap:96 VP9/90000\r\n"),
+            (
+                visual(&[0, 0, 1, 0xb0]),
+                "a=rtpmap:96 MP4V-ES/90000\r\n\
+                 a=fmtp:96 profile-level-id=245;config=000001B0\r\n",
+            ),
+            (visual(&[]), "a=rtpmap:96 MP4V-ES/90000\r\na=fmtp:96 profile-level-id=245\r\n"),
+            (CodecConfig::H263, "a=rtpmap:96 H263-1998/90000\r\n"),
+            (CodecConfig::MpegVideo, "a=rtpmap:32 MPV/90000\r\n"),
+            (CodecConfig::Jpeg, "a=rtpmap:26 JPEG/90000\r\n"),
+        ] {
+            assert_eq!(lines(&codec, 1000), expected);
+        }
+    }
+
+    #[test]
+    fn sound_is_declared_as_its_payload_formats_demand() {
+        let ac3 = || Ac3Config { rtp_rate: rate(48_000), channels: 6, unit_samples: 1536 };
+        let audio = MpegAudioConfig { sample_rate: rate(44_100), channels: 2, frame_samples: 1152 };
+        let amr = |is_wideband| CodecConfig::Amr(AmrConfig { is_wideband });
+        for (codec, expected) in [
+            (
+                CodecConfig::Opus(OpusConfig { channels: 2 }),
+                "a=rtpmap:96 opus/48000/2\r\na=fmtp:96 sprop-stereo=1\r\n",
+            ),
+            (
+                CodecConfig::Opus(OpusConfig { channels: 1 }),
+                "a=rtpmap:96 opus/48000/2\r\na=fmtp:96 sprop-stereo=0\r\n",
+            ),
+            (CodecConfig::MpegAudio(audio), "a=rtpmap:14 MPA/90000\r\n"),
+            (CodecConfig::Ac3(ac3()), "a=rtpmap:96 ac3/48000/6\r\n"),
+            (CodecConfig::EAc3(ac3()), "a=rtpmap:96 eac3/48000/6\r\n"),
+            (amr(false), "a=rtpmap:96 AMR/8000/1\r\na=fmtp:96 octet-align=1\r\n"),
+            (amr(true), "a=rtpmap:96 AMR-WB/16000/1\r\na=fmtp:96 octet-align=1\r\n"),
+            (pcm(PcmEncoding::Mulaw, 8000, 1), "a=rtpmap:0 PCMU/8000/1\r\n"),
+            (pcm(PcmEncoding::Mulaw, 16_000, 1), "a=rtpmap:96 PCMU/16000/1\r\n"),
+            (pcm(PcmEncoding::Alaw, 8000, 1), "a=rtpmap:8 PCMA/8000/1\r\n"),
+            (pcm(PcmEncoding::Alaw, 8000, 2), "a=rtpmap:96 PCMA/8000/2\r\n"),
+            (pcm(PcmEncoding::Signed16Little, 44_100, 2), "a=rtpmap:10 L16/44100/2\r\n"),
+            (pcm(PcmEncoding::Signed16Big, 44_100, 1), "a=rtpmap:11 L16/44100/1\r\n"),
+            (pcm(PcmEncoding::Signed16Big, 48_000, 2), "a=rtpmap:96 L16/48000/2\r\n"),
+            (pcm(PcmEncoding::Signed24Little, 48_000, 6), "a=rtpmap:96 L24/48000/6\r\n"),
+            (pcm(PcmEncoding::Unsigned8, 11_025, 1), "a=rtpmap:96 L8/11025/1\r\n"),
+            (pcm(PcmEncoding::Signed8, 11_025, 1), "a=rtpmap:96 L8/11025/1\r\n"),
+        ] {
+            assert_eq!(lines(&codec, 1000), expected);
+        }
+    }
+
+    #[test]
+    fn only_the_configuration_of_vorbis_may_be_long() {
+        let sdp = lines(&vorbis(6000), 1000);
+        let (rtpmap, fmtp) = sdp.split_once("\r\n").unwrap();
+        assert_eq!(rtpmap, "a=rtpmap:96 vorbis/44100/2");
+        let configuration = fmtp.strip_prefix("a=fmtp:96 configuration=").unwrap().trim_end();
+        let CodecConfig::Vorbis(config) = vorbis(6000) else { panic!() };
+        let packed = payload::vorbis::packed_configuration(&config);
+        assert_eq!(STANDARD.decode(configuration).unwrap(), packed);
+        let sets: &[&[u8]] = &[&[7; 800]];
+        let fmtp = lines(&h265([sets, sets, sets]), 1200).lines().nth(1).unwrap().len();
+        assert!(fmtp < 1200 + 20 && fmtp > 800, "{fmtp}");
+    }
+}

@@ -17,17 +17,22 @@ use std::process::Command;
 fn ffmpeg_gets_every_access_unit_at_its_time() {
     let directory = tempfile::tempdir().unwrap();
     for title in titles(directory.path()) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("rtsp://{}/title", listener.local_addr().unwrap());
-        let json = std::thread::scope(|scope| {
-            scope.spawn(|| serve(&listener, &title));
-            probe(&url)
-        });
+        let json = served(&title, probe);
         check(&title, &json);
     }
 }
 
-fn probe(url: &str) -> Value {
+/// What a client makes of a title at a URL.
+pub(crate) fn served<T>(title: &Title, client: impl Fn(&str) -> T) -> T {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("rtsp://{}/title", listener.local_addr().unwrap());
+    std::thread::scope(|scope| {
+        scope.spawn(|| serve(&listener, title));
+        client(&url)
+    })
+}
+
+pub(crate) fn probe(url: &str) -> Value {
     let output = Command::new("timeout")
         .args(["120", "ffprobe", "-v", "error", "-rtsp_transport", "tcp"])
         .args(["-print_format", "json", "-show_data_hash", "adler32", "-show_packets"])
@@ -40,38 +45,51 @@ fn probe(url: &str) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
+/// Whether every access unit came at its time.
 fn check(title: &Title, json: &Value) {
-    let name = title.path.display();
-    let streams = json["streams"].as_array().unwrap();
-    assert_eq!(streams.len(), title.index.tracks.len(), "{name}");
-    let packets = json["packets"].as_array().unwrap();
+    check_units(title, json);
     let mut start = None;
     for track in title.track_ids() {
-        let packets: Vec<_> =
-            packets.iter().filter(|packet| packet["stream_index"] == track.0).collect();
+        check_times(title, track, json, &mut start);
+    }
+}
+
+/// Whether every access unit came as it is.
+pub(crate) fn check_units(title: &Title, json: &Value) {
+    let name = title.path.display();
+    assert_eq!(json["streams"].as_array().unwrap().len(), title.index.tracks.len(), "{name}");
+    for track in title.track_ids() {
+        let packets = packets(json, track);
         let delivered = title.delivered(track);
         assert_eq!(packets.len(), delivered.len(), "{name} {track:?}");
         for (at, (packet, unit)) in packets.iter().zip(&delivered).enumerate() {
             assert_eq!(packet["size"], unit.len().to_string(), "{name} {track:?} unit {at}");
             assert_eq!(packet["data_hash"], adler32(unit), "{name} {track:?} unit {at}");
         }
-        let media_rate = title.index.tracks[usize::from(track.0)].media_rate;
-        let rtp_rate = title.index.tracks[usize::from(track.0)].codec.rtp_rate();
-        let rate = rtp_rate.ticks_per_second();
-        assert_eq!(streams[usize::from(track.0)]["time_base"], format!("1/{rate}"));
-        for (at, (packet, unit)) in packets.iter().zip(title.units(track)).enumerate() {
-            let Some(found) = packet["pts"].as_i64() else { continue };
-            let composition = media_rate.convert_nearest(unit.composition, rtp_rate);
-            // All tracks begin at one instant; ffmpeg rounds to the tick where clocks differ.
-            let nanos = rtp_rate.nanos_floor(found - composition);
-            let start = *start.get_or_insert(nanos);
-            let tick = ClockRate::nanos_floor(rtp_rate, 1) + 1;
-            assert!(
-                (nanos - start).abs() <= 2 * tick,
-                "{name} {track:?} unit {at}: {nanos} {start}"
-            );
-        }
     }
+}
+
+/// Whether a track's units came when they should, all tracks counted from one `start`.
+pub(crate) fn check_times(title: &Title, track: TrackId, json: &Value, start: &mut Option<i64>) {
+    let name = title.path.display();
+    let described = &title.index.tracks[usize::from(track.0)];
+    let (media_rate, rtp_rate) = (described.media_rate, described.codec.rtp_rate());
+    let time_base = &json["streams"][usize::from(track.0)]["time_base"];
+    assert_eq!(*time_base, format!("1/{}", rtp_rate.ticks_per_second()));
+    for (at, (packet, unit)) in packets(json, track).iter().zip(title.units(track)).enumerate() {
+        let Some(found) = packet["pts"].as_i64() else { continue };
+        let composition = media_rate.convert_nearest(unit.composition, rtp_rate);
+        // All tracks begin at one instant; ffmpeg rounds to the tick where clocks differ.
+        let nanos = rtp_rate.nanos_floor(found - composition);
+        let start = *start.get_or_insert(nanos);
+        let tick = ClockRate::nanos_floor(rtp_rate, 1) + 1;
+        assert!((nanos - start).abs() <= 2 * tick, "{name} {track:?} unit {at}: {nanos} {start}");
+    }
+}
+
+fn packets(json: &Value, track: TrackId) -> Vec<&Value> {
+    let packets = json["packets"].as_array().unwrap();
+    packets.iter().filter(|packet| packet["stream_index"] == track.0).collect()
 }
 
 /// As ffmpeg's hash prints it (RFC 1950 §8.2).

@@ -8,6 +8,9 @@
     reason = "test code"
 )]
 
+mod codecs;
+mod depayloaders;
 mod ffmpeg;
 mod gstreamer;
+mod streams;
 mod titles;

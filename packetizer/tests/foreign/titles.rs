@@ -56,7 +56,10 @@ impl Title {
         let bytes = units.iter().map(|unit| self.bytes(unit).unwrap());
         match &self.index.tracks[usize::from(track.0)].codec {
             CodecConfig::H264(config) => {
-                bytes.map(|bytes| byte_stream(bytes, config.framing)).collect()
+                bytes.map(|bytes| byte_stream(bytes, config.framing, is_dropped)).collect()
+            }
+            CodecConfig::H265(config) => {
+                bytes.map(|bytes| byte_stream(bytes, config.framing, is_dropped_h265)).collect()
             }
             _ => bytes.map(<[u8]>::to_vec).collect(),
         }
@@ -101,7 +104,7 @@ pub(crate) fn numbering(track: TrackId) -> Numbering {
     }
 }
 
-fn byte_stream(unit: &[u8], framing: NalFraming) -> Vec<u8> {
+fn byte_stream(unit: &[u8], framing: NalFraming, is_dropped: fn(&[u8]) -> bool) -> Vec<u8> {
     let mut stream = Vec::new();
     for nal_unit in nal_units(unit, framing).map(Result::unwrap) {
         if !is_dropped(nal_unit) {
@@ -115,6 +118,11 @@ fn byte_stream(unit: &[u8], framing: NalFraming) -> Vec<u8> {
 /// Delimiters and filler do not travel.
 pub(crate) fn is_dropped(nal_unit: &[u8]) -> bool {
     nal_unit.is_empty() || [9, 12].contains(&(nal_unit[0] & 0x1f))
+}
+
+/// The same of H.265.
+fn is_dropped_h265(nal_unit: &[u8]) -> bool {
+    nal_unit.is_empty() || [35, 38].contains(&(nal_unit[0] >> 1 & 0x3f))
 }
 
 /// All titles. Other people's files are left out, by name, where they are absent.

@@ -250,11 +250,11 @@ impl Shard {
 
     /// The media clock's time from which nothing was sent yet, and not before where it stands when
     /// a range starts that has such a preroll.
-    fn media_start(&self, now: MonoTime, slot: usize, preroll: i64) -> i64 {
+    fn media_start(&self, now: MonoTime, slot: usize, preroll: u32) -> i64 {
         let session = &self.sessions[slot];
         let Some(range) = session.current_range(now) else { return 0 };
         let stands_at = match session.state {
-            State::Playing => range.timeline.media_now(now).saturating_add(preroll),
+            State::Playing => range.timeline.media_now(now).saturating_add(preroll.into()),
             State::Paused(at) => range.timeline.media_at(signed_nanos(at)),
             State::Finished => range.timeline.media_end(),
             State::Init | State::Cued => range.timeline.media_start,

@@ -14,10 +14,11 @@ const PREROLL_NANOS_MAX: i64 = NANOS_PER_SECOND / 5;
 impl Shard {
     /// Nanoseconds of viewing by which the packets of a range may leave before its start: as much
     /// as the first to leave is ahead, so that it leaves at once and the others in their time.
-    pub(super) fn preroll(&self, slot: usize, range: &PlayRange) -> i64 {
+    pub(super) fn preroll(&self, slot: usize, range: &PlayRange) -> u32 {
         let streams = self.sessions[slot].streams.iter();
         let longest = streams.map(|stream| self.stream_preroll(*stream, range)).max();
-        longest.unwrap_or(0).clamp(0, range.timeline.viewed_in(PREROLL_NANOS_MAX))
+        let most = range.timeline.viewed_in(PREROLL_NANOS_MAX).min(PREROLL_NANOS_MAX);
+        u32::try_from(longest.unwrap_or(0).clamp(0, most)).unwrap_or(0)
     }
 
     fn stream_preroll(&self, stream: usize, range: &PlayRange) -> i64 {

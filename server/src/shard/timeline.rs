@@ -41,7 +41,7 @@ pub(super) struct Timeline {
     pub(super) started: MonoTime,
     /// Nanoseconds of viewing by which packets may leave before that: a first picture is decoded
     /// before it is shown, and a big one is spread over some time before that.
-    pub(super) preroll: i64,
+    pub(super) preroll: u32,
 }
 
 impl Timeline {
@@ -58,17 +58,17 @@ impl Timeline {
     /// When a train leaves whose presentation time is `due`: what is due earlier than the preroll
     /// before the start of the range leaves at once.
     pub(super) fn leaves_at(&self, due: i64) -> MonoTime {
-        self.started.offset_by(self.delivery(self.viewing(due).max(-self.preroll)))
+        self.started.offset_by(self.delivery(self.viewing(due).max(-i64::from(self.preroll))))
     }
 
     /// When the first packet may leave.
     pub(super) fn begins_at(&self) -> MonoTime {
-        self.started.offset_by(-self.delivery(self.preroll))
+        self.started.offset_by(-self.delivery(self.preroll.into()))
     }
 
     /// Has the first packet leave at `now`.
     pub(super) fn begin_at(&mut self, now: MonoTime) {
-        self.started = now.offset_by(self.delivery(self.preroll));
+        self.started = now.offset_by(self.delivery(self.preroll.into()));
     }
 
     /// The presentation time whose trains leave at `now`: the reverse of [`Self::leaves_at`].

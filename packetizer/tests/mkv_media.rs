@@ -1,0 +1,330 @@
+//! The Matroska index against ffprobe, on other people's files.
+//!
+//! ffprobe shows the timestamps of the file, rounded to its ticks. The index has pictures at the
+//! same times, and sound where its samples put it, so near that less than a frame and a tick is
+//! between; PCM is cut into smaller units, so that its bytes are compared.
+
+#![allow(clippy::cast_possible_truncation, clippy::unwrap_used, clippy::print_stdout)]
+
+mod support;
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::Command;
+
+use packetizer::codec::CodecConfig;
+use packetizer::container::{IndexError, OpenError, open};
+use packetizer::index::{AccessUnitEntry, MediaIndex, SkipReason, Track, TrackId};
+use packetizer::time::ClockRate;
+use packetizer::wrapping::Wrapping;
+use serde_json::Value;
+use support::{media_files, media_root};
+
+/// Files where ffprobe and the index differ, and why.
+const EXCEPTIONS: &[(&str, &str)] = &[
+    ("libwebm/accurate_cluster_duration_last_frame.webm", ZEROS),
+    ("libwebm/accurate_cluster_duration_two_tracks.webm", ZEROS),
+    ("libwebm/cues_before_clusters.webm", ZEROS),
+    ("libwebm/estimate_duration.webm", ZEROS),
+    ("libwebm/force_new_cluster.webm", ZEROS),
+    ("libwebm/long_tag_string.webm", ZEROS),
+    ("libwebm/max_cluster_duration.webm", ZEROS),
+    ("libwebm/output_cues.webm", ZEROS),
+    ("libwebm/projection.webm", ZEROS),
+    ("libwebm/segment_duration.webm", ZEROS),
+    ("libwebm/segment_info.webm", ZEROS),
+    ("libwebm/set_cues_track_number.webm", ZEROS),
+    ("libwebm/set_segment_duration.webm", ZEROS),
+    ("libwebm/simple_block.webm", ZEROS),
+    ("libwebm/webm_doctype.webm", ZEROS),
+    (
+        "libwebm/blockgroup_block_ends_beyond_blockgroup.mkv",
+        "damaged in its first cluster: ffprobe gives up on Vorbis headers it finds corrupt",
+    ),
+    ("libwebm/invalid_vp9_bitstream-bug_1416.webm", "the document type is 0000"),
+    ("libwebm/invalid_vp9_bitstream-bug_1417.webm", "the document type is 0000"),
+    ("libwebm/tracks.webm", "ffprobe gives up on the second track, which has no headers"),
+];
+/// Frames without the key flag, of which ffprobe reads the contents.
+const ZEROS: &str = "frames of zeros, which ffprobe takes for key frames";
+
+/// Tracks that agree today; a change that loses some is a regression.
+const EXACT_TRACKS_MIN: usize = 43;
+
+/// Codecs, by ffprobe's names, that are delivered.
+const DELIVERED: &[&str] = &[
+    "h264",
+    "hevc",
+    "av1",
+    "vp8",
+    "vp9",
+    "mpeg4",
+    "mpeg1video",
+    "mpeg2video",
+    "mjpeg",
+    "aac",
+    "opus",
+    "vorbis",
+    "mp1",
+    "mp2",
+    "mp3",
+    "ac3",
+    "eac3",
+    "pcm_u8",
+    "pcm_s16le",
+    "pcm_s16be",
+    "pcm_s24le",
+    "pcm_s24be",
+    "pcm_mulaw",
+    "pcm_alaw",
+];
+
+#[test]
+fn index_agrees_with_ffprobe() {
+    let Some(root) = media_root() else { return };
+    let files = media_files(&root, &["mkv", "webm", "mka"]);
+    assert!(files.len() > 50, "only {} files", files.len());
+    let (mut exact, mut refused, mut differing) = (0, 0, Vec::new());
+    for path in files {
+        let name = path.strip_prefix(&root).unwrap().display().to_string();
+        let probed = probe(&path);
+        match open_file(&path) {
+            Ok(index) => match compare(&index, &probed) {
+                Ok(tracks) => exact += tracks,
+                Err(why) => differing.push((name, why)),
+            },
+            Err(OpenError::Index(error)) if is_justified(&error, &probed) => refused += 1,
+            Err(error) => differing.push((name, error.to_string())),
+        }
+    }
+    println!("{exact} tracks agree, {} files differ, {refused} rightly refused", differing.len());
+    for (name, why) in &differing {
+        println!("differs: {name}: {why}");
+    }
+    assert!(exact >= EXACT_TRACKS_MIN, "only {exact} tracks agree");
+    for (exception, why) in EXCEPTIONS {
+        let differs = differing.iter().any(|(name, _)| name == exception);
+        assert!(differs, "{exception} agrees: it is no exception ({why})");
+    }
+    let unexplained: Vec<_> = differing
+        .iter()
+        .filter(|(name, _)| !EXCEPTIONS.iter().any(|(exception, _)| name == exception))
+        .collect();
+    assert!(unexplained.is_empty(), "{} unexplained", unexplained.len());
+}
+
+/// Whether a file is refused for a reason ffprobe confirms: nothing of what it finds is delivered.
+fn is_justified(error: &IndexError, probed: &[Probed]) -> bool {
+    let deliverable =
+        |track: &&Probed| DELIVERED.contains(&track.codec.as_str()) && !track.packets.is_empty();
+    match error {
+        IndexError::NoPlayableTrack { tracks } => {
+            let known = tracks.iter().filter(|track| {
+                matches!(&track.reason, SkipReason::Encrypted)
+                    || track.to_string().contains("no RTP payload format")
+            });
+            probed.iter().filter(deliverable).count() <= known.count()
+        }
+        IndexError::Unrecognized
+        | IndexError::Invalid { .. }
+        | IndexError::MoovMissing
+        | IndexError::Truncated { .. }
+        | IndexError::BoxInvalid { .. }
+        | IndexError::TooLarge { .. } => !probed.iter().any(|track| deliverable(&track)),
+    }
+}
+
+fn open_file(path: &Path) -> Result<MediaIndex, OpenError<std::io::Error>> {
+    let file = File::open(path).unwrap();
+    open(file.metadata().unwrap().len(), |offset, buffer| file.read_at(buffer, offset))
+}
+
+/// A track as ffprobe sees it; in the file's order, but tracks have no numbers there.
+struct Probed {
+    codec: String,
+    time_base: (i64, i64),
+    packets: Vec<Packet>,
+}
+
+struct Packet {
+    /// Of the block it is in.
+    offset: u64,
+    bytes: u32,
+    composition: Option<i64>,
+    sync: bool,
+}
+
+fn probe(path: &Path) -> Vec<Probed> {
+    let output = Command::new("ffprobe")
+        .args(["-v", "quiet", "-print_format", "json"])
+        .args(["-show_entries", "stream=index,codec_name,codec_type,time_base"])
+        .args(["-show_entries", "packet=stream_index,size,pos,pts,flags"])
+        .arg(path)
+        .output()
+        .unwrap();
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+    let number = |value: &Value| -> Option<i64> {
+        value.as_i64().or_else(|| value.as_str().and_then(|text| text.parse().ok()))
+    };
+    let list = |name: &str| json[name].as_array().cloned().unwrap_or_default();
+    let mut tracks: Vec<Probed> = list("streams")
+        .iter()
+        .map(|stream| {
+            let base = stream["time_base"].as_str().unwrap_or("1/1000");
+            let (numerator, denominator) = base.split_once('/').unwrap();
+            Probed {
+                codec: stream["codec_name"].as_str().unwrap_or_default().to_owned(),
+                time_base: (numerator.parse().unwrap(), denominator.parse().unwrap()),
+                packets: Vec::new(),
+            }
+        })
+        .collect();
+    for packet in list("packets") {
+        let stream = number(&packet["stream_index"]).unwrap() as usize;
+        tracks[stream].packets.push(Packet {
+            offset: number(&packet["pos"]).unwrap_or(-1) as u64,
+            bytes: number(&packet["size"]).unwrap() as u32,
+            composition: number(&packet["pts"]),
+            sync: packet["flags"].as_str().unwrap_or_default().starts_with('K'),
+        });
+    }
+    tracks
+}
+
+/// The number of tracks that agree, all of the file's; otherwise what differs first.
+fn compare(index: &MediaIndex, probed: &[Probed]) -> Result<usize, String> {
+    // Streams come in the order of the entries, which is that of the numbers in all files here.
+    let skipped = index.skipped.iter().filter(|s| !s.to_string().contains("damaged"));
+    let mut numbers: Vec<u32> = index.tracks.iter().map(|track| track.container_id).collect();
+    numbers.extend(skipped.map(|skipped| skipped.container_id));
+    numbers.sort_unstable();
+    let stream_of = |number| {
+        let at = numbers.iter().position(|other| *other == number)?;
+        probed.get(at)
+    };
+    let zero = index
+        .tracks
+        .iter()
+        .filter_map(|track| earliest_nanos(stream_of(track.container_id)?))
+        .min()
+        .unwrap_or(0);
+    for (position, track) in index.tracks.iter().enumerate() {
+        let id = track.container_id;
+        let other = stream_of(id).ok_or(format!("ffprobe has no track {id}"))?;
+        let units: Vec<AccessUnitEntry> = (0..track.unit_count)
+            .filter_map(|unit| index.unit(TrackId(position as u8), unit))
+            .collect();
+        compare_codec(&track.codec, &other.codec)
+            .and_then(|()| {
+                if matches!(track.codec, CodecConfig::Pcm(_)) {
+                    compare_bytes(&units, other)
+                } else {
+                    compare_track(track, &units, other, zero)
+                }
+            })
+            .map_err(|why| format!("track {id}: {why}"))?;
+    }
+    for number in &numbers {
+        let is_delivered = index.tracks.iter().any(|track| track.container_id == *number);
+        let has_packets = stream_of(*number).is_some_and(|other| {
+            DELIVERED.contains(&other.codec.as_str()) && !other.packets.is_empty()
+        });
+        if has_packets && !is_delivered {
+            return Err(format!("track {number} is missing: {:?}", index.skipped));
+        }
+    }
+    Ok(index.tracks.len())
+}
+
+fn compare_codec(codec: &CodecConfig, probed: &str) -> Result<(), String> {
+    let found = match codec {
+        CodecConfig::H264(_) => "h264",
+        CodecConfig::H265(_) => "hevc",
+        CodecConfig::Av1(_) => "av1",
+        CodecConfig::Vp8 => "vp8",
+        CodecConfig::Vp9 => "vp9",
+        CodecConfig::Mpeg4Visual(_) => "mpeg4",
+        CodecConfig::H263 => "h263",
+        CodecConfig::MpegVideo => "mpeg2video",
+        CodecConfig::Jpeg => "mjpeg",
+        CodecConfig::Aac(_) => "aac",
+        CodecConfig::Opus(_) => "opus",
+        CodecConfig::Vorbis(_) => "vorbis",
+        CodecConfig::MpegAudio(_) => "mp3",
+        CodecConfig::Ac3(_) => "ac3",
+        CodecConfig::EAc3(_) => "eac3",
+        CodecConfig::Pcm(_) => "pcm_s16le",
+        CodecConfig::Amr(_) => "amr_nb",
+    };
+    if found == probed { Ok(()) } else { Err(format!("{found} is {probed}")) }
+}
+
+fn nanos(probed: &Probed, ticks: i64) -> i64 {
+    let (numerator, denominator) = probed.time_base;
+    (i128::from(ticks) * i128::from(numerator) * 1_000_000_000 / i128::from(denominator)) as i64
+}
+
+fn earliest_nanos(probed: &Probed) -> Option<i64> {
+    probed.packets.iter().filter_map(|packet| packet.composition).min().map(|t| nanos(probed, t))
+}
+
+fn compare_track(
+    track: &Track,
+    units: &[AccessUnitEntry],
+    other: &Probed,
+    zero: i64,
+) -> Result<(), String> {
+    if units.len() != other.packets.len() {
+        return Err(format!("{} units, {} packets", units.len(), other.packets.len()));
+    }
+    let prefix_bytes =
+        if let Wrapping::Prefix(prefix) = &track.wrapping { prefix.len() as u32 } else { 0 };
+    let is_video = track.codec.is_video();
+    let nanos_clock = ClockRate::new(1_000_000_000).unwrap();
+    let mut laced = (0, 0);
+    for (at, (unit, packet)) in units.iter().zip(&other.packets).enumerate() {
+        // A packet's position is that of its block, which has a small header and perhaps other
+        // frames in front.
+        let before = if laced.0 == packet.offset { laced.1 } else { 0 };
+        let from = packet.offset + before;
+        laced = (packet.offset, before + u64::from(packet.bytes));
+        let is_inside = (from..=from + 1024).contains(&unit.offset);
+        if !is_inside || unit.bytes + prefix_bytes != packet.bytes {
+            return Err(format!(
+                "unit {at}: {}+{} against {}+{}",
+                unit.offset, unit.bytes, packet.offset, packet.bytes
+            ));
+        }
+        if let Some(composition) = packet.composition {
+            let expected = nanos(other, composition) - zero;
+            let found = track.media_rate.nanos_floor(unit.composition);
+            let tick = nanos(other, 1).max(1);
+            let frame = nanos_clock.ticks_floor(track.media_rate.nanos_floor(unit.duration.into()));
+            let slack = if is_video { tick } else { tick * 2 + frame };
+            if (found - expected).abs() > slack {
+                return Err(format!("unit {at}: composed at {found} against {expected}"));
+            }
+        }
+        if unit.decode > unit.composition {
+            return Err(format!("unit {at}: decoded after it is composed"));
+        }
+        if packet.sync != unit.sync {
+            return Err(format!("unit {at}: sync {} against {}", unit.sync, packet.sync));
+        }
+    }
+    Ok(())
+}
+
+/// That the units of PCM cover the packets' bytes, one behind the other.
+fn compare_bytes(units: &[AccessUnitEntry], other: &Probed) -> Result<(), String> {
+    let found: u64 = units.iter().map(|unit| u64::from(unit.bytes)).sum();
+    let expected: u64 = other.packets.iter().map(|packet| u64::from(packet.bytes)).sum();
+    if found != expected {
+        return Err(format!("{found} bytes against {expected}"));
+    }
+    let is_gapless = units
+        .windows(2)
+        .all(|two| two[0].composition + i64::from(two[0].duration) == two[1].composition);
+    if is_gapless { Ok(()) } else { Err("there are gaps".to_owned()) }
+}
