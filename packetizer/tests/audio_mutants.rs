@@ -17,7 +17,7 @@ use support::{media_files, media_root};
 const EXTENSIONS: [&str; 13] =
     ["wav", "mp3", "aac", "adts", "ac3", "eac3", "ogg", "opus", "ivf", "flv", "amr", "au", "flac"];
 const FILE_BYTES_MAX: usize = 30_000;
-const MUTANTS_PER_FILE: u32 = 1250;
+const MUTANTS_PER_FILE: u32 = 600;
 /// Bytes at a file's beginning that are damaged as often as all the others.
 const HEADERS_BYTES: usize = 400;
 
