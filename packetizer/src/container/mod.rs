@@ -3,6 +3,7 @@
 mod amr;
 mod au;
 mod chunks;
+mod flv;
 mod frames;
 mod id3;
 mod ivf;
@@ -64,6 +65,7 @@ const PROBES: &[Probe] = &[
     amr::probe,
     ogg::probe,
     ivf::probe,
+    flv::probe,
     refused::probe,
     id3::probe,
     frames::probe,
