@@ -8,6 +8,7 @@ use packetizer::image::{
 };
 use packetizer::index::{AccessUnitEntry, MediaIndex, SegmentId, Track, TrackId};
 use packetizer::sdp::{Origin, payload_type, presentation_description};
+use packetizer::time::ClockRate;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::fmt;

@@ -8,6 +8,7 @@ use packetizer::codec::h264::H264Config;
 use packetizer::codec::nal::NalFraming;
 use packetizer::index::{IndexBuilder, MediaIndex, TrackDescription, TrackId};
 use packetizer::time::{ClockRate, Npt};
+use packetizer::wrapping::Wrapping;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -233,6 +234,7 @@ fn video_track() -> TrackDescription {
         }),
         media_rate: ClockRate::new(12_800).expect("not zero"),
         language: None,
+        wrapping: Wrapping::None,
     }
 }
 
@@ -248,5 +250,6 @@ fn audio_track() -> TrackDescription {
         }),
         media_rate: rate,
         language: None,
+        wrapping: Wrapping::None,
     }
 }

@@ -549,7 +549,8 @@ fn viewers_whose_images_do_not_fit_are_refused_and_leave_nothing() {
         let mut builder = IndexBuilder::new();
         let codec = bench.titles["silent.mp4"].as_ref().unwrap().index.tracks[0].codec.clone();
         let (media_rate, language) = (ClockRate::VIDEO, None);
-        let description = TrackDescription { container_id: 1, codec, media_rate, language };
+        let description =
+            TrackDescription { language, ..TrackDescription::new(1, codec, media_rate) };
         let track = builder.add_track(description).unwrap();
         for unit in 0..2_i64 {
             let (offset, time) = (unit.unsigned_abs() * 6_500_000, unit * 90_000);

@@ -303,7 +303,9 @@ fn never_reads_media_and_little_else() {
     assert_eq!(index.tracks.len(), 2);
     let head_bytes = head.len() as u64;
     let movie_bytes = movie.len() as u32;
-    let expected = [(0, 16), (head_bytes, 16), (at_end, 16), (at_end + 8, movie_bytes - 8)];
+    // The beginning, which tells that it is MP4, and then what that needs.
+    let movie = (at_end + 8, movie_bytes - 8);
+    let expected = [(0, 65_536), (0, 16), (head_bytes, 16), (at_end, 16), movie];
     assert_eq!(demands, expected);
 }
 
