@@ -14,6 +14,7 @@ pub mod nal;
 pub mod obu;
 pub mod opus;
 pub mod pcm;
+pub(crate) mod picture;
 pub mod vorbis;
 
 use std::fmt;

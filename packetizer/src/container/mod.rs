@@ -4,6 +4,7 @@ mod amr;
 mod au;
 mod chunks;
 mod flv;
+mod elementary;
 mod frames;
 mod id3;
 mod ivf;
@@ -11,11 +12,13 @@ mod matroska;
 mod mp4;
 mod ogg;
 mod pcm;
+mod program_stream;
 mod refused;
 mod scan;
 mod sole_track;
 #[cfg(test)]
 mod testing;
+mod transport_stream;
 
 use std::fmt;
 
@@ -66,6 +69,9 @@ const PROBES: &[Probe] = &[
     ogg::probe,
     ivf::probe,
     flv::probe,
+    program_stream::probe,
+    transport_stream::probe,
+    elementary::probe,
     refused::probe,
     id3::probe,
     frames::probe,

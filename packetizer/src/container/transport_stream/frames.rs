@@ -1,0 +1,269 @@
+//! Cuts streams of audio frames, whose headers tell their length.
+
+use crate::codec::CodecConfig;
+use crate::codec::aac::AdtsHeader;
+use crate::codec::ac3::SyncFrame;
+use crate::codec::mpeg_audio::FrameHeader;
+use crate::time::ClockRate;
+
+/// An access unit of sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sound {
+    /// Position in the stream of its first byte, which may be behind a header.
+    pub(super) start: u64,
+    /// Position of the frame's first byte.
+    pub(super) frame: u64,
+    /// Position behind its last byte.
+    pub(super) end: u64,
+    pub(super) samples: u32,
+    pub(super) sample_rate: ClockRate,
+}
+
+/// Kinds of frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FrameKind {
+    Adts,
+    MpegAudio,
+    Ac3,
+}
+
+/// What a frame's header says.
+struct Frame {
+    header_bytes: usize,
+    bytes: usize,
+    samples: u32,
+    sample_rate: ClockRate,
+    is_dependent: bool,
+    /// 0, but for MPEG audio, of which a stream has one layer.
+    layer: u8,
+    codec: CodecConfig,
+}
+
+impl FrameKind {
+    /// Bytes that a header needs to be told.
+    const fn header_bytes(self) -> usize {
+        match self {
+            Self::Adts | Self::Ac3 => 7,
+            Self::MpegAudio => 4,
+        }
+    }
+
+    fn parse(self, bytes: &[u8]) -> Option<Frame> {
+        match self {
+            Self::Adts => {
+                let header = AdtsHeader::parse(bytes)?;
+                let config = header.config().ok().filter(|_| header.unit_count == 1)?;
+                Some(Frame {
+                    header_bytes: usize::try_from(header.header_bytes).ok()?,
+                    bytes: usize::try_from(header.frame_bytes).ok()?,
+                    samples: u32::from(config.unit_samples),
+                    sample_rate: config.rtp_rate,
+                    is_dependent: false,
+                    layer: 0,
+                    codec: CodecConfig::Aac(config),
+                })
+            }
+            Self::MpegAudio => {
+                let header = FrameHeader::parse(bytes)?;
+                Some(Frame {
+                    header_bytes: 0,
+                    bytes: usize::try_from(header.bytes).ok()?,
+                    samples: u32::from(header.samples),
+                    sample_rate: header.sample_rate,
+                    is_dependent: false,
+                    layer: header.layer,
+                    codec: CodecConfig::MpegAudio(header.config()),
+                })
+            }
+            Self::Ac3 => {
+                let frame = SyncFrame::parse(bytes)?;
+                let config = frame.config();
+                Some(Frame {
+                    header_bytes: 0,
+                    bytes: usize::try_from(frame.bytes).ok()?,
+                    samples: u32::from(frame.samples),
+                    sample_rate: frame.sample_rate,
+                    is_dependent: frame.is_dependent,
+                    layer: 0,
+                    codec: if frame.is_enhanced {
+                        CodecConfig::EAc3(config)
+                    } else {
+                        CodecConfig::Ac3(config)
+                    },
+                })
+            }
+        }
+    }
+}
+
+/// Cuts a stream that comes in pieces. Memory: a frame and the piece.
+#[derive(Debug)]
+pub(super) struct FrameCutter {
+    kind: FrameKind,
+    /// Bytes of frames that are not whole yet, and where they begin.
+    buffer: Vec<u8>,
+    position: u64,
+    /// Whether the last frame ended where `buffer` begins.
+    is_in_step: bool,
+    /// An access unit to which dependent substreams may be added.
+    open: Option<Sound>,
+    /// Of the first frame.
+    codec: Option<(CodecConfig, ClockRate, u8)>,
+}
+
+impl FrameCutter {
+    pub(super) const fn new(kind: FrameKind) -> Self {
+        Self { kind, buffer: Vec::new(), position: 0, is_in_step: false, open: None, codec: None }
+    }
+
+    /// Takes the next bytes, and calls `each` with every access unit that has ended.
+    pub(super) fn feed(&mut self, bytes: &[u8], mut each: impl FnMut(Sound)) {
+        self.buffer.extend_from_slice(bytes);
+        self.cut(false, &mut each);
+    }
+
+    /// Ends the last access unit where the stream ends; part of a frame is none.
+    pub(super) fn finish(&mut self, mut each: impl FnMut(Sound)) {
+        self.cut(true, &mut each);
+        if let Some(open) = self.open.take() {
+            each(open);
+        }
+    }
+
+    /// Nothing in front of this position is needed any more.
+    pub(super) fn open_from(&self) -> u64 {
+        self.open.map_or(self.position, |open| open.frame)
+    }
+
+    pub(super) fn config(&self) -> Result<CodecConfig, &'static str> {
+        self.codec.as_ref().map(|codec| codec.0.clone()).ok_or("no whole frame of sound")
+    }
+
+    fn cut(&mut self, is_end: bool, each: &mut impl FnMut(Sound)) {
+        let mut at = 0;
+        while let Some(rest) = self.buffer.get(at..) {
+            if rest.len() < self.kind.header_bytes() {
+                break;
+            }
+            let Some(frame) = self.kind.parse(rest).filter(|frame| self.fits(frame)) else {
+                (at, self.is_in_step) = (at + 1, false);
+                continue;
+            };
+            let behind = rest.get(frame.bytes..).unwrap_or_default();
+            if rest.len() < frame.bytes {
+                if !is_end {
+                    break;
+                }
+                (at, self.is_in_step) = (at + 1, false);
+                continue;
+            }
+            if !self.is_in_step {
+                // What looks like a header is one if another follows the frame, or the end.
+                if behind.len() < self.kind.header_bytes() && !is_end {
+                    break;
+                }
+                let is_confirmed = behind.is_empty() || self.kind.parse(behind).is_some();
+                if !is_confirmed {
+                    at += 1;
+                    continue;
+                }
+            }
+            self.is_in_step = true;
+            let bytes = frame.bytes;
+            self.take(self.position + at as u64, frame, each);
+            at += bytes;
+        }
+        self.buffer.drain(..at.min(self.buffer.len()));
+        self.position += at as u64;
+    }
+
+    /// Whether a frame may follow those before.
+    fn fits(&self, frame: &Frame) -> bool {
+        let is_same = |(_, rate, layer): &(CodecConfig, ClockRate, u8)| {
+            (*rate, *layer) == (frame.sample_rate, frame.layer)
+        };
+        frame.bytes > frame.header_bytes && self.codec.as_ref().is_none_or(is_same)
+    }
+
+    fn take(&mut self, start: u64, frame: Frame, each: &mut impl FnMut(Sound)) {
+        let end = start + frame.bytes as u64;
+        if let Some(open) =
+            self.open.as_mut().filter(|open| frame.is_dependent && open.end == start)
+        {
+            open.end = end;
+            return;
+        }
+        if let Some(open) = self.open.take() {
+            each(open);
+        }
+        self.codec.get_or_insert((frame.codec, frame.sample_rate, frame.layer));
+        self.open = Some(Sound {
+            start: start + frame.header_bytes as u64,
+            frame: start,
+            end,
+            samples: frame.samples,
+            sample_rate: frame.sample_rate,
+        });
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::cast_possible_truncation, reason = "small numbers of a test")]
+mod tests {
+    use super::*;
+
+    /// MPEG-1 layer II, 48 kHz, 32 kbit/s: 96 bytes.
+    fn frame() -> Vec<u8> {
+        let mut frame = vec![0xff, 0xfd, 0x14, 0xc0];
+        frame.resize(96, 0x55);
+        frame
+    }
+
+    /// An ADTS frame at 44.1 kHz with two channels.
+    fn adts(payload: &[u8]) -> Vec<u8> {
+        let length = 7 + payload.len();
+        let mut frame = vec![0xff, 0xf1, 0x50, 0x80 | (length >> 11) as u8, (length >> 3) as u8];
+        frame.extend([(length << 5) as u8 | 0x1f, 0xfc]);
+        frame.extend_from_slice(payload);
+        frame
+    }
+
+    fn cut(kind: FrameKind, stream: &[u8], piece: usize) -> Vec<(u64, u64)> {
+        let (mut cutter, mut found) = (FrameCutter::new(kind), Vec::new());
+        let mut each = |sound: Sound| found.push((sound.start, sound.end));
+        stream.chunks(piece).for_each(|bytes| cutter.feed(bytes, &mut each));
+        cutter.finish(&mut each);
+        assert!(cutter.buffer.len() < 96);
+        found
+    }
+
+    #[test]
+    fn frames_are_cut_however_they_come() {
+        let (mpeg, two) = (frame(), adts(&[1, 2]));
+        for (kind, stream, expected) in [
+            (FrameKind::MpegAudio, [&mpeg[..], &mpeg].concat(), vec![(0, 96), (96, 192)]),
+            (FrameKind::MpegAudio, mpeg.clone(), vec![(0, 96)]),
+            (
+                FrameKind::MpegAudio,
+                [&[0xff, 0xfd, 0x14][..], &mpeg, &mpeg].concat(),
+                vec![(3, 99), (99, 195)],
+            ),
+            (
+                FrameKind::MpegAudio,
+                [&mpeg[..], &[1, 2], &mpeg, &mpeg].concat(),
+                vec![(98, 194), (194, 290)],
+            ),
+            (
+                FrameKind::MpegAudio,
+                [&mpeg[..], &mpeg, &mpeg[..50]].concat(),
+                vec![(0, 96), (96, 192)],
+            ),
+            (FrameKind::MpegAudio, vec![0xff; 50], vec![]),
+            (FrameKind::Adts, [&two[..], &adts(&[]), &two].concat(), vec![(7, 9), (23, 25)]),
+        ] {
+            for piece in [1, 7, 96, 1000] {
+                assert_eq!(cut(kind, &stream, piece), expected, "{kind:?} in pieces of {piece}");
+            }
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! The index of transport streams and elementary streams against ffprobe and ffmpeg, on other
+//! people's files.
+//!
+//! Of transport streams, times are compared up to one constant a file; of elementary streams, which
+//! have none, the order in which pictures are shown is. The bytes of all units must be those that
+//! ffmpeg copies out of the file.
+
+#![allow(clippy::cast_possible_truncation, clippy::unwrap_used, clippy::print_stdout)]
+
+mod support;
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::Command;
+
+use packetizer::codec::CodecConfig;
+use packetizer::codec::aac::AdtsHeader;
+use packetizer::container::{OpenError, open};
+use packetizer::index::{AccessUnitEntry, MediaIndex, TrackId};
+use packetizer::wrapping::Wrapping;
+use serde_json::Value;
+use support::{media_files, media_root};
+
+/// Files where ffprobe or ffmpeg and the index differ, and why.
+const EXCEPTIONS: &[(&str, &str)] = &[
+    ("androidx-media/sample_dts_hd_across_pes.ts", "DTS: ffprobe guesses MP3 from garbage"),
+    ("fuzzing-corpus/FM1_FT_E.264", "slices in any order: ffmpeg takes some for new pictures"),
+    ("fuzzing-corpus/H264_bad_decoding.264", "no parameter sets in the first 64 KiB"),
+    (
+        "fuzzing-corpus/MR5_TANDBERG_C.264",
+        "the order begins anew without an IDR picture (memory_management_control_operation 5)",
+    ),
+    (
+        "fuzzing-corpus/MVCDS-6_old.264",
+        "prefix NAL units belong to the access unit they begin (ISO 14496-10 §7.4.1.2.3)",
+    ),
+    ("fuzzing-corpus/station.1080p.h264", "begins with text: a file of a revision control system"),
+];
+
+/// A file of ADTS frames, whatever its name says.
+const ADTS: &str = "shaka-player/fileSequence0.ts";
+
+/// Files that agree today; a change that loses some is a regression.
+const EXACT_FILES_MIN: usize = 71;
+
+/// Names by ffprobe of codecs that are delivered.
+const DELIVERED: [&str; 9] =
+    ["h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "aac", "mp2", "mp3", "ac3"];
+
+#[test]
+fn index_agrees_with_ffmpeg() {
+    let Some(root) = media_root() else { return };
+    let extensions = ["ts", "264", "h264", "265", "h265", "hevc", "m2v", "m1v"];
+    let mut files = media_files(&root, &extensions);
+    files.retain(|path| !path.ends_with(ADTS));
+    assert!(files.len() > 60, "only {} files", files.len());
+    let (mut exact, mut refused, mut differing) = (0, 0, Vec::new());
+    for path in files {
+        let name = path.strip_prefix(&root).unwrap().display().to_string();
+        let probed = probe(&path);
+        match open_file(&path) {
+            Ok(index) => match compare(&path, &index, &probed) {
+                Ok(()) => exact += 1,
+                Err(why) => differing.push((name, why)),
+            },
+            Err(error) if !probed.iter().any(Probed::is_deliverable) => {
+                println!("refused: {name}: {error}");
+                refused += 1;
+            }
+            Err(error) => differing.push((name, error.to_string())),
+        }
+    }
+    println!("{exact} files exact, {} differing, {refused} rightly refused", differing.len());
+    for (name, why) in &differing {
+        println!("differs: {name}: {why}");
+    }
+    assert!(exact >= EXACT_FILES_MIN, "only {exact} files exact");
+    for (exception, why) in EXCEPTIONS {
+        let differs = differing.iter().any(|(name, _)| name == exception);
+        assert!(differs, "{exception} agrees: it is no exception ({why})");
+    }
+    let unexplained: Vec<_> = differing
+        .iter()
+        .filter(|(name, _)| !EXCEPTIONS.iter().any(|(exception, _)| name == exception))
+        .collect();
+    assert!(unexplained.is_empty(), "{} unexplained", unexplained.len());
+}
+
+fn open_file(path: &Path) -> Result<MediaIndex, OpenError<std::io::Error>> {
+    let file = File::open(path).unwrap();
+    open(file.metadata().unwrap().len(), |offset, buffer| file.read_at(buffer, offset))
+}
+
+/// A track as ffprobe sees it.
+struct Probed {
+    /// Its number among ffmpeg's, and the packet identifier in a transport stream.
+    number: usize,
+    container_id: Option<u32>,
+    codec: String,
+    packets: Vec<Packet>,
+}
+
+impl Probed {
+    fn is_deliverable(&self) -> bool {
+        let delivered = DELIVERED.contains(&self.codec.as_str()) || self.codec == "eac3";
+        delivered && !self.packets.is_empty()
+    }
+}
+
+struct Packet {
+    bytes: u32,
+    decode: Option<i64>,
+    composition: Option<i64>,
+    sync: bool,
+}
+
+fn number(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_str().and_then(|text| text.parse().ok()))
+}
+
+fn ffprobe(path: &Path, options: &[&str]) -> Value {
+    let output = Command::new("ffprobe")
+        .args(["-v", "quiet", "-print_format", "json"])
+        .args(options)
+        .arg(path)
+        .output()
+        .unwrap();
+    serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
+}
+
+fn probe(path: &Path) -> Vec<Probed> {
+    let streams = ["-show_entries", "stream=index,id,codec_name"];
+    let packets = ["-show_entries", "packet=stream_index,size,dts,pts,flags"];
+    let json = ffprobe(path, &[streams, packets].concat());
+    let list = |name: &str| json[name].as_array().cloned().unwrap_or_default();
+    let mut tracks: Vec<Probed> = list("streams")
+        .iter()
+        .enumerate()
+        .map(|(number, stream)| Probed {
+            number,
+            container_id: stream["id"]
+                .as_str()
+                .and_then(|id| u32::from_str_radix(id.trim_start_matches("0x"), 16).ok()),
+            codec: stream["codec_name"].as_str().unwrap_or_default().to_owned(),
+            packets: Vec::new(),
+        })
+        .collect();
+    for packet in list("packets") {
+        let stream = number(&packet["stream_index"]).unwrap() as usize;
+        tracks[stream].packets.push(Packet {
+            bytes: number(&packet["size"]).unwrap() as u32,
+            decode: number(&packet["dts"]),
+            composition: number(&packet["pts"]),
+            sync: packet["flags"].as_str().unwrap_or_default().starts_with('K'),
+        });
+    }
+    tracks
+}
+
+/// What differs first.
+fn compare(path: &Path, index: &MediaIndex, probed: &[Probed]) -> Result<(), String> {
+    let file = std::fs::read(path).unwrap();
+    let mut constant = None;
+    for (position, track) in index.tracks.iter().enumerate() {
+        let id = track.container_id;
+        let other = probed
+            .iter()
+            .find(|probed| probed.container_id.is_none_or(|other| other == id))
+            .ok_or(format!("ffprobe has no track {id}"))?;
+        let entries: Vec<AccessUnitEntry> = (0..track.unit_count)
+            .filter_map(|unit| index.unit(TrackId(position as u8), unit))
+            .collect();
+        let units: Vec<Vec<u8>> =
+            entries.iter().map(|unit| unwrapped(&track.wrapping, unit, &file)).collect();
+        let named = |why: String| format!("track {id} ({}): {why}", other.codec);
+        compare_bytes(path, &track.codec, &units, other).map_err(named)?;
+        compare_units(&entries, &units, other, &track.codec).map_err(named)?;
+        if track.wrapping == Wrapping::None {
+            compare_order(path, &entries).map_err(named)?;
+        } else {
+            compare_times(&entries, &other.packets, &mut constant).map_err(named)?;
+        }
+    }
+    for other in probed.iter().filter(|other| other.is_deliverable()) {
+        let id = other.container_id.unwrap_or(1);
+        if !index.tracks.iter().any(|track| track.container_id == id) {
+            return Err(format!("track {id} ({}) is missing: {:?}", other.codec, index.skipped));
+        }
+    }
+    Ok(())
+}
+
+fn unwrapped(wrapping: &Wrapping, unit: &AccessUnitEntry, file: &[u8]) -> Vec<u8> {
+    let bytes = &file[unit.offset as usize..][..unit.bytes as usize];
+    let mut unwrapped = Vec::new();
+    wrapping.unwrap(unit.offset, bytes, &mut unwrapped);
+    if *wrapping == Wrapping::None { bytes.to_vec() } else { unwrapped }
+}
+
+/// All units together against what ffmpeg copies.
+fn compare_bytes(
+    path: &Path,
+    codec: &CodecConfig,
+    units: &[Vec<u8>],
+    other: &Probed,
+) -> Result<(), String> {
+    let output = Command::new("ffmpeg")
+        .args(["-v", "quiet", "-i"])
+        .arg(path)
+        .args(["-map", &format!("0:{}", other.number), "-c", "copy", "-copyinkf"])
+        .args(["-f", "data", "-"])
+        .output()
+        .unwrap();
+    let mut copied = output.stdout;
+    if matches!(codec, CodecConfig::Aac(_)) {
+        copied = without_adts(&copied);
+    }
+    let ours = units.concat();
+    let rest = if codec.is_video() { 0 } else { units[0].len().saturating_sub(1) };
+    if copied.len() <= ours.len() + rest && copied.starts_with(&ours) {
+        return Ok(());
+    }
+    let same = ours.iter().zip(&copied).take_while(|(a, b)| a == b).count();
+    Err(format!("{} bytes against {}, the first {same} alike", ours.len(), copied.len()))
+}
+
+fn without_adts(mut frames: &[u8]) -> Vec<u8> {
+    let mut payloads = Vec::new();
+    while let Some(header) = AdtsHeader::parse(frames) {
+        let end = frames.len().min(header.frame_bytes as usize);
+        payloads.extend_from_slice(&frames[header.header_bytes as usize..end]);
+        frames = &frames[end..];
+    }
+    payloads
+}
+
+fn compare_units(
+    entries: &[AccessUnitEntry],
+    units: &[Vec<u8>],
+    other: &Probed,
+    codec: &CodecConfig,
+) -> Result<(), String> {
+    // What is left of a frame of sound at the end is a packet to ffprobe.
+    let mut packets = &other.packets[..];
+    if !codec.is_video() && packets.len() == units.len() + 1 {
+        packets = &packets[..units.len()];
+    }
+    if units.len() != packets.len() {
+        return Err(format!("{} units, {} packets", units.len(), packets.len()));
+    }
+    for (at, ((entry, unit), packet)) in entries.iter().zip(units).zip(packets).enumerate() {
+        let header_bytes = if matches!(codec, CodecConfig::Aac(_)) { [7, 9] } else { [0, 0] };
+        // The zero in front of a start code counts with the unit before at ffmpeg.
+        let slack = usize::from(codec.is_video());
+        let agrees = |header: usize| (unit.len() + header).abs_diff(packet.bytes as usize) <= slack;
+        if !header_bytes.into_iter().any(agrees) {
+            return Err(format!("unit {at}: {} bytes against {}", unit.len(), packet.bytes));
+        }
+        if packet.sync != entry.sync {
+            return Err(format!("unit {at}: sync {} against {}", entry.sync, packet.sync));
+        }
+    }
+    Ok(())
+}
+
+/// `constant` is what all tracks of the file differ by.
+fn compare_times(
+    entries: &[AccessUnitEntry],
+    packets: &[Packet],
+    constant: &mut Option<i64>,
+) -> Result<(), String> {
+    for (at, (unit, packet)) in entries.iter().zip(packets).enumerate() {
+        let Some(composition) = packet.composition else { continue };
+        let constant = *constant.get_or_insert(unit.composition - composition);
+        // Ticks between stamps are rounded in another way.
+        if (unit.composition - composition - constant).abs() > 2 {
+            return Err(format!(
+                "unit {at}: composition {} against {composition} + {constant}",
+                unit.composition
+            ));
+        }
+        if packet.decode.is_some_and(|decode| (unit.decode - decode - constant).abs() > 2) {
+            return Err(format!(
+                "unit {at}: decode {} against {:?} + {constant}",
+                unit.decode, packet.decode
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The units in the order of their composition against the frames that are decoded, which are
+/// fewer if they are of two fields.
+fn compare_order(path: &Path, entries: &[AccessUnitEntry]) -> Result<(), String> {
+    let mut units: Vec<&AccessUnitEntry> = entries.iter().collect();
+    units.sort_by_key(|unit| unit.composition);
+    let mut units = units.into_iter();
+    // Strictly: by the rules of the specification, and not by what is seldom wrong.
+    let json = ffprobe(path, &["-strict", "1", "-show_entries", "frame=pkt_pos"]);
+    let frames = json["frames"].as_array().cloned().unwrap_or_default();
+    for (at, frame) in frames.iter().enumerate() {
+        let Some(position) = number(&frame["pkt_pos"]) else { continue };
+        // The zero in front of a start code counts with the unit before at ffmpeg.
+        if !units.any(|unit| unit.offset.abs_diff(position as u64) <= 1) {
+            return Err(format!("frame {at}, at {position}, is shown in another order"));
+        }
+    }
+    let shown = entries.iter().all(|unit| unit.decode <= unit.composition);
+    if shown { Ok(()) } else { Err("a unit is shown before it is decoded".to_owned()) }
+}
