@@ -331,11 +331,13 @@ fn compare_times(
     path: &Path,
 ) -> Result<(), String> {
     let rate = f64::from(track.media_rate.ticks_per_second());
-    let first_packet = packets.first().and_then(|packet| packet.composition);
-    let first_unit = index.unit(track_id, 0).unwrap().composition;
+    // Vorbis' first packet takes no time; ffprobe gives it some, in front of the others.
+    let start = usize::from(matches!(track.codec, CodecConfig::Vorbis(_)));
+    let first_packet = packets.get(start).and_then(|packet| packet.composition);
+    let first_unit = index.unit(track_id, start as u32).unwrap().composition;
     let is_flv = path.extension().is_some_and(|extension| extension == "flv");
     let is_ac3 = matches!(track.codec, CodecConfig::Ac3(_) | CodecConfig::EAc3(_));
-    for (at, packet) in packets.iter().enumerate() {
+    for (at, packet) in packets.iter().enumerate().skip(start) {
         let (Some(first), Some(composition)) = (first_packet, packet.composition) else { continue };
         let unit = index.unit(track_id, at as u32).unwrap();
         let seconds = (unit.composition - first_unit) as f64 / rate;

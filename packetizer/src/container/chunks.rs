@@ -5,9 +5,11 @@ mod wave;
 
 use super::pcm::{self, Description};
 use super::sole_track::refuse;
-use super::{Demand, Demux, IndexError, TOP_LEVEL_BOXES_MAX, frames};
+use super::{Demand, Demux, IndexError, frames};
 use crate::index::{MediaIndex, SkipReason};
 
+/// Most chunks that are visited to find the media; each is read by itself.
+const CHUNKS_MAX: u32 = 1 << 14;
 /// Bytes of a chunk's type and size.
 const HEADER_BYTES: u64 = 8;
 /// Bytes of a chunk that are looked at, header included.
@@ -121,8 +123,8 @@ impl Demuxer {
     /// Looks at the chunk that begins with `bytes`, and goes to the next.
     fn visit(&mut self, bytes: &[u8]) -> Result<(), IndexError> {
         self.chunk_count += 1;
-        if self.chunk_count > TOP_LEVEL_BOXES_MAX {
-            let limit = u64::from(TOP_LEVEL_BOXES_MAX);
+        if self.chunk_count > CHUNKS_MAX {
+            let limit = u64::from(CHUNKS_MAX);
             return Err(IndexError::TooLarge { what: "chunks", limit });
         }
         let header = bytes.split_first_chunk::<4>();

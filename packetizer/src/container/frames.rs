@@ -166,8 +166,8 @@ impl<H: Header> Frames<H> {
             self.is_in_step = false;
             return Ok(Some(to_next::<H>(rest)));
         };
-        let is_followed = behind.is_empty() || self.parse(behind).is_some();
-        if !self.is_in_step && !is_followed {
+        let is_followed = || behind.is_empty() || self.parse(behind).is_some();
+        if !self.is_in_step && !is_followed() {
             return Ok(Some(to_next::<H>(rest)));
         }
         self.is_in_step = true;

@@ -2,11 +2,10 @@
 //!
 //! Of bitstreams chained one behind the other the first is delivered; bitstreams side by side are
 //! tracks. The presentation begins with the first packet of sound: a decoder is told by RTP neither
-//! to skip Opus' priming samples nor to cut off the end.
+//! to skip Opus' priming samples nor to cut off the end. Vorbis' first packet only primes the
+//! decoder, and takes no time.
 
 mod bitstream;
-mod opus;
-mod vorbis;
 
 use bitstream::{Bitstream, Packet};
 

@@ -14,12 +14,6 @@ pub(crate) fn media_root() -> Option<PathBuf> {
     None
 }
 
-/// The MP4 and QuickTime files in a folder and those below, sorted.
-#[allow(dead_code, reason = "other containers have tests of their own")]
-pub(crate) fn mp4_files(folder: &Path) -> Vec<PathBuf> {
-    media_files(folder, &["mp4", "mov", "m4a", "m4v", "m4b", "3gp"])
-}
-
 /// The files with one of these extensions in a folder and those below, sorted.
 pub(crate) fn media_files(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
     let mut files = Vec::new();

@@ -16,7 +16,7 @@ pub(crate) struct Frames {
 
 /// Edit lists cut frames and skip samples on the side of the player; RTP carries what the file
 /// has, so the file is read that way too.
-const WHOLE: [&str; 4] = ["-ignore_editlist", "1", "-flags2", "+skip_manual"];
+const WHOLE: [&str; 4] = ["-flags2", "+skip_manual", "-ignore_editlist", "1"];
 
 impl Frames {
     /// The frames of a file, decoded directly.
@@ -24,7 +24,9 @@ impl Frames {
         let path = path.to_str().unwrap();
         let probe = ["-v", "error", "-show_entries", "stream=codec_type", "-of", "csv=p=0", path];
         let kinds = output_of("ffprobe", &probe);
-        Self::decode(&WHOLE, path, kinds.contains("video"), kinds.contains("audio"))
+        let has_edits = [".mp4", ".mov", ".3gp"].iter().any(|end| path.ends_with(end));
+        let options = if has_edits { &WHOLE[..] } else { &WHOLE[..2] };
+        Self::decode(options, path, kinds.contains("video"), kinds.contains("audio"))
     }
 
     /// The frames that ffmpeg gets from the URL of a title that has such frames as `reference`.

@@ -116,6 +116,8 @@ fn broken_files_are_refused() {
         let error = open_slice(&file).unwrap_err().to_string();
         assert!(error.contains(why), "{error}");
     }
+    let endless = wave(&[whole(b"junk", &[]).repeat(20_000)]);
+    assert!(matches!(open_slice(&endless), Err(IndexError::TooLarge { .. })));
     let avi = b"RIFF\x10\0\0\0AVI LIST";
     assert_eq!(open_slice(avi).unwrap_err(), IndexError::Unrecognized);
 }

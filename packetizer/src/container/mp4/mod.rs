@@ -1,8 +1,8 @@
 //! MP4 and QuickTime files (ISO 14496-12, 14496-14, 14496-15; QuickTime File Format).
 //!
 //! The top level is walked box by box until the movie header, which is read at once, and if media
-//! is in fragments to the end; media is never read. What a track needs must be right or the track is left out by name; what it does not
-//! need may be broken.
+//! is in fragments to the end; media is never read. What a track needs must be right or the track
+//! is left out by name; what it does not need may be broken.
 
 mod boxes;
 mod entry;

@@ -149,9 +149,10 @@ impl Movie {
     fn add(&mut self, track: ParsedTrack<'_>, defaults: Defaults) -> Result<(), IndexError> {
         let ParsedTrack { description, samples, edit } = track;
         let (container_id, rate) = (description.container_id, description.media_rate);
-        let pcm_frame_bytes = match &description.codec {
-            CodecConfig::Pcm(config) => Some(config.frame_bytes()),
-            _ => None,
+        let pcm_frame_bytes = if let CodecConfig::Pcm(config) = &description.codec {
+            Some(config.frame_bytes())
+        } else {
+            None
         };
         let Ok(id) = self.builder.add_track(description) else {
             self.skipped.push(SkippedTrack { container_id, reason: SkipReason::TooManyTracks });

@@ -1,14 +1,17 @@
 //! Logical bitstreams: packets, and the codec that the first of them tell.
 
-use super::opus;
-use super::vorbis::{self, Blocks};
-use crate::codec::CodecConfig;
-use crate::codec::opus::{OpusConfig, RTP_RATE};
-use crate::codec::vorbis::VorbisConfig;
+use crate::codec::opus::{OpusConfig, RTP_RATE, packet_samples};
+use crate::codec::vorbis::{PacketDurations, VorbisConfig};
+use crate::codec::{CodecConfig, ConfigError};
 use crate::index::SkipReason;
 use crate::time::ClockRate;
 use crate::wrapping::ogg::{PageHeader, Serial};
 
+/// What Opus' headers begin with, the first first (RFC 7845 §5).
+const OPUS_HEADERS: [&[u8]; 2] = [b"OpusHead", b"OpusTags"];
+/// What two of Vorbis' headers begin with (Vorbis I §4.2.1).
+const VORBIS_IDENTIFICATION: &[u8] = b"\x01vorbis";
+const VORBIS_SETUP: &[u8] = b"\x05vorbis";
 /// Bytes of a header packet at most.
 const HEADER_BYTES_MAX: usize = 1 << 20;
 /// Bytes of a packet of sound that are looked at.
@@ -45,7 +48,7 @@ enum State {
         identification: Vec<u8>,
     },
     Opus(OpusConfig),
-    Vorbis(VorbisConfig, Blocks),
+    Vorbis(VorbisConfig, PacketDurations),
     LeftOut,
 }
 
@@ -132,17 +135,18 @@ impl Bitstream {
                 return Ok(None);
             }
             State::VorbisHeaders { identification } => {
-                if vorbis::is_setup(&packet.head) {
+                if packet.head.starts_with(VORBIS_SETUP) {
                     let identification = std::mem::take(identification);
                     self.state = State::LeftOut;
-                    let (config, blocks) = vorbis::parse(identification, packet.head)?;
-                    self.state = State::Vorbis(config, blocks);
+                    self.state = parse_vorbis(&identification, &packet.head).map_err(refusal)?;
                 }
                 return Ok(None);
             }
-            State::Opus(_) if opus::is_header(&packet.head) => return Ok(None),
-            State::Opus(_) => opus::duration(&packet.head),
-            State::Vorbis(_, blocks) => blocks.duration(&packet.head),
+            State::Opus(_) if OPUS_HEADERS.iter().any(|magic| packet.head.starts_with(magic)) => {
+                return Ok(None);
+            }
+            State::Opus(_) => packet_samples(&packet.head),
+            State::Vorbis(_, durations) => durations.next(&packet.head),
             State::LeftOut => None,
         };
         // No unit can be so long: the index refuses it.
@@ -180,10 +184,10 @@ fn identify(packet: Vec<u8>) -> Result<State, SkipReason> {
         (b"PCM     ", "PCM in Ogg"),
         (b"\x80kate", "Kate"),
     ];
-    if let Some(config) = opus::parse_header(&packet) {
-        return config.map(State::Opus);
+    if packet.starts_with(OPUS_HEADERS[0]) {
+        return OpusConfig::parse_opus_head(&packet).map(State::Opus).map_err(refusal);
     }
-    if vorbis::is_identification(&packet) {
+    if packet.starts_with(VORBIS_IDENTIFICATION) {
         return Ok(State::VorbisHeaders { identification: packet });
     }
     if packet.starts_with(b"fishead\0") {
@@ -192,4 +196,15 @@ fn identify(packet: Vec<u8>) -> Result<State, SkipReason> {
     let other = OTHERS.iter().find(|(magic, _)| packet.starts_with(magic));
     let name = other.map_or("of an unknown Ogg bitstream", |(_, name)| *name);
     Err(SkipReason::Codec(name.to_owned()))
+}
+
+fn parse_vorbis(identification: &[u8], setup: &[u8]) -> Result<State, ConfigError> {
+    let config = VorbisConfig::new(identification, setup)?;
+    let durations = config.packet_durations();
+    let durations = durations.ok_or(ConfigError("the Vorbis headers do not tell its blocks"))?;
+    Ok(State::Vorbis(config, durations))
+}
+
+const fn refusal(error: ConfigError) -> SkipReason {
+    SkipReason::Config(error.0)
 }

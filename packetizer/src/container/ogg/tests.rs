@@ -1,7 +1,6 @@
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
 use super::super::testing::{open_slice, places, units};
-use super::vorbis::tests::{identification, setup};
 use super::*;
 use crate::codec::CodecConfig;
 
@@ -117,18 +116,35 @@ fn packets_go_on_in_the_next_page() {
     }
 }
 
+/// Vorbis' identification header: windows of 256 and 2048 samples.
+fn identification() -> Vec<u8> {
+    let head = b"\x01vorbis\0\0\0\0\x01\x44\xac\0\0";
+    [&head[..], &[0; 12], &[0xb8, 1]].concat()
+}
+
+/// A setup header that ends in a mode of short and one of long windows: their number less one, 1,
+/// in 6 bits; each a flag, 32 zeros and a mapping of 8 bits; the framing bit.
+fn setup() -> Vec<u8> {
+    let bits = ["100000", "0", &"0".repeat(40), "1", &"0".repeat(32), "10000000", "1"].concat();
+    let bytes = bits
+        .as_bytes()
+        .chunks(8)
+        .map(|byte| byte.iter().rev().fold(0, |sum, bit| sum << 1 | (bit - b'0')));
+    [&b"\x05vorbis\xff\xff"[..], &bytes.collect::<Vec<u8>>()].concat()
+}
+
 #[test]
 fn vorbis_needs_its_three_headers() {
     let mut writer = Writer(Vec::new());
-    writer.page(1, FIRST, 0, 0, &[&identification(1, 0xb8)]);
-    writer.page(1, 0, 0, 1, &[b"\x03vorbis", &setup(&[false, true])]);
+    writer.page(1, FIRST, 0, 0, &[&identification()]);
+    writer.page(1, 0, 0, 1, &[b"\x03vorbis", &setup()]);
     writer.page(1, 0, 128, 2, &[&[0; 9], &[0; 8]]);
     writer.page(1, LAST, 800, 3, &[&[2; 7]]);
     let index = open_slice(&writer.0).unwrap();
     let CodecConfig::Vorbis(config) = &index.tracks[0].codec else { panic!("Vorbis") };
-    assert_eq!(config.setup, setup(&[false, true]));
-    assert_eq!(times(&writer.0), [0, 128, 256]);
-    let headless = [&writer.0[..58], &writer.0[58 + 29 + 7 + setup(&[false, true]).len()..]];
+    assert_eq!(config.setup, setup());
+    assert_eq!(times(&writer.0), [0, 0, 128]);
+    let headless = [&writer.0[..58], &writer.0[58 + 29 + 7 + setup().len()..]];
     assert!(matches!(open_slice(&headless.concat()), Err(IndexError::NoPlayableTrack { .. })));
 }
 

@@ -1,5 +1,5 @@
-//! Sample descriptions of sound (ISO 14496-12 §12.2.3, QuickTime sound descriptions, ETSI TS 102 366
-//! Annex F, 3GPP TS 26.244, Opus in ISOBMFF).
+//! Sample descriptions of sound (ISO 14496-12 §12.2.3, QuickTime sound descriptions, ETSI TS
+//! 102 366 Annex F, 3GPP TS 26.244, Opus in ISOBMFF).
 
 use super::{elementary_stream, inside};
 use crate::codec::CodecConfig;
