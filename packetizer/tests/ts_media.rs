@@ -55,20 +55,23 @@ fn index_agrees_with_ffmpeg() {
     let mut files = media_files(&root, &extensions);
     files.retain(|path| !path.ends_with(ADTS));
     assert!(files.len() > 60, "only {} files", files.len());
+    let verdicts: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = files
+            .chunks(files.len().div_ceil(THREADS))
+            .map(|files| scope.spawn(|| files.iter().map(|path| judge(path)).collect::<Vec<_>>()))
+            .collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
     let (mut exact, mut refused, mut differing) = (0, 0, Vec::new());
-    for path in files {
+    for (path, verdict) in files.iter().zip(verdicts) {
         let name = path.strip_prefix(&root).unwrap().display().to_string();
-        let probed = probe(&path);
-        match open_file(&path) {
-            Ok(index) => match compare(&path, &index, &probed) {
-                Ok(()) => exact += 1,
-                Err(why) => differing.push((name, why)),
-            },
-            Err(error) if !probed.iter().any(Probed::is_deliverable) => {
+        match verdict {
+            Verdict::Exact => exact += 1,
+            Verdict::Refused(error) => {
                 println!("refused: {name}: {error}");
                 refused += 1;
             }
-            Err(error) => differing.push((name, error.to_string())),
+            Verdict::Differs(why) => differing.push((name, why)),
         }
     }
     println!("{exact} files exact, {} differing, {refused} rightly refused", differing.len());
@@ -85,6 +88,29 @@ fn index_agrees_with_ffmpeg() {
         .filter(|(name, _)| !EXCEPTIONS.iter().any(|(exception, _)| name == exception))
         .collect();
     assert!(unexplained.is_empty(), "{} unexplained", unexplained.len());
+}
+
+/// ffprobe and ffmpeg run side by side.
+const THREADS: usize = 4;
+
+enum Verdict {
+    Exact,
+    /// Neither does ffprobe find anything that is delivered.
+    Refused(String),
+    Differs(String),
+}
+
+fn judge(path: &Path) -> Verdict {
+    let probed = probe(path);
+    match open_file(path) {
+        Ok(index) => {
+            compare(path, &index, &probed).map_or_else(Verdict::Differs, |()| Verdict::Exact)
+        }
+        Err(error) if !probed.iter().any(Probed::is_deliverable) => {
+            Verdict::Refused(error.to_string())
+        }
+        Err(error) => Verdict::Differs(error.to_string()),
+    }
 }
 
 fn open_file(path: &Path) -> Result<MediaIndex, OpenError<std::io::Error>> {

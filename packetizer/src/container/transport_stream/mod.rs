@@ -12,6 +12,8 @@ mod kind;
 mod packets;
 mod psi;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod units;
 
 use std::collections::BTreeMap;

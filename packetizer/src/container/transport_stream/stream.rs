@@ -121,6 +121,11 @@ impl Stream {
             }
             return Ok(());
         }
+        let is_in_turn =
+            |(counter, _): &(u8, Vec<u8>)| packet.counter == counter.wrapping_add(1) & 0x0f;
+        if !self.last.as_ref().is_none_or(is_in_turn) {
+            self.lose(clock);
+        }
         let (_, payload) = self.last.get_or_insert_default();
         payload.clear();
         payload.extend_from_slice(packet.payload);
@@ -143,6 +148,18 @@ impl Stream {
             return Err(IndexError::TooLarge { what: "bytes in an access unit", limit });
         }
         Ok(())
+    }
+
+    /// Packets are missing: with them the rest of a frame of sound, and a stamp's frame. A picture
+    /// is cut by what is there; its decoder makes the best of it.
+    fn lose(&mut self, clock: &mut Clock) {
+        if let Cutter::Sound(cutter) = &mut self.cutter {
+            let ended = cutter.lose(self.position);
+            self.stamps.retain(|stamp| ended.is_some_and(|sound| stamp.position <= sound.frame));
+            if let Some(sound) = ended {
+                self.sound(&sound, clock);
+            }
+        }
     }
 
     fn stamp(&mut self, header: PesHeader) {
