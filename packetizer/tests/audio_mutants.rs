@@ -1,4 +1,5 @@
-//! Damaged copies of other people's audio, Ogg and IVF files: no panic, and memory in proportion.
+//! Damaged copies of other people's audio, Ogg, IVF and FLV files: no panic, and memory in
+//! proportion.
 
 #![allow(clippy::cast_possible_truncation, clippy::unwrap_used, clippy::print_stdout)]
 
@@ -13,10 +14,10 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRng, TestRunner};
 use support::{media_files, media_root};
 
-const EXTENSIONS: [&str; 12] =
-    ["wav", "mp3", "aac", "adts", "ac3", "eac3", "ogg", "opus", "ivf", "amr", "au", "flac"];
-const FILE_BYTES_MAX: usize = 100_000;
-const MUTANTS_PER_FILE: u32 = 1000;
+const EXTENSIONS: [&str; 13] =
+    ["wav", "mp3", "aac", "adts", "ac3", "eac3", "ogg", "opus", "ivf", "flv", "amr", "au", "flac"];
+const FILE_BYTES_MAX: usize = 30_000;
+const MUTANTS_PER_FILE: u32 = 600;
 /// Bytes at a file's beginning that are damaged as often as all the others.
 const HEADERS_BYTES: usize = 400;
 

@@ -3,6 +3,7 @@
 mod amr;
 mod au;
 mod chunks;
+mod flv;
 mod elementary;
 mod frames;
 mod id3;
@@ -67,6 +68,7 @@ const PROBES: &[Probe] = &[
     amr::probe,
     ogg::probe,
     ivf::probe,
+    flv::probe,
     program_stream::probe,
     transport_stream::probe,
     elementary::probe,

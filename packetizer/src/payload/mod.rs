@@ -27,7 +27,8 @@ use std::fmt;
 
 /// Bytes in front of an interleaved packet: `$`, channel, length (RFC 2326 §10.12).
 pub const INTERLEAVED_PREFIX_BYTES: usize = 4;
-/// The smallest packet limit that every payload format can work with.
+/// The smallest packet limit: every fragment has room behind its headers. Formats that may not cut
+/// (Opus, AMR, PCM, and JPEG its tables) refuse units that do not fit so little.
 pub const PACKET_BYTES_MIN: u16 = 64;
 
 /// Why an access unit cannot be cut into packets.

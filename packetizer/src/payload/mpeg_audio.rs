@@ -1,5 +1,5 @@
 //! MPEG audio in RTP (RFC 2250 §3.5), layers I to III: several whole frames a packet, or fragments
-//! of one.
+//! of one. Frames of layer III go as they are; the application data units of RFC 5219 are not sent.
 
 use super::{PacketWriter, UnitError, fragments};
 

@@ -131,19 +131,31 @@ fn jpeg() {
     let directory = directory.path();
     let arguments = "-c:v mjpeg -huffman default -pix_fmt yuvj420p -q:v 5";
     let title = pictures(directory, "film.mov", arguments, |_| CodecConfig::Jpeg);
-    // Receivers write headers of their own.
-    let sent: Vec<_> = title.delivered(TRACK).iter().flat_map(|image| images(image)).collect();
-    assert_eq!(sent.len(), 30);
-    assert!(images(&served(&title, received)) == sent);
-    for packet_bytes_max in CLASSES {
-        assert!(images(&depayload(directory, &title, TRACK, packet_bytes_max)) == sent);
+    let slices = format!("{arguments} -slices 4 -thread_type slice -threads 4");
+    let restarting = pictures(directory, "slices.mov", &slices, |_| CodecConfig::Jpeg);
+    assert!(images(&restarting.file).iter().all(|image| image.restart_interval.is_some()));
+    for (title, count) in [(title, 30), (restarting, 30), (streams::jpeg_422(directory), 10)] {
+        // Receivers write headers of their own.
+        let sent: Vec<_> = title.delivered(TRACK).iter().flat_map(|image| images(image)).collect();
+        assert_eq!(sent.len(), count);
+        assert!(images(&served(&title, received)) == sent);
+        for packet_bytes_max in CLASSES {
+            assert!(images(&depayload(directory, &title, TRACK, packet_bytes_max)) == sent);
+        }
     }
 }
 
-/// Quantization tables and scan of each of several JPEG images.
-fn images(mut bytes: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let mut images = Vec::new();
-    let mut tables = Vec::new();
+/// What a JPEG image is made of but for its headers' form.
+#[derive(Debug, Default, PartialEq)]
+struct Image {
+    tables: Vec<u8>,
+    restart_interval: Option<Vec<u8>>,
+    scan: Vec<u8>,
+}
+
+/// The images of a stream, one behind the other.
+fn images(mut bytes: &[u8]) -> Vec<Image> {
+    let (mut images, mut image) = (Vec::new(), Image::default());
     while let [0xff, marker, rest @ ..] = bytes {
         bytes = rest;
         if matches!(marker, 0xd8 | 0xd9) {
@@ -151,16 +163,19 @@ fn images(mut bytes: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
         }
         let (segment, behind) = rest.split_at(usize::from(rest[0]) << 8 | usize::from(rest[1]));
         bytes = behind;
-        if *marker == 0xdb {
-            tables.extend(segment[2..].chunks(65).flat_map(|table| &table[1..]));
-        }
-        if *marker == 0xda {
-            let end = bytes.windows(2).position(|pair| pair == [0xff, 0xd9]).unwrap();
-            if tables.len() == 64 {
-                tables.extend_from_within(..); // one for all components
+        match marker {
+            0xdb => image.tables.extend(segment[2..].chunks(65).flat_map(|table| &table[1..])),
+            0xdd => image.restart_interval = Some(segment[2..].to_vec()),
+            0xda => {
+                let end = bytes.windows(2).position(|pair| pair == [0xff, 0xd9]).unwrap();
+                if image.tables.len() == 64 {
+                    image.tables.extend_from_within(..); // one for all components
+                }
+                image.scan.extend_from_slice(&bytes[..end]);
+                images.push(std::mem::take(&mut image));
+                bytes = &bytes[end..];
             }
-            images.push((std::mem::take(&mut tables), bytes[..end].to_vec()));
-            bytes = &bytes[end..];
+            _ => {}
         }
     }
     images
@@ -180,6 +195,7 @@ fn opus_vorbis_mpeg_audio_and_ac3() {
         &[
             sound(directory, "a.mp3", &format!("{mp3} 64k"), streams::mpeg_audio),
             sound(directory, "b.mp3", &format!("{mp3} 320k"), streams::mpeg_audio),
+            sound(directory, "a.mp2", "-ac 2 -ar 44100 -c:a mp2", streams::mpeg_audio),
             sound(directory, "a.ac3", &format!("{ac3} 128k"), ac3_codec),
             sound(directory, "b.ac3", &format!("{ac3} 640k"), ac3_codec),
         ],

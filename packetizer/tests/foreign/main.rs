@@ -12,5 +12,6 @@ mod codecs;
 mod depayloaders;
 mod ffmpeg;
 mod gstreamer;
+mod specified;
 mod streams;
 mod titles;

@@ -4,6 +4,7 @@ use crate::titles::Title;
 use packetizer::codec::CodecConfig;
 use packetizer::codec::ac3::Ac3Config;
 use packetizer::codec::amr::AmrConfig;
+use packetizer::codec::av1::Av1Config;
 use packetizer::codec::h265::H265Config;
 use packetizer::codec::mpeg_audio::MpegAudioConfig;
 use packetizer::codec::mpeg4_visual::Mpeg4VisualConfig;
@@ -67,16 +68,25 @@ pub(crate) fn amr(directory: &Path, is_wideband: bool) -> Title {
         (8000, "amrnbenc band-mode=7", "#!AMR\n")
     };
     let (frames, file) = (directory.join("frames"), format!("sound-{rate}.amr"));
-    let pipeline = format!(
-        "audiotestsrc wave=ticks num-buffers=60 ! audio/x-raw,rate={rate},channels=1 ! {encoder} ! \
-         filesink location={}",
-        frames.display()
-    );
-    let mut command = Command::new("gst-launch-1.0");
-    assert!(command.arg("-q").args(pipeline.split_whitespace()).status().unwrap().success());
+    let source = "audiotestsrc wave=ticks num-buffers=60";
+    launch(&format!("{source} ! audio/x-raw,rate={rate},channels=1 ! {encoder}"), &frames);
     let stored = [magic.as_bytes(), &std::fs::read(frames).unwrap()].concat();
     std::fs::write(directory.join(&file), stored).unwrap();
     probed(directory, &file, |_| CodecConfig::Amr(AmrConfig { is_wideband }))
+}
+
+/// JPEG sampled 4:2:2, of which ffmpeg's encoder makes something that is not in RFC 2435.
+pub(crate) fn jpeg_422(directory: &Path) -> Title {
+    let raw = "video/x-raw,format=Y42B,width=480,height=288";
+    let source = "videotestsrc pattern=smpte num-buffers=10";
+    launch(&format!("{source} ! {raw} ! jpegenc"), &directory.join("422.mjpeg"));
+    probed(directory, "422.mjpeg", |_| CodecConfig::Jpeg)
+}
+
+fn launch(pipeline: &str, output: &Path) {
+    let pipeline = format!("{pipeline} ! filesink location={}", output.display());
+    let mut command = Command::new("gst-launch-1.0");
+    assert!(command.arg("-q").args(pipeline.split_whitespace()).status().unwrap().success());
 }
 
 fn encode(directory: &Path, file: &str, source: &str, arguments: &str) {
@@ -104,11 +114,11 @@ fn probed(directory: &Path, file: &str, codec: impl Fn(&[u8]) -> CodecConfig) ->
     let time_base = json["streams"][0]["time_base"].as_str().unwrap();
     let ticks = time_base.strip_prefix("1/").unwrap().parse().unwrap();
     let packets = json["packets"].as_array().unwrap();
-    let start = packets.iter().filter_map(|packet| packet["pts"].as_i64()).min().unwrap();
+    let start = packets.iter().filter_map(|packet| packet["pts"].as_i64()).min().unwrap_or(0);
     let mut stream = Stream::new(codec(&extradata), ClockRate::new(ticks).unwrap());
     for packet in packets {
         let data = dumped(packet["data"].as_str().unwrap());
-        let composition = packet["pts"].as_i64().unwrap() - start;
+        let composition = packet["pts"].as_i64().map_or(stream.end, |pts| pts - start);
         let decode = packet["dts"].as_i64().map_or(composition, |dts| dts - start);
         let duration = packet["duration"].as_i64().unwrap_or(1) as u32;
         let sync = packet["flags"].as_str().unwrap().starts_with('K');
@@ -186,6 +196,11 @@ pub(crate) fn h265(record: &[u8]) -> CodecConfig {
 
 pub(crate) fn mpeg4_visual(headers: &[u8]) -> CodecConfig {
     CodecConfig::Mpeg4Visual(Mpeg4VisualConfig { profile_level: 1, headers: headers.to_vec() })
+}
+
+/// The sequence header is in the stream.
+pub(crate) fn av1(_: &[u8]) -> CodecConfig {
+    CodecConfig::Av1(Av1Config { profile: 0, level: 0, tier: 0, sequence_header: Vec::new() })
 }
 
 /// From the three headers with Xiph lacing, all lengths below 255 but the last.

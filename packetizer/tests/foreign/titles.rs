@@ -49,19 +49,18 @@ impl Title {
         self.file.get(start..start + unit.bytes as usize)
     }
 
-    /// The units of a track as a depacketizer gives them: H.264 in byte stream format with
+    /// The units of a track as a depacketizer gives them: NAL units in byte stream format with
     /// four-byte start codes, without what does not travel.
     pub(crate) fn delivered(&self, track: TrackId) -> Vec<Vec<u8>> {
         let units = self.units(track);
         let bytes = units.iter().map(|unit| self.bytes(unit).unwrap());
-        match &self.index.tracks[usize::from(track.0)].codec {
-            CodecConfig::H264(config) => {
-                bytes.map(|bytes| byte_stream(bytes, config.framing, is_dropped)).collect()
-            }
-            CodecConfig::H265(config) => {
-                bytes.map(|bytes| byte_stream(bytes, config.framing, is_dropped_h265)).collect()
-            }
-            _ => bytes.map(<[u8]>::to_vec).collect(),
+        let codec = &self.index.tracks[usize::from(track.0)].codec;
+        if let CodecConfig::H264(config) = codec {
+            bytes.map(|bytes| byte_stream(bytes, config.framing, is_dropped)).collect()
+        } else if let CodecConfig::H265(config) = codec {
+            bytes.map(|bytes| byte_stream(bytes, config.framing, is_dropped_h265)).collect()
+        } else {
+            bytes.map(<[u8]>::to_vec).collect()
         }
     }
 

@@ -62,6 +62,11 @@ fn avcc_asc() {
 }
 
 #[test]
+fn matroska_index() {
+    replay("matroska_index", mp4_index::check);
+}
+
+#[test]
 fn mp4_index() {
     replay("mp4_index", mp4_index::check);
 }

@@ -3,11 +3,11 @@
 
 use super::tracks::AudioSettings;
 use crate::codec::aac::AacConfig;
-use crate::codec::ac3::Ac3Config;
+use crate::codec::ac3::{Ac3Config, SyncFrame};
 use crate::codec::av1::Av1Config;
 use crate::codec::h264::{H264Config, NalType};
 use crate::codec::h265::H265Config;
-use crate::codec::mpeg_audio::MpegAudioConfig;
+use crate::codec::mpeg_audio::{FrameHeader, MpegAudioConfig};
 use crate::codec::mpeg4_visual::Mpeg4VisualConfig;
 use crate::codec::nal::{NalFraming, nal_units};
 use crate::codec::opus::OpusConfig;
@@ -79,12 +79,39 @@ fn ac3(audio: &AudioSettings) -> Result<Ac3Config, SkipReason> {
     Ok(Ac3Config { rtp_rate, channels: audio.channels, unit_samples: 1536 })
 }
 
-/// Samples of an Enhanced AC-3 frame, of which `frame` is the beginning: `numblkscod` tells, except
-/// at the low sampling rates (ETSI TS 102 366 §E.1.3.1).
-pub(super) fn enhanced_ac3_samples(frame: &[u8]) -> Option<u16> {
-    let [0x0b, 0x77, _, _, codes, ..] = frame else { return None };
-    let blocks = if codes >> 6 == 3 { 6 } else { [1, 2, 3, 6][usize::from(codes >> 4 & 3)] };
-    Some(blocks * 256)
+/// Takes what a track's first frame says of its codec, since the container leaves much open; `true`
+/// if there was something.
+pub(super) fn correct_codec(codec: &mut CodecConfig, frame: &[u8]) -> bool {
+    match codec {
+        CodecConfig::MpegAudio(config) => match FrameHeader::parse(frame) {
+            Some(header) => *config = header.config(),
+            None => return false,
+        },
+        CodecConfig::Ac3(config) | CodecConfig::EAc3(config) => match SyncFrame::parse(frame) {
+            // Channels may be in dependent substreams, of which the container knows.
+            Some(header) => {
+                config.rtp_rate = header.sample_rate;
+                config.unit_samples = header.samples;
+                config.channels = config.channels.max(header.channels);
+            }
+            None => return false,
+        },
+        CodecConfig::H264(_)
+        | CodecConfig::H265(_)
+        | CodecConfig::Av1(_)
+        | CodecConfig::Vp8
+        | CodecConfig::Vp9
+        | CodecConfig::Mpeg4Visual(_)
+        | CodecConfig::H263
+        | CodecConfig::MpegVideo
+        | CodecConfig::Jpeg
+        | CodecConfig::Aac(_)
+        | CodecConfig::Opus(_)
+        | CodecConfig::Vorbis(_)
+        | CodecConfig::Amr(_)
+        | CodecConfig::Pcm(_) => return false,
+    }
+    true
 }
 
 fn parse_pcm(id: &[u8], audio: &AudioSettings) -> Parsed {
@@ -317,12 +344,22 @@ mod tests {
     }
 
     #[test]
-    fn enhanced_ac3_frames_tell_their_blocks() {
-        for (codes, expected) in [(0x00, 256), (0x10, 512), (0x20, 768), (0x30, 1536), (0xc0, 1536)]
-        {
-            assert_eq!(enhanced_ac3_samples(&[0x0b, 0x77, 0, 0, codes, 0]), Some(expected));
+    fn the_first_frame_knows_better() {
+        // MPEG-2 layer III of 22.05 kHz; E-AC-3 of 48 kHz and one block, 5.1 channels.
+        let mpeg = [0xff, 0xf3, 0x40, 0xc4, 0, 0, 0, 0];
+        let enhanced = [0x0b, 0x77, 0x02, 0xff, 0x0f, 0x87, 0xc0, 0];
+        for (id, frame, expected) in [
+            ("A_MPEG/L2", &mpeg[..], "ClockRate(22050), channels: 1, frame_samples: 576"),
+            ("A_EAC3", &enhanced, "ClockRate(48000), channels: 6, unit_samples: 256"),
+        ] {
+            let mut codec = parse_codec(id.as_bytes(), &[], &SETTINGS).unwrap();
+            let before = codec.clone();
+            assert!(!correct_codec(&mut codec, &[0; 16]));
+            assert_eq!(codec, before);
+            assert!(correct_codec(&mut codec, frame), "{id}");
+            let found = format!("{codec:?}");
+            assert!(found.contains(expected), "{id}: {found}, not {expected}");
         }
-        assert_eq!(enhanced_ac3_samples(&[0x0b, 0x77, 0, 0]), None);
-        assert_eq!(enhanced_ac3_samples(&[0; 9]), None);
+        assert!(!correct_codec(&mut CodecConfig::Vp8, &mpeg));
     }
 }

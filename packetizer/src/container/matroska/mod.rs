@@ -10,6 +10,7 @@ mod codec;
 mod decode_order;
 mod ebml;
 mod language;
+mod media;
 mod reader;
 mod sample_clock;
 #[cfg(test)]

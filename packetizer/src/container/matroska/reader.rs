@@ -1,15 +1,11 @@
 //! Reads the elements of a file one after the other: Info, Tracks, and the blocks of clusters.
 
-use super::block::{BlockError, BlockHeader, Frame};
-use super::ebml::{ElementHeader, Id, date, find, text, unsigned};
-use super::timeline::{BlockFrame, HEAD_BYTES, Timeline};
-use super::tracks::{container_id, parse_tracks};
+use super::block::BlockHeader;
+use super::ebml::{ElementHeader, Id, find, text, unsigned};
+use super::media::{AboutBlock, Block, Media, invalid};
+use super::timeline::HEAD_BYTES;
 use crate::container::IndexError;
-use crate::index::{
-    BuildError, IndexBuilder, MediaIndex, SkipReason, SkippedTrack, TRACKS_MAX, UNIT_BYTES_MAX,
-    UNITS_MAX,
-};
-use crate::time::Npt;
+use crate::index::MediaIndex;
 
 /// What to do with the file's next bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,21 +23,14 @@ pub(super) enum Step {
 /// Most bytes of an Info, an EBML header or a Tracks element.
 const HEADER_BYTES_MAX: u64 = 16 << 20;
 /// Most bytes of a laced block of which the frames' beginnings are looked at.
-const LACED_BYTES_MAX: u64 = 1 << 20;
+const LACED_BYTES_MAX: usize = 1 << 20;
 /// Bytes of any block that are looked at: its header and a frame's beginning.
-const BLOCK_HEAD_BYTES: u64 = 12 + HEAD_BYTES as u64;
-/// Seconds from 1970 to 2001, where dates count from (RFC 8794 §7.6).
-const SECONDS_FROM_1970_TO_2001: i64 = 978_307_200;
+const BLOCK_HEAD_BYTES: usize = 12 + HEAD_BYTES;
 
 #[derive(Debug)]
 pub(super) struct Reader {
     file_bytes: u64,
-    /// Nanoseconds of a timestamp's tick.
-    scale_nanos: u64,
-    created: Option<u64>,
-    /// `None` before the Tracks element.
-    timelines: Option<Vec<Timeline>>,
-    skipped: Vec<SkippedTrack>,
+    media: Media,
     /// Where the first cluster lies if it came before the Tracks element.
     cluster_offset: Option<u64>,
     segment_end: Option<u64>,
@@ -49,49 +38,30 @@ pub(super) struct Reader {
     /// The cluster's timestamp, in ticks.
     cluster_ticks: u64,
     group: Option<Group>,
-    /// Frames of the block at hand.
-    frames: Vec<Frame>,
-    unit_count: u64,
     /// Whether the next cluster is looked for, behind bytes that make no sense.
     is_lost: bool,
-    /// Whether there were any.
-    is_damaged: bool,
 }
 
 /// A block group that is being read.
 #[derive(Debug)]
 struct Group {
     end: u64,
-    /// Its block and the bytes of it that are looked at.
-    block: Option<GroupBlock>,
-    duration_ticks: Option<u64>,
-    has_reference: bool,
-}
-
-#[derive(Debug)]
-struct GroupBlock {
-    offset: u64,
-    bytes: u64,
-    head: Vec<u8>,
+    /// Its block: where it lies, its length, and the bytes of it that are looked at.
+    block: Option<(u64, u64, Vec<u8>)>,
+    about: AboutBlock,
 }
 
 impl Reader {
     pub(super) const fn new(file_bytes: u64) -> Self {
         Self {
             file_bytes,
-            scale_nanos: 1_000_000,
-            created: None,
-            timelines: None,
-            skipped: Vec::new(),
+            media: Media::new(),
             cluster_offset: None,
             segment_end: None,
             cluster_end: None,
             cluster_ticks: 0,
             group: None,
-            frames: Vec::new(),
-            unit_count: 0,
             is_lost: false,
-            is_damaged: false,
         }
     }
 
@@ -114,7 +84,7 @@ impl Reader {
                 let size = header.data_bytes;
                 self.cluster_end = size.and_then(|size| (offset + header_bytes).checked_add(size));
                 self.cluster_ticks = 0;
-                if self.timelines.is_none() {
+                if !self.media.has_tracks() {
                     self.cluster_offset.get_or_insert(offset);
                 }
                 return Ok(Step::Pass(header_bytes));
@@ -130,7 +100,7 @@ impl Reader {
         };
         if header.id == Id::BLOCK_GROUP {
             self.close_group()?;
-            let group = Group { end, block: None, duration_ticks: None, has_reference: false };
+            let group = Group { end, block: None, about: AboutBlock::default() };
             self.group = Some(group);
             return Ok(Step::Pass(header_bytes));
         }
@@ -147,7 +117,7 @@ impl Reader {
 
     /// A second segment is another presentation.
     fn enter_segment(&mut self, offset: u64, header: &ElementHeader) -> Step {
-        if self.unit_count > 0 {
+        if self.media.has_units() {
             return Step::End;
         }
         let header_bytes = u64::from(header.bytes);
@@ -183,7 +153,7 @@ impl Reader {
                     Err(IndexError::TooLarge { what, limit })
                 }
             },
-            Id::SIMPLE_BLOCK | Id::BLOCK if self.timelines.is_some() => Ok(BLOCK_HEAD_BYTES),
+            Id::SIMPLE_BLOCK | Id::BLOCK if self.media.has_tracks() => Ok(BLOCK_HEAD_BYTES as u64),
             Id::TIMESTAMP | Id::BLOCK_DURATION => Ok(8),
             _ => Ok(0),
         }
@@ -205,27 +175,39 @@ impl Reader {
                     return Err(invalid(offset, "the document type is neither matroska nor webm"));
                 }
             }
-            Id::INFO => self.take_info(body),
-            Id::TRACKS if self.timelines.is_none() => {
-                self.take_tracks(body)?;
+            Id::INFO => self.media.take_info(body),
+            Id::TRACKS if !self.media.has_tracks() => {
+                self.media.take_tracks(body)?;
                 return Ok(self.cluster_offset.map(|first| {
                     (self.cluster_end, self.group) = (None, None);
                     Step::GoTo(first)
                 }));
             }
             Id::TIMESTAMP => self.cluster_ticks = unsigned(body).unwrap_or(0),
-            Id::SIMPLE_BLOCK if self.timelines.is_some() => {
-                return self.take_block(offset, body, body_bytes, None);
+            Id::SIMPLE_BLOCK | Id::BLOCK if !self.media.has_tracks() => {}
+            Id::SIMPLE_BLOCK | Id::BLOCK if self.wants_more(body, body_bytes) => {
+                return Ok(Some(Step::More));
             }
-            Id::BLOCK => return Ok(self.take_group_block(offset, body, body_bytes)),
+            Id::SIMPLE_BLOCK => {
+                let block = Block { offset, bytes: body_bytes, head: body, in_group: None };
+                self.media.push_block(self.cluster_ticks, &block)?;
+            }
+            Id::BLOCK => {
+                if let Some(group) = &mut self.group {
+                    let is_laced = BlockHeader::parse(body).is_some_and(|header| header.is_laced());
+                    let head_bytes = if is_laced { LACED_BYTES_MAX } else { BLOCK_HEAD_BYTES };
+                    let head = body.get(..head_bytes).unwrap_or(body).to_vec();
+                    group.block = Some((offset, body_bytes, head));
+                }
+            }
             Id::BLOCK_DURATION => {
                 if let Some(group) = &mut self.group {
-                    group.duration_ticks = unsigned(body);
+                    group.about.duration_ticks = unsigned(body);
                 }
             }
             Id::REFERENCE_BLOCK => {
                 if let Some(group) = &mut self.group {
-                    group.has_reference = true;
+                    group.about.has_reference = true;
                 }
             }
             _ => {}
@@ -233,115 +215,31 @@ impl Reader {
         Ok(None)
     }
 
-    fn take_info(&mut self, info: &[u8]) {
-        if let Some(scale) = find(info, Id::TIMESTAMP_SCALE).and_then(unsigned) {
-            self.scale_nanos = scale.clamp(1, SCALE_NANOS_MAX);
-        }
-        let date = find(info, Id::DATE_UTC).and_then(date);
-        let seconds = date.map(|nanos| nanos.div_euclid(1_000_000_000) + SECONDS_FROM_1970_TO_2001);
-        self.created = seconds.and_then(|seconds| u64::try_from(seconds).ok());
+    /// Whether more of a block is looked at than is there: of a laced one.
+    fn wants_more(&self, body: &[u8], bytes: u64) -> bool {
+        let wanted = bytes.min(LACED_BYTES_MAX as u64);
+        (body.len() as u64) < wanted
+            && BlockHeader::parse(body)
+                .is_some_and(|header| header.is_laced() && self.media.has_track(header.track))
     }
 
-    fn take_tracks(&mut self, data: &[u8]) -> Result<(), IndexError> {
-        let (mut tracks, skipped) = parse_tracks(data);
-        self.skipped = skipped;
-        for track in tracks.drain(TRACKS_MAX.min(tracks.len())..) {
-            let container_id = container_id(track.number);
-            self.skipped.push(SkippedTrack { container_id, reason: SkipReason::TooManyTracks });
-        }
-        if tracks.is_empty() {
-            return Err(IndexError::NoPlayableTrack { tracks: std::mem::take(&mut self.skipped) });
-        }
-        self.timelines = Some(tracks.into_iter().map(Timeline::new).collect());
-        Ok(())
-    }
-
-    /// Keeps the block of a group until what else the group says of it is known.
-    fn take_group_block(&mut self, offset: u64, body: &[u8], bytes: u64) -> Option<Step> {
-        let is_known = |header: &BlockHeader| self.timeline(header.track).is_some();
-        let header = BlockHeader::parse(body).filter(is_known)?;
-        let wanted = if header.is_laced() { LACED_BYTES_MAX } else { BLOCK_HEAD_BYTES }.min(bytes);
-        if (body.len() as u64) < wanted {
-            return Some(Step::More);
-        }
-        let head = body.get(..usize::try_from(wanted).unwrap_or(0)).unwrap_or_default().to_vec();
-        if let Some(group) = &mut self.group {
-            group.block = Some(GroupBlock { offset, bytes, head });
-        }
-        None
-    }
-
+    /// Takes the block of the group at hand, now that all is known that the group says of it.
     fn close_group(&mut self) -> Result<(), IndexError> {
-        if let Some(mut group) = self.group.take()
-            && let Some(block) = group.block.take()
-        {
-            self.take_block(block.offset, &block.head, block.bytes, Some(&group))?;
-        }
-        Ok(())
-    }
-
-    /// Takes the frames of a block that lies at `offset`; what is wrong is left out.
-    fn take_block(
-        &mut self,
-        offset: u64,
-        body: &[u8],
-        block_bytes: u64,
-        group: Option<&Group>,
-    ) -> Result<Option<Step>, IndexError> {
-        let Some(header) = BlockHeader::parse(body) else {
-            self.is_damaged = true;
-            return Ok(None);
-        };
-        let timelines = self.timelines.iter_mut().flatten();
-        let Some(timeline) = timelines.into_iter().find(|one| one.number() == header.track) else {
-            return Ok(None);
-        };
-        let wanted = if header.is_laced() { LACED_BYTES_MAX.min(block_bytes) } else { 0 };
-        if group.is_none() && (body.len() as u64) < wanted {
-            return Ok(Some(Step::More));
-        }
-        match header.frames(body, block_bytes, &mut self.frames) {
-            Ok(()) if self.frames.iter().all(|f| f.bytes <= u64::from(UNIT_BYTES_MAX)) => {}
-            Ok(()) | Err(BlockError::Invalid | BlockError::CutShort) => {
-                self.is_damaged = true;
-                return Ok(None);
-            }
-        }
-        self.frames.retain(|frame| frame.bytes > 0);
-        self.unit_count += self.frames.len() as u64;
-        if self.unit_count > u64::from(UNITS_MAX) {
-            let limit = u64::from(UNITS_MAX);
-            return Err(IndexError::TooLarge { what: "access units", limit });
-        }
-        let scale = i128::from(self.scale_nanos);
-        let ticks = i128::from(self.cluster_ticks) + i128::from(header.time);
-        let nanos = (ticks * scale).clamp(-TIME_NANOS_MAX, TIME_NANOS_MAX);
-        let duration = group.and_then(|group| group.duration_ticks);
-        timeline.push_block(
-            i64::try_from(nanos).unwrap_or(0),
-            duration.map(|ticks| ticks.saturating_mul(self.scale_nanos)),
-            group.map_or(header.is_key, |group| !group.has_reference),
-            self.frames.iter().map(|frame| BlockFrame {
-                offset: offset + frame.position,
-                bytes: u32::try_from(frame.bytes).unwrap_or(0),
-                head: head_of(body, frame),
-            }),
-        );
-        Ok(None)
-    }
-
-    fn timeline(&self, number: u64) -> Option<&Timeline> {
-        self.timelines.iter().flatten().find(|timeline| timeline.number() == number)
+        let Some(group) = self.group.take() else { return Ok(()) };
+        let Some((offset, bytes, head)) = group.block else { return Ok(()) };
+        let block = Block { offset, bytes, head: &head, in_group: Some(group.about) };
+        self.media.push_block(self.cluster_ticks, &block)
     }
 
     /// What lies here makes no sense, so that the next cluster is looked for behind it.
     fn lose(&mut self, offset: u64) -> Result<Step, IndexError> {
-        if self.timelines.is_none() {
+        if !self.media.has_tracks() {
             return Err(invalid(offset, "an element that makes no sense, in front of the tracks"));
         }
         self.close_group()?;
         self.cluster_end = None;
-        (self.is_lost, self.is_damaged) = (true, true);
+        self.is_lost = true;
+        self.media.mark_damaged();
         Ok(Step::Pass(1))
     }
 
@@ -361,66 +259,6 @@ impl Reader {
     /// The index of what was read.
     pub(super) fn finish(&mut self) -> Result<MediaIndex, IndexError> {
         self.close_group()?;
-        let Some(timelines) = self.timelines.take() else {
-            let why = "there are no tracks: was recording or upload finished?";
-            return Err(invalid(self.file_bytes, why));
-        };
-        let mut skipped = std::mem::take(&mut self.skipped);
-        if self.is_damaged {
-            let container_id = timelines.first().map_or(0, |first| container_id(first.number()));
-            let reason = SkipReason::Broken(
-                "the file is damaged or cut short: what cannot be read of it is left out",
-            );
-            skipped.push(SkippedTrack { container_id, reason });
-        }
-        let zero_nanos = timelines.iter().filter_map(Timeline::start_nanos).min().unwrap_or(0);
-        let mut builder = IndexBuilder::new();
-        let mut end_nanos = 0;
-        for timeline in timelines {
-            let container_id = container_id(timeline.number());
-            if timeline.is_empty() {
-                skipped.push(SkippedTrack { container_id, reason: SkipReason::Empty });
-                continue;
-            }
-            let track = timeline.build(&mut builder, zero_nanos, self.scale_nanos);
-            let end = track.map(|track| builder.composition_end(track).unwrap_or(0));
-            end_nanos = end_nanos.max(end.map_err(|error| build_error(error, self.file_bytes))?);
-        }
-        let mut index = builder.finish(Npt::from_nanos(u64::try_from(end_nanos).unwrap_or(0)));
-        if index.tracks.is_empty() {
-            return Err(IndexError::NoPlayableTrack { tracks: skipped });
-        }
-        (index.created, index.skipped) = (self.created, skipped);
-        Ok(index)
+        self.media.finish(self.file_bytes)
     }
 }
-
-/// The first bytes of a frame, as far as they are there.
-fn head_of<'a>(body: &'a [u8], frame: &Frame) -> &'a [u8] {
-    let from = usize::try_from(frame.position).unwrap_or(usize::MAX);
-    let rest = body.get(from..).unwrap_or_default();
-    let bytes = usize::try_from(frame.bytes).unwrap_or(usize::MAX).min(HEAD_BYTES);
-    rest.get(..bytes).unwrap_or(rest)
-}
-
-fn build_error(error: BuildError, offset: u64) -> IndexError {
-    match error {
-        // Sound that is laid out in pieces has more units than frames.
-        BuildError::TooManyUnits => {
-            IndexError::TooLarge { what: "access units", limit: u64::from(UNITS_MAX) }
-        }
-        BuildError::TooManyTracks
-        | BuildError::UnitTooLarge
-        | BuildError::DecodeOrder
-        | BuildError::UnknownTrack => invalid(offset, "its timestamps make no sense"),
-    }
-}
-
-const fn invalid(offset: u64, why: &'static str) -> IndexError {
-    IndexError::Invalid { format: "Matroska", offset, why }
-}
-
-/// Timestamps of coarser ticks than an hour are none.
-const SCALE_NANOS_MAX: u64 = 3600 * 1_000_000_000;
-/// Timestamps beyond this (146 years) are taken as this, so that sums of two are in range.
-const TIME_NANOS_MAX: i128 = 1 << 62;

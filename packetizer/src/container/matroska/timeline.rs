@@ -3,7 +3,7 @@
 //! Matroska has composition times only, rounded to the timestamp scale. Pictures get their decode
 //! times from the order of their composition times; sound is counted in samples.
 
-use super::codec::enhanced_ac3_samples;
+use super::codec::correct_codec;
 use super::decode_order::{DISTANCE_UNITS_MAX, GAP_NANOS_MAX, decode_delay, decode_order};
 use super::sample_clock::{NANOS, SampleClock};
 use super::tracks::{Track, container_id};
@@ -56,6 +56,32 @@ enum Pace {
     Pcm(u32),
 }
 
+impl Pace {
+    fn of(codec: &CodecConfig) -> Self {
+        match codec {
+            CodecConfig::Aac(config) => Self::Even(config.unit_samples.into()),
+            CodecConfig::Ac3(config) | CodecConfig::EAc3(config) => {
+                Self::Even(config.unit_samples.into())
+            }
+            CodecConfig::MpegAudio(config) => Self::Even(config.frame_samples.into()),
+            CodecConfig::Opus(_) => Self::Opus,
+            CodecConfig::Vorbis(config) => Self::Vorbis(config.packet_durations()),
+            CodecConfig::Pcm(config) => Self::Pcm(config.frame_bytes().max(1)),
+            CodecConfig::H264(_)
+            | CodecConfig::H265(_)
+            | CodecConfig::Av1(_)
+            | CodecConfig::Vp8
+            | CodecConfig::Vp9
+            | CodecConfig::Mpeg4Visual(_)
+            | CodecConfig::H263
+            | CodecConfig::MpegVideo
+            | CodecConfig::Jpeg => Self::Pictures,
+            // No CodecID stands for it.
+            CodecConfig::Amr(config) => Self::Even(config.rtp_rate().ticks_per_second() / 50),
+        }
+    }
+}
+
 /// The units of a track.
 #[derive(Debug)]
 pub(super) struct Timeline {
@@ -69,27 +95,7 @@ pub(super) struct Timeline {
 
 impl Timeline {
     pub(super) fn new(track: Track) -> Self {
-        let pace = match &track.codec {
-            CodecConfig::Aac(config) => Pace::Even(config.unit_samples.into()),
-            CodecConfig::Ac3(config) | CodecConfig::EAc3(config) => {
-                Pace::Even(config.unit_samples.into())
-            }
-            CodecConfig::MpegAudio(config) => Pace::Even(config.frame_samples.into()),
-            CodecConfig::Opus(_) => Pace::Opus,
-            CodecConfig::Vorbis(config) => Pace::Vorbis(config.packet_durations()),
-            CodecConfig::Pcm(config) => Pace::Pcm(config.frame_bytes().max(1)),
-            CodecConfig::H264(_)
-            | CodecConfig::H265(_)
-            | CodecConfig::Av1(_)
-            | CodecConfig::Vp8
-            | CodecConfig::Vp9
-            | CodecConfig::Mpeg4Visual(_)
-            | CodecConfig::H263
-            | CodecConfig::MpegVideo
-            | CodecConfig::Jpeg => Pace::Pictures,
-            // No CodecID stands for it.
-            CodecConfig::Amr(config) => Pace::Even(config.rtp_rate().ticks_per_second() / 50),
-        };
+        let pace = Pace::of(&track.codec);
         Self { track, pace, chunks: Vec::new(), last_nanos: None }
     }
 
@@ -147,12 +153,8 @@ impl Timeline {
             head_bytes += 1;
         }
         let head = head.get(..head_bytes).unwrap_or_default();
-        if self.chunks.is_empty()
-            && let CodecConfig::EAc3(config) = &mut self.track.codec
-            && let Some(samples) = enhanced_ac3_samples(head)
-        {
-            config.unit_samples = samples;
-            self.pace = Pace::Even(samples.into());
+        if self.chunks.is_empty() && correct_codec(&mut self.track.codec, head) {
+            self.pace = Pace::of(&self.track.codec);
         }
         match &mut self.pace {
             Pace::Pictures => None,

@@ -1,7 +1,10 @@
 //! AV1 in RTP (RTP Payload Format For AV1, version 1.0), without the dependency descriptor.
 
+mod obu;
+
 use super::{PacketWriter, UnitError, fragment_bytes};
 use crate::codec::av1::Av1Config;
+use obu::{Obu, SEQUENCE_HEADER, next_obu};
 
 /// Aggregation header, Z: the first element goes on with an OBU of the packet before (§4.4).
 const CONTINUES: u8 = 0x80;
@@ -212,82 +215,6 @@ fn differ(layer: Option<u8>, other: Option<u8>) -> bool {
     layer.zip(other).is_some_and(|(layer, other)| layer != other)
 }
 
-/// obu_type of a sequence header, a temporal delimiter, a tile list (AV1 §6.2.2).
-const SEQUENCE_HEADER: u8 = 1;
-const TEMPORAL_DELIMITER: u8 = 2;
-const TILE_LIST: u8 = 8;
-/// Bits of an OBU header (AV1 §5.3.2).
-const FORBIDDEN: u8 = 0x80;
-const HAS_EXTENSION: u8 = 0x04;
-const HAS_SIZE: u8 = 0x02;
-
-/// An OBU as it travels: without obu_size.
-#[derive(Clone, Copy)]
-struct Obu<'a> {
-    header: [u8; 2],
-    header_bytes: usize,
-    payload: &'a [u8],
-}
-
-impl Obu<'_> {
-    const fn kind(&self) -> u8 {
-        self.header[0] >> 3 & 0x0f
-    }
-
-    const fn bytes(&self) -> usize {
-        self.header_bytes + self.payload.len()
-    }
-
-    fn header(&self) -> &[u8] {
-        &self.header[..self.header_bytes]
-    }
-
-    /// temporal_id and spatial_id (AV1 §5.3.3).
-    const fn extension(&self) -> Option<u8> {
-        if self.header_bytes == 2 { Some(self.header[1] & 0xf8) } else { None }
-    }
-}
-
-/// Takes the next OBU that travels; one without a size reaches to the end.
-fn next_obu<'a>(rest: &mut &'a [u8]) -> Result<Option<Obu<'a>>, UnitError> {
-    const CUT_SHORT: UnitError = UnitError::Malformed("an OBU reaches beyond its temporal unit");
-    while let Some((first, tail)) = rest.split_first() {
-        if first & FORBIDDEN != 0 {
-            return Err(UnitError::Malformed("an OBU header has its forbidden bit set"));
-        }
-        let mut header = [first & !HAS_SIZE, 0];
-        let (mut header_bytes, mut tail) = (1, tail);
-        if first & HAS_EXTENSION != 0 {
-            (header[1], tail) = tail.split_first().map(|(e, tail)| (*e, tail)).ok_or(CUT_SHORT)?;
-            header_bytes = 2;
-        }
-        let mut payload_bytes = tail.len();
-        if first & HAS_SIZE != 0 {
-            (payload_bytes, tail) = read_leb128(tail).ok_or(CUT_SHORT)?;
-        }
-        let (payload, behind) = tail.split_at_checked(payload_bytes).ok_or(CUT_SHORT)?;
-        *rest = behind;
-        let obu = Obu { header, header_bytes, payload };
-        if !matches!(obu.kind(), TEMPORAL_DELIMITER | TILE_LIST) {
-            return Ok(Some(obu));
-        }
-    }
-    Ok(None)
-}
-
-/// A number of at most 8 bytes with 7 bits each, least significant first, and what follows it
-/// (AV1 §4.10.5).
-fn read_leb128(bytes: &[u8]) -> Option<(usize, &[u8])> {
-    let mut value = 0;
-    for (at, byte) in bytes.iter().enumerate().take(8) {
-        value |= usize::from(byte & 0x7f) << (7 * at);
-        if byte & 0x80 == 0 {
-            return Some((value, &bytes[at + 1..]));
-        }
-    }
-    None
-}
-
 /// Bytes of a number in leb128.
 const fn leb128_bytes(value: usize) -> usize {
     let bits = usize::BITS - value.leading_zeros();
@@ -311,6 +238,7 @@ mod tests {
     #![allow(clippy::cast_possible_truncation)]
 
     use super::super::tests::{assert_even, payloads, unit, writer};
+    use super::obu::{HAS_EXTENSION, TEMPORAL_DELIMITER, TILE_LIST, read_leb128};
     use super::*;
 
     const FRAME: u8 = 6;
