@@ -3,8 +3,8 @@
 mod amr;
 mod au;
 mod chunks;
-mod flv;
 mod elementary;
+mod flv;
 mod frames;
 mod id3;
 mod ivf;

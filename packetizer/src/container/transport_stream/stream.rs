@@ -31,6 +31,8 @@ pub(super) struct Stream {
     stamps: VecDeque<Stamp>,
     times: Times,
     pub(super) units: Vec<TimedUnit>,
+    /// Bytes of the units, without what lies in between in the file.
+    pub(super) unit_bytes: u64,
     /// The counter and payload of the last packet.
     last: Option<(u8, Vec<u8>)>,
     is_scrambled: bool,
@@ -88,6 +90,7 @@ impl Stream {
             stamps: VecDeque::new(),
             times: Times::default(),
             units: Vec::new(),
+            unit_bytes: 0,
             last: None,
             is_scrambled: false,
         })
@@ -267,6 +270,7 @@ impl Stream {
             // A little disorder is not worth a jump, but decode times never go back.
             let before = self.units.last().map_or(i64::MIN, |unit| unit.decode);
             let decode = unit.decode.max(before);
+            self.unit_bytes += end - start;
             self.units.push(TimedUnit { offset: first, bytes, decode, ..unit });
         }
     }

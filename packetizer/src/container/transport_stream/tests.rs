@@ -136,6 +136,8 @@ fn what_lies_before_the_tables_counts() {
     let found = units(&opened(&file).unwrap(), 0, &file);
     assert_eq!(found.len(), 24);
     assert_eq!((found[0].0, found[23].0), (0, 23 * FRAME_TICKS));
+    let bits = opened(&file).unwrap().tracks[0].bits_per_second;
+    assert!((31_900..=32_100).contains(&bits), "{bits}: packets count too");
 }
 
 #[test]
