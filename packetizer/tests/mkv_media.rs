@@ -2,7 +2,7 @@
 //!
 //! ffprobe shows the timestamps of the file, rounded to its ticks. The index has pictures at the
 //! same times, and sound where its samples put it, so near that less than a frame and a tick is
-//! between; PCM is cut into smaller units, so that its bytes are compared.
+//! between; PCM is cut into smaller units. The bytes of every unit are those of ffprobe's packet.
 
 #![allow(clippy::cast_possible_truncation, clippy::unwrap_used, clippy::print_stdout)]
 
@@ -17,7 +17,6 @@ use packetizer::codec::CodecConfig;
 use packetizer::codec::pcm::PcmEncoding;
 use packetizer::container::{IndexError, OpenError, open};
 use packetizer::index::{AccessUnitEntry, MediaIndex, SkipReason, Track, TrackId};
-use packetizer::time::ClockRate;
 use packetizer::wrapping::Wrapping;
 use serde_json::Value;
 use support::{media_files, media_root};
@@ -91,7 +90,7 @@ fn index_agrees_with_ffprobe() {
         let name = path.strip_prefix(&root).unwrap().display().to_string();
         let probed = probe(&path);
         match open_file(&path) {
-            Ok(index) => match compare(&index, &probed) {
+            Ok(index) => match compare(&index, &std::fs::read(&path).unwrap(), &probed) {
                 Ok(tracks) => exact += tracks,
                 Err(why) => differing.push((name, why)),
             },
@@ -153,8 +152,13 @@ fn every_codec_agrees_with_ffprobe() {
         });
         for path in [path, live] {
             let index = open_file(&path).unwrap();
-            let agreed = compare(&index, &probe(&path));
+            let agreed = compare(&index, &std::fs::read(&path).unwrap(), &probe(&path));
             assert_eq!(agreed, Ok(2), "{}, {video:?} {audio:?}", path.display());
+            let pictures = (0..).map_while(|unit| index.unit(TrackId(0), unit));
+            let decoded: Vec<i64> = pictures.map(|picture| picture.decode).collect();
+            // 41.7 ms apart, and at most three pictures before the first is composed at 0.
+            let is_even = decoded.windows(2).all(|two| (41..=43).contains(&(two[1] - two[0])));
+            assert!(is_even && decoded[0] >= -130, "{video:?}: {decoded:?}");
         }
     }
 }
@@ -198,9 +202,8 @@ struct Probed {
 }
 
 struct Packet {
-    /// Of the block it is in.
-    offset: u64,
     bytes: u32,
+    adler32: u32,
     composition: Option<i64>,
     sync: bool,
 }
@@ -209,7 +212,8 @@ fn probe(path: &Path) -> Vec<Probed> {
     let output = Command::new("ffprobe")
         .args(["-v", "quiet", "-print_format", "json"])
         .args(["-show_entries", "stream=index,codec_name,codec_type,time_base"])
-        .args(["-show_entries", "packet=stream_index,size,pos,pts,flags"])
+        .args(["-show_entries", "packet=stream_index,size,pts,flags,data_hash"])
+        .args(["-show_data_hash", "adler32"])
         .arg(path)
         .output()
         .unwrap();
@@ -232,9 +236,10 @@ fn probe(path: &Path) -> Vec<Probed> {
         .collect();
     for packet in list("packets") {
         let stream = number(&packet["stream_index"]).unwrap() as usize;
+        let hash = packet["data_hash"].as_str().unwrap();
         tracks[stream].packets.push(Packet {
-            offset: number(&packet["pos"]).unwrap_or(-1) as u64,
             bytes: number(&packet["size"]).unwrap() as u32,
+            adler32: u32::from_str_radix(hash.trim_start_matches("adler32:"), 16).unwrap(),
             composition: number(&packet["pts"]),
             sync: packet["flags"].as_str().unwrap_or_default().starts_with('K'),
         });
@@ -243,7 +248,7 @@ fn probe(path: &Path) -> Vec<Probed> {
 }
 
 /// The number of tracks that agree, all of the file's; otherwise what differs first.
-fn compare(index: &MediaIndex, probed: &[Probed]) -> Result<usize, String> {
+fn compare(index: &MediaIndex, file: &[u8], probed: &[Probed]) -> Result<usize, String> {
     // Streams come in the order of the entries, which is that of the numbers in all files here.
     let skipped = index.skipped.iter().filter(|s| !s.to_string().contains("damaged"));
     let mut numbers: Vec<u32> = index.tracks.iter().map(|track| track.container_id).collect();
@@ -268,9 +273,9 @@ fn compare(index: &MediaIndex, probed: &[Probed]) -> Result<usize, String> {
         compare_codec(&track.codec, &other.codec)
             .and_then(|()| {
                 if matches!(track.codec, CodecConfig::Pcm(_)) {
-                    compare_bytes(&units, other)
+                    compare_pcm(&units, file, other)
                 } else {
-                    compare_track(track, &units, other, zero)
+                    compare_track(track, &units, file, other, zero)
                 }
             })
             .map_err(|why| format!("track {id}: {why}"))?;
@@ -331,35 +336,27 @@ fn earliest_nanos(probed: &Probed) -> Option<i64> {
 fn compare_track(
     track: &Track,
     units: &[AccessUnitEntry],
+    file: &[u8],
     other: &Probed,
     zero: i64,
 ) -> Result<(), String> {
     if units.len() != other.packets.len() {
         return Err(format!("{} units, {} packets", units.len(), other.packets.len()));
     }
-    let prefix_bytes =
-        if let Wrapping::Prefix(prefix) = &track.wrapping { prefix.len() as u32 } else { 0 };
     let is_video = track.codec.is_video();
-    let nanos_clock = ClockRate::new(1_000_000_000).unwrap();
-    let mut laced = (0, 0);
     for (at, (unit, packet)) in units.iter().zip(&other.packets).enumerate() {
-        // A packet's position is that of its block, which has a small header and perhaps other
-        // frames in front.
-        let before = if laced.0 == packet.offset { laced.1 } else { 0 };
-        let from = packet.offset + before;
-        laced = (packet.offset, before + u64::from(packet.bytes));
-        let is_inside = (from..=from + 1024).contains(&unit.offset);
-        if !is_inside || unit.bytes + prefix_bytes != packet.bytes {
-            return Err(format!(
-                "unit {at}: {}+{} against {}+{}",
-                unit.offset, unit.bytes, packet.offset, packet.bytes
-            ));
+        let bytes = &file[unit.offset as usize..][..unit.bytes as usize];
+        let mut unwrapped = Vec::new();
+        track.wrapping.unwrap(unit.offset, bytes, &mut unwrapped);
+        let bytes = if track.wrapping == Wrapping::None { bytes } else { &unwrapped };
+        if (bytes.len() as u32, adler32(bytes)) != (packet.bytes, packet.adler32) {
+            return Err(format!("unit {at}: other bytes at {}+{}", unit.offset, unit.bytes));
         }
         if let Some(composition) = packet.composition {
             let expected = nanos(other, composition) - zero;
             let found = track.media_rate.nanos_floor(unit.composition);
             let tick = nanos(other, 1).max(1);
-            let frame = nanos_clock.ticks_floor(track.media_rate.nanos_floor(unit.duration.into()));
+            let frame = track.media_rate.nanos_floor(unit.duration.into());
             let slack = if is_video { tick } else { tick * 2 + frame };
             if (found - expected).abs() > slack {
                 return Err(format!("unit {at}: composed at {found} against {expected}"));
@@ -375,15 +372,30 @@ fn compare_track(
     Ok(())
 }
 
-/// That the units of PCM cover the packets' bytes, one behind the other.
-fn compare_bytes(units: &[AccessUnitEntry], other: &Probed) -> Result<(), String> {
-    let found: u64 = units.iter().map(|unit| u64::from(unit.bytes)).sum();
-    let expected: u64 = other.packets.iter().map(|packet| u64::from(packet.bytes)).sum();
-    if found != expected {
-        return Err(format!("{found} bytes against {expected}"));
+/// That the units of PCM are the packets, cut into pieces one behind the other.
+fn compare_pcm(units: &[AccessUnitEntry], file: &[u8], other: &Probed) -> Result<(), String> {
+    let (mut pieces, mut found) = (units.iter(), Vec::new());
+    for (at, packet) in other.packets.iter().enumerate() {
+        found.clear();
+        while found.len() < packet.bytes as usize {
+            let unit = pieces.next().ok_or("too few units")?;
+            found.extend_from_slice(&file[unit.offset as usize..][..unit.bytes as usize]);
+        }
+        if (found.len() as u32, adler32(&found)) != (packet.bytes, packet.adler32) {
+            return Err(format!("packet {at} has other bytes"));
+        }
     }
     let is_gapless = units
         .windows(2)
         .all(|two| two[0].composition + i64::from(two[0].duration) == two[1].composition);
-    if is_gapless { Ok(()) } else { Err("there are gaps".to_owned()) }
+    if is_gapless && pieces.next().is_none() { Ok(()) } else { Err("there are gaps".to_owned()) }
+}
+
+/// As ffprobe takes it of packets (RFC 1950 §9).
+fn adler32(bytes: &[u8]) -> u32 {
+    let (low, high) = bytes.iter().fold((1_u32, 0_u32), |(low, high), byte| {
+        let low = (low + u32::from(*byte)) % 65_521;
+        (low, (high + low) % 65_521)
+    });
+    high << 16 | low
 }

@@ -43,7 +43,7 @@ impl SampleClock {
                 // A unit that is missing leaves a gap of its length, up to the rounding.
                 let near = i64::from(samples).saturating_sub(self.tick_samples.saturating_mul(2));
                 let near = near.max(self.tick_samples.saturating_mul(NEAR_TICKS));
-                let is_near = stamped.saturating_sub(end).abs() < near;
+                let is_near = stamped.abs_diff(end) < near.unsigned_abs();
                 let is_possible = stamped >= start && stamped.saturating_sub(end) <= gap_max;
                 if is_near || !is_possible { end } else { stamped }
             }
@@ -82,6 +82,12 @@ mod tests {
             (8000, &[(5, 160), (i64::MAX / 1_000_000, 160), (45, 160)], &[0, 160, 320]),
             // Short units: rounding is as long as they are.
             (44_100, &[(5, 128), (9, 128), (11, 128), (20, 128)], &[0, 128, 256, 662]),
+            // A rate at which times are out of range.
+            (
+                u32::MAX,
+                &[(5, 9), (i64::MIN / 1_000_000, 9), (i64::MAX / 1_000_000, 9)],
+                &[0, 9, 18],
+            ),
             // Lengths that are not known.
             (48_000, &[(5, 0), (25, 0), (45, 0)], &[0, 960, 1920]),
         ] {
