@@ -18,7 +18,7 @@ const REFERENCES_MAX: u32 = 31;
 const OPERATIONS_MAX: u32 = 100;
 
 impl Prediction {
-    /// Parses the picture parameter set from num_slice_groups_minus1 on; `None` if there are groups.
+    /// Parses a picture parameter set from num_slice_groups_minus1 on; `None` if there are groups.
     pub(super) fn parse(bits: &mut Rbsp<'_>) -> Option<Self> {
         bits.up_to(0)?; // num_slice_groups_minus1
         let references = [bits.up_to(REFERENCES_MAX)?, bits.up_to(REFERENCES_MAX)?];
