@@ -69,10 +69,11 @@ impl Syntax {
         let Some(beginning) = Slice::parse_beginning(rbsp) else { return Role::Other };
         let set = self.sets.get(&beginning.picture_set).copied();
         let sequence = set.and_then(|set| self.sequences.get(&set.sequence_id));
-        let parsed = sequence
-            .zip(set)
-            .and_then(|(sequence, set)| Some((sequence, Slice::parse(nal_unit, sequence, set)?)));
-        let Some((sequence, slice)) = parsed else {
+        let parsed = sequence.zip(set).and_then(|(sequence, set)| {
+            let (slice, behind) = Slice::parse(nal_unit, sequence, set)?;
+            Some((sequence, set, slice, behind))
+        });
+        let Some((sequence, set, slice, mut behind)) = parsed else {
             // Without parameter sets: macroblocks are hardly ever in another order.
             if !beginning.has_first_macroblock {
                 return Role::More;
@@ -84,7 +85,16 @@ impl Syntax {
         if self.last == Some(slice) && !self.is_delimited {
             return Role::More;
         }
-        let order = self.order.advance(&slice, &sequence.order_count);
+        let slice_type = beginning.slice_type;
+        let forgets = slice.is_reference && !slice.is_idr && {
+            let has_chroma = sequence.has_chroma;
+            let prediction = set.prediction;
+            prediction.and_then(|p| p.forgets(&mut behind, slice_type, has_chroma)) == Some(true)
+        };
+        let mut order = self.order.advance(&slice, &sequence.order_count);
+        if forgets {
+            order = self.order.forget(&slice);
+        }
         self.field_rate = sequence.field_rate.or(self.field_rate);
         // The second field of an IDR picture may be one too, and belongs to the first.
         let is_second = self.last.is_some_and(|last| {
@@ -95,13 +105,13 @@ impl Syntax {
                 && last.is_idr
         });
         // Where one picture is referred to, an I-picture takes the place of all before.
-        let is_refresh = beginning.is_intra
+        let is_refresh = matches!(slice_type, 2 | 7)
             && slice.is_reference
             && !slice.is_field
             && sequence.reference_frames <= 1;
         let shown = Shown {
             order,
-            restarts: slice.is_idr && !is_second,
+            restarts: slice.is_idr && !is_second || forgets,
             sync: slice.is_idr && !is_second || self.is_recovery_point || is_refresh,
             fields: if slice.is_field { 1 } else { 2 },
         };
@@ -216,6 +226,14 @@ impl OrderState {
             (self.high, self.low) = (high, low);
         }
         high + low + i64::from(slice.order_bottom.min(0))
+    }
+
+    /// After memory_management_control_operation 5: the order of that picture, from which it begins
+    /// anew.
+    fn forget(&mut self, slice: &Slice) -> i64 {
+        (self.high, self.low) = (0, i64::from(-slice.order_bottom.min(0)));
+        (self.frame_num, self.frame_num_offset, self.last) = (0, 0, 0);
+        0
     }
 
     fn advance_frame_num(&mut self, slice: &Slice) {

@@ -2,6 +2,7 @@
 //! (ISO 14496-10 §7.3.2.1, §7.3.2.2, §7.3.3, §E.1.1).
 
 use super::FieldRate;
+use super::h264_marking::Prediction;
 use super::rbsp::Rbsp;
 
 /// What slices need of a sequence parameter set.
@@ -9,6 +10,8 @@ use super::rbsp::Rbsp;
 pub(super) struct Sequence {
     pub(super) id: u8,
     separate_colour_planes: bool,
+    /// Whether ChromaArrayType is not 0.
+    pub(super) has_chroma: bool,
     frame_num_bits: u32,
     pub(super) order_count: OrderCount,
     frames_only: bool,
@@ -36,9 +39,11 @@ impl Sequence {
         bits.skip(16)?; // constraint flags, level_idc
         let id = u8::try_from(bits.up_to(31)?).ok()?;
         let mut separate_colour_planes = false;
+        let mut has_chroma = true;
         if HIGH_PROFILES.contains(&profile) {
             let chroma_format = bits.up_to(3)?;
             separate_colour_planes = chroma_format == 3 && bits.flag()?;
+            has_chroma = chroma_format > 0 && !separate_colour_planes;
             bits.up_to(6)?; // bit_depth_luma_minus8
             bits.up_to(6)?;
             bits.flag()?; // qpprime_y_zero_transform_bypass_flag
@@ -57,6 +62,7 @@ impl Sequence {
         Some(Self {
             id,
             separate_colour_planes,
+            has_chroma,
             frame_num_bits,
             order_count,
             frames_only,
@@ -143,6 +149,8 @@ pub(super) struct PictureSet {
     pub(super) id: u8,
     pub(super) sequence_id: u8,
     bottom_order: bool,
+    /// `None` if it could not be parsed.
+    pub(super) prediction: Option<Prediction>,
 }
 
 impl PictureSet {
@@ -152,7 +160,9 @@ impl PictureSet {
         let id = u8::try_from(bits.up_to(255)?).ok()?;
         let sequence_id = u8::try_from(bits.up_to(31)?).ok()?;
         bits.flag()?; // entropy_coding_mode_flag
-        Some(Self { id, sequence_id, bottom_order: bits.flag()? })
+        let bottom_order = bits.flag()?;
+        let prediction = Prediction::parse(&mut bits);
+        Some(Self { id, sequence_id, bottom_order, prediction })
     }
 }
 
@@ -176,8 +186,7 @@ pub(super) struct Slice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SliceBeginning {
     pub(super) has_first_macroblock: bool,
-    /// Whether it is an I slice.
-    pub(super) is_intra: bool,
+    pub(super) slice_type: u32,
     pub(super) picture_set: u8,
 }
 
@@ -186,13 +195,18 @@ impl Slice {
     pub(super) fn parse_beginning(rbsp: &[u8]) -> Option<SliceBeginning> {
         let mut bits = Rbsp::new(rbsp);
         let has_first_macroblock = bits.unsigned()? == 0;
-        let is_intra = matches!(bits.up_to(9)?, 2 | 7);
+        let slice_type = bits.up_to(9)?;
         let picture_set = u8::try_from(bits.up_to(255)?).ok()?;
-        Some(SliceBeginning { has_first_macroblock, is_intra, picture_set })
+        Some(SliceBeginning { has_first_macroblock, slice_type, picture_set })
     }
 
-    /// Parses a NAL unit of a slice of a picture with these parameter sets.
-    pub(super) fn parse(nal_unit: &[u8], sequence: &Sequence, set: PictureSet) -> Option<Self> {
+    /// Parses a NAL unit of a slice of a picture with these parameter sets; yields what follows
+    /// the order count, too.
+    pub(super) fn parse<'a>(
+        nal_unit: &'a [u8],
+        sequence: &Sequence,
+        set: PictureSet,
+    ) -> Option<(Self, Rbsp<'a>)> {
         let (header, rbsp) = nal_unit.split_first()?;
         let mut bits = Rbsp::new(rbsp);
         bits.unsigned()?; // first_mb_in_slice
@@ -231,6 +245,6 @@ impl Slice {
             }
             OrderCount::Cycle { .. } | OrderCount::DecodeOrder => {}
         }
-        Some(slice)
+        Some((slice, bits))
     }
 }

@@ -2,6 +2,7 @@
 
 mod h264;
 mod h264_headers;
+mod h264_marking;
 mod h265;
 mod h265_headers;
 mod mpeg4_visual;

@@ -130,6 +130,14 @@ impl FrameCutter {
         }
     }
 
+    /// Goes on at this position, where bytes are missing in front. Yields the access unit that has
+    /// ended.
+    pub(super) fn lose(&mut self, position: u64) -> Option<Sound> {
+        self.buffer.clear();
+        (self.position, self.is_in_step) = (position, false);
+        self.open.take()
+    }
+
     /// Nothing in front of this position is needed any more.
     pub(super) fn open_from(&self) -> u64 {
         self.open.map_or(self.position, |open| open.frame)

@@ -12,6 +12,8 @@ mod kind;
 mod packets;
 mod psi;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod units;
 
 use std::collections::BTreeMap;
@@ -181,6 +183,7 @@ impl Program {
         let compositions = delivered.iter().flat_map(|(_, stream)| &stream.units);
         let zero = compositions.map(|unit| unit.composition).min().unwrap_or(0);
         let (mut builder, mut nanos) = (IndexBuilder::new(), 0);
+        let mut unit_bytes = Vec::new();
         for (codec, stream) in delivered {
             let pid = stream.pid;
             let grid = PacketGrid { packet_bytes, stretches: stretches.clone(), pid };
@@ -206,9 +209,17 @@ impl Program {
                         why: "time stamps that cannot be made one line",
                     })?;
             }
+            unit_bytes.push((track, stream.unit_bytes));
             nanos = builder.composition_end(track).unwrap_or(0).max(nanos);
         }
         let mut index = builder.finish(Npt::from_nanos(nanos.max(0).unsigned_abs()));
+        for (track, unit_bytes) in unit_bytes {
+            let stretches = u128::from(index.track_bytes(track).max(1));
+            if let Some(track) = index.tracks.get_mut(usize::from(track.0)) {
+                let bits = u128::from(track.bits_per_second) * u128::from(unit_bytes) / stretches;
+                track.bits_per_second = u64::try_from(bits).unwrap_or(u64::MAX);
+            }
+        }
         index.skipped = self.skipped;
         Ok(index)
     }

@@ -31,6 +31,8 @@ pub(super) struct Stream {
     stamps: VecDeque<Stamp>,
     times: Times,
     pub(super) units: Vec<TimedUnit>,
+    /// Bytes of the units, without what lies in between in the file.
+    pub(super) unit_bytes: u64,
     /// The counter and payload of the last packet.
     last: Option<(u8, Vec<u8>)>,
     is_scrambled: bool,
@@ -88,6 +90,7 @@ impl Stream {
             stamps: VecDeque::new(),
             times: Times::default(),
             units: Vec::new(),
+            unit_bytes: 0,
             last: None,
             is_scrambled: false,
         })
@@ -121,6 +124,11 @@ impl Stream {
             }
             return Ok(());
         }
+        let is_in_turn =
+            |(counter, _): &(u8, Vec<u8>)| packet.counter == counter.wrapping_add(1) & 0x0f;
+        if !self.last.as_ref().is_none_or(is_in_turn) {
+            self.lose(clock);
+        }
         let (_, payload) = self.last.get_or_insert_default();
         payload.clear();
         payload.extend_from_slice(packet.payload);
@@ -143,6 +151,18 @@ impl Stream {
             return Err(IndexError::TooLarge { what: "bytes in an access unit", limit });
         }
         Ok(())
+    }
+
+    /// Packets are missing: with them the rest of a frame of sound, and a stamp's frame. A picture
+    /// is cut by what is there; its decoder makes the best of it.
+    fn lose(&mut self, clock: &mut Clock) {
+        if let Cutter::Sound(cutter) = &mut self.cutter {
+            let ended = cutter.lose(self.position);
+            self.stamps.retain(|stamp| ended.is_some_and(|sound| stamp.position <= sound.frame));
+            if let Some(sound) = ended {
+                self.sound(&sound, clock);
+            }
+        }
     }
 
     fn stamp(&mut self, header: PesHeader) {
@@ -250,6 +270,7 @@ impl Stream {
             // A little disorder is not worth a jump, but decode times never go back.
             let before = self.units.last().map_or(i64::MIN, |unit| unit.decode);
             let decode = unit.decode.max(before);
+            self.unit_bytes += end - start;
             self.units.push(TimedUnit { offset: first, bytes, decode, ..unit });
         }
     }
