@@ -67,6 +67,8 @@ impl Scan {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::cast_possible_truncation)]
+
     use super::*;
 
     #[test]

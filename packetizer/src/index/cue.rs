@@ -149,10 +149,11 @@ fn join(units: &Units, rate: ClockRate, nanos: i64) -> u32 {
     units.syncs().nth(composed_before).unwrap_or(u32::MAX).min(units.count())
 }
 
-/// Whether the track begins before normal play time 0, but not long before.
+/// Whether the track begins at normal play time 0 or not long before: then a range from there has
+/// all of it, also units of no length.
 fn is_priming(units: &Units, rate: ClockRate) -> bool {
     let first = units.get(0).map_or(0, |unit| rate.nanos_floor(unit.composition));
-    (-PRIMING_NANOS_MAX..0).contains(&first)
+    (-PRIMING_NANOS_MAX..=0).contains(&first)
 }
 
 #[cfg(test)]

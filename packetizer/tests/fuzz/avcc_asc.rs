@@ -107,26 +107,24 @@ fn check_media(media: &sdp_types::Media, track: &Track, id: TrackId) {
         assert!(found.next().is_none(), "{name} twice");
         value
     };
-    match &track.codec {
-        CodecConfig::H264(config) => {
-            assert_eq!(mapping, "H264/90000");
-            let [a, b, c] = config.profile_level_id();
-            let profile = format!("{a:02X}{b:02X}{c:02X}");
-            assert_eq!(parameter("profile-level-id"), Some(profile.as_str()));
-            let sets = parameter("sprop-parameter-sets").into_iter().flat_map(|s| s.split(','));
-            let mut expected =
-                config.sequence_parameter_sets.iter().chain(&config.picture_parameter_sets);
-            for set in sets.map(|set| STANDARD.decode(set).unwrap()) {
-                assert!(expected.any(|expected| *expected == set), "no such parameter set");
-            }
+    if let CodecConfig::H264(config) = &track.codec {
+        assert_eq!(mapping, "H264/90000");
+        let [a, b, c] = config.profile_level_id();
+        let profile = format!("{a:02X}{b:02X}{c:02X}");
+        assert_eq!(parameter("profile-level-id"), Some(profile.as_str()));
+        let sets = parameter("sprop-parameter-sets").into_iter().flat_map(|s| s.split(','));
+        let mut expected =
+            config.sequence_parameter_sets.iter().chain(&config.picture_parameter_sets);
+        for set in sets.map(|set| STANDARD.decode(set).unwrap()) {
+            assert!(expected.any(|expected| *expected == set), "no such parameter set");
         }
-        CodecConfig::Aac(config) => {
-            let rate = config.rtp_rate.ticks_per_second();
-            assert_eq!(mapping, format!("mpeg4-generic/{rate}/{}", config.channels));
-            let hex = config.audio_specific_config.iter().map(|byte| format!("{byte:02X}"));
-            let hex: String = hex.collect();
-            assert!(parameter("config").is_none_or(|config| config == hex));
-        }
-        other => panic!("{other:?} was not asked for"),
+    } else if let CodecConfig::Aac(config) = &track.codec {
+        let rate = config.rtp_rate.ticks_per_second();
+        assert_eq!(mapping, format!("mpeg4-generic/{rate}/{}", config.channels));
+        let hex = config.audio_specific_config.iter().map(|byte| format!("{byte:02X}"));
+        let hex: String = hex.collect();
+        assert!(parameter("config").is_none_or(|config| config == hex));
+    } else {
+        panic!("{:?} was not asked for", track.codec);
     }
 }
