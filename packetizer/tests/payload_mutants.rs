@@ -162,7 +162,9 @@ fn write(
     let [first, second] = units;
     let written = if codec.is_video() {
         write_picture(&mut writer, codec, first, is_sync)
-    } else if may_join(&writer, codec, &[], first) && may_join(&writer, codec, &[first], second) {
+    } else if may_join(&writer, codec, 1, first.len())
+        && may_join(&writer, codec, 2, first.len() + second.len())
+    {
         write_sound(&mut writer, codec, &[first, second])
     } else {
         write_sound(&mut writer, codec, &[first])

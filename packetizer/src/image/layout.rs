@@ -85,6 +85,8 @@ struct Layout {
     burst_packets_max: u16,
     media_rate: ClockRate,
     rtp_rate: ClockRate,
+    /// What a tick of the media clock is on the RTP clock: times are known no better.
+    media_tick: u64,
 }
 
 impl Layout {
@@ -116,7 +118,17 @@ impl Layout {
             Framing::Interleaved => Some(channel),
         };
         let writer = PacketWriter::new(bytes, header, channel, packet_bytes_max);
-        Ok(Self { writer, trains, packet_count: 0, burst_packets_max, media_rate, rtp_rate })
+        let media_tick = media_rate.convert_nearest(1, rtp_rate).unsigned_abs();
+        let packet_count = 0;
+        Ok(Self {
+            writer,
+            trains,
+            packet_count,
+            burst_packets_max,
+            media_rate,
+            rtp_rate,
+            media_tick,
+        })
     }
 
     /// Makes room for what the units will probably need, so that memory is taken once.
@@ -194,20 +206,18 @@ impl Layout {
         let Some(first) = &bundle.first else {
             return true;
         };
-        let media_tick = self.media_rate.convert_nearest(1, self.rtp_rate).unsigned_abs();
-        let elapsed = codec.duration_ticks(bundle.units.len(), bundle.bytes);
-        let is_counted = elapsed.is_none_or(|elapsed| {
-            let counted = self.timestamp(first).saturating_add(elapsed);
-            self.timestamp(unit).abs_diff(counted) <= media_tick + 1
-        });
-        let counted = codec.duration_ticks(bundle.units.len() + 1, bundle.bytes + bytes.len());
-        let span = counted.map_or_else(
-            || self.media_end(unit).saturating_sub(self.media_rate.nanos_floor(first.decode)),
-            |ticks| self.rtp_rate.nanos_floor(ticks),
-        );
-        is_counted
-            && span <= BUNDLE_NANOS_MAX
-            && payload::may_join(&self.writer, codec, &bundle.units, bytes)
+        let (count, bytes) = (bundle.units.len() + 1, bundle.bytes + bytes.len());
+        if !payload::may_join(&self.writer, codec, count, bytes) {
+            return false;
+        }
+        let Some(elapsed) = codec.duration_ticks(bundle.units.len(), bundle.bytes) else {
+            let start = self.media_rate.nanos_floor(first.decode);
+            return self.media_end(unit).saturating_sub(start) <= BUNDLE_NANOS_MAX;
+        };
+        let counted = self.timestamp(first).saturating_add(elapsed);
+        let end = codec.duration_ticks(count, bytes).unwrap_or(i64::MAX);
+        self.timestamp(unit).abs_diff(counted) <= self.media_tick + 1
+            && self.rtp_rate.nanos_floor(end) <= BUNDLE_NANOS_MAX
     }
 
     /// When a unit has been played, in nanoseconds.

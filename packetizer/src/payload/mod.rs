@@ -110,11 +110,9 @@ pub fn write_picture(
     }
 }
 
-/// Whether one more access unit of sound may go into the packet of those in front of it.
+/// Whether so many access units of sound, of so many bytes in all, may share a packet.
 #[must_use]
-pub fn may_join(writer: &PacketWriter, codec: &CodecConfig, units: &[&[u8]], unit: &[u8]) -> bool {
-    let count = units.len() + 1;
-    let bytes = units.iter().map(|unit| unit.len()).sum::<usize>() + unit.len();
+pub fn may_join(writer: &PacketWriter, codec: &CodecConfig, count: usize, bytes: usize) -> bool {
     match codec {
         CodecConfig::Aac(_) => aac::fits(writer, count, bytes),
         CodecConfig::Vorbis(_) => vorbis::fits(writer, count, bytes),
