@@ -34,10 +34,14 @@ impl Av1Config {
             level: profile_level & 0x1f,
             tier: tier >> 7,
             sequence_header: sequence_header(obus)
-                .ok_or(ConfigError("av1C has an OBU that is cut short"))?,
+                .filter(|header| header.len() <= SEQUENCE_HEADER_BYTES_MAX)
+                .ok_or(ConfigError("av1C has an OBU that is cut short or too long"))?,
         })
     }
 }
+
+/// Bytes of a sequence header, which is written in front of sync samples; real ones have some 20.
+const SEQUENCE_HEADER_BYTES_MAX: usize = 1024;
 
 /// The first sequence header among OBUs, with a size field; empty if there is none, `None` if an
 /// OBU reaches beyond the end.

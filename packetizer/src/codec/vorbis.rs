@@ -39,6 +39,10 @@ impl VorbisConfig {
         if !setup.starts_with(SETUP_MAGIC) {
             return Err(ConfigError("the Vorbis setup header is wrong"));
         }
+        // What a packed configuration can tell (RFC 5215 §3.2.1).
+        if IDENTIFICATION_BYTES + setup.len() > usize::from(u16::MAX) {
+            return Err(ConfigError("the Vorbis headers are too long to be told in RTP"));
+        }
         let identification = header.to_vec();
         Ok(Self { rtp_rate, channels: *channels, identification, setup: setup.to_vec() })
     }

@@ -168,6 +168,10 @@ impl<'a> ContentEncoding<'a> {
             Some(3) => {
                 let scope = value(Id::CONTENT_ENCODING_SCOPE).unwrap_or(1);
                 let prefix = find(compression, Id::CONTENT_COMP_SETTINGS).unwrap_or_default();
+                // It stands in front of every frame again when that is sent.
+                if prefix.len() > PREFIX_BYTES_MAX {
+                    return Err(SkipReason::Broken("it strips more from frames than a header"));
+                }
                 let within = |bit| if scope & bit != 0 { prefix } else { &[][..] };
                 return Ok(Self { frame_prefix: within(1), private_prefix: within(2) });
             }
@@ -180,6 +184,9 @@ impl<'a> ContentEncoding<'a> {
         Err(SkipReason::Codec(format!("{codec_id} compressed with {algorithm}")))
     }
 }
+
+/// Bytes that a track may strip from the front of its frames; writers strip two to eight.
+const PREFIX_BYTES_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {

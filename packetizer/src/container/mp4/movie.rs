@@ -50,6 +50,8 @@ pub(super) fn parse(moov: &[u8], file_bytes: u64) -> Result<Movie, IndexError> {
         tracks: Vec::new(),
         skipped,
         created,
+        dropped: 0,
+        has_begun: false,
         is_fragmented,
     };
     for track in tracks {
@@ -126,6 +128,10 @@ pub(super) struct Movie {
     tracks: Vec<MovieTrack>,
     skipped: Vec<SkippedTrack>,
     created: Option<u64>,
+    /// Units of fragments of tracks that are left out.
+    dropped: usize,
+    /// A fragment has been taken.
+    has_begun: bool,
     pub(super) is_fragmented: bool,
 }
 
@@ -198,9 +204,18 @@ impl Movie {
         if track.is_cut {
             return Ok(false);
         }
-        push(&mut self.builder, track.id, sample, track.edit.shift).map_err(|_| {
-            IndexError::TooLarge { what: "access units", limit: u64::from(UNITS_MAX) }
-        })?;
+        match push(&mut self.builder, track.id, sample, track.edit.shift) {
+            Ok(()) => {}
+            // Time jumps further than can be told: it ends there.
+            Err(BuildError::DecodeOrder) => {
+                track.is_cut = true;
+                return Ok(false);
+            }
+            Err(_) => {
+                let limit = u64::from(UNITS_MAX);
+                return Err(IndexError::TooLarge { what: "access units", limit });
+            }
+        }
         track.kept += 1;
         track.decode_end = sample.decode.saturating_add(i64::from(sample.duration));
         Ok(true)
@@ -208,6 +223,7 @@ impl Movie {
 
     /// Takes the units of a fragment whose `moof` box lies at `moof_offset`.
     pub(super) fn add_fragment(&mut self, moof: &[u8], moof_offset: u64) -> Result<(), IndexError> {
+        self.begin(moof);
         let mut tracks = std::mem::take(&mut self.tracks);
         let mut data_end = None;
         for fragment in TrackFragment::all(moof) {
@@ -222,12 +238,38 @@ impl Movie {
             if let Some(track) = track {
                 self.add_samples(track, &mut samples)?;
             } else {
-                samples.by_ref().take(FRAGMENT_UNITS_MAX).for_each(drop);
+                // Those of a track that is left out cost time all the same.
+                let dropped = samples.by_ref().take(FRAGMENT_UNITS_MAX).count();
+                self.dropped = self.dropped.saturating_add(dropped);
+                if self.dropped > UNITS_MAX as usize {
+                    let limit = u64::from(UNITS_MAX);
+                    return Err(IndexError::TooLarge { what: "access units", limit });
+                }
             }
             data_end = Some(samples.data_end());
         }
         self.tracks = tracks;
         Ok(())
+    }
+
+    /// Has the presentation begin with the first fragment, if all media is in fragments: one that was
+    /// recorded from a live source says when in that it was.
+    fn begin(&mut self, moof: &[u8]) {
+        if std::mem::replace(&mut self.has_begun, true) {
+            return;
+        }
+        let start = |fragment: TrackFragment<'_>| {
+            let mut tracks = self.tracks.iter();
+            let track = tracks.find(|track| track.container_id == fragment.container_id)?;
+            Some(track.rate.nanos_floor(fragment.decode?))
+        };
+        let first = TrackFragment::all(moof).filter_map(start).min().unwrap_or(0);
+        if self.tracks.iter().all(|track| track.kept == 0) {
+            for track in &mut self.tracks {
+                let ticks = track.rate.ticks_ceil(first);
+                track.edit.shift = track.edit.shift.saturating_sub(ticks);
+            }
+        }
     }
 
     fn add_samples(

@@ -65,16 +65,17 @@ fn runs_say_what_their_defaults_do_not() {
         duration,
         sync,
     };
+    // The first fragment's 1000 is where the presentation begins.
     let expected = [
-        unit(0, at + 100, 7, 1000, 1000, 512, true),
+        unit(0, at + 100, 7, 0, 0, 512, true),
         // A gap makes a unit last until the next.
-        unit(1, at + 107, 7, 1512, 1512, 1488, false),
-        unit(2, second_at + 120, 11, 3000, 2995, 600, true),
-        unit(3, second_at + 131, 12, 3600, 3600, 10, false),
-        unit(4, second_at + 143, 13, 3610, 3619, 20, false),
+        unit(1, at + 107, 7, 512, 512, 1488, false),
+        unit(2, second_at + 120, 11, 2000, 1995, 600, true),
+        unit(3, second_at + 131, 12, 2600, 2600, 10, false),
+        unit(4, second_at + 143, 13, 2610, 2619, 20, false),
     ];
     assert_eq!(units(&index, 0), expected);
-    assert_eq!(index.duration.nanos(), 3639 * 1_000_000_000 / 12_800);
+    assert_eq!(index.duration.nanos(), 2639 * 1_000_000_000 / 12_800);
 }
 
 #[test]
@@ -144,6 +145,14 @@ fn fragments_that_lie_cost_no_more_than_the_limits() {
     let file = [&head[..], &fragment(&lies, 300)].concat();
     let index = open_file(&file).unwrap();
     assert!(index.tracks[0].unit_count <= 3 << 16, "{}", index.tracks[0].unit_count);
+    // Runs without end of a track that is left out: the limit of a title ends them.
+    let none: &[u32] = &[0, u32::MAX];
+    let left_out = traf(&[BASE_IS_MOOF, 9], None, &[none; 400]);
+    let file = [&head[..], &fragment(&[left_out], 300)].concat();
+    assert!(matches!(open_file(&file), Err(IndexError::NoPlayableTrack { .. })));
+    let many: Vec<_> = (0..20).map(|_| traf(&[BASE_IS_MOOF, 9], None, &[none; 400])).collect();
+    let file = [&head[..], &fragment(&many, 300)].concat();
+    assert!(matches!(open_file(&file), Err(IndexError::TooLarge { .. })));
     let far = traf(&[0x1, 1, u32::MAX, u32::MAX], None, &[&[0x201, 1, u32::MAX, u32::MAX]]);
     let file = [&head[..], &fragment(&[far], 300)].concat();
     assert!(open_file(&file).is_err());
