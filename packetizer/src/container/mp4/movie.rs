@@ -252,8 +252,8 @@ impl Movie {
         Ok(())
     }
 
-    /// Has the presentation begin with the first fragment, if all media is in fragments: one that was
-    /// recorded from a live source says when in that it was.
+    /// Has the presentation begin with the first fragment, if all media is in fragments: one that
+    /// was recorded from a live source says when in that it was.
     fn begin(&mut self, moof: &[u8]) {
         if std::mem::replace(&mut self.has_begun, true) {
             return;
