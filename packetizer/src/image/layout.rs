@@ -1,5 +1,6 @@
 //! How a segment's access units become packets, and packets become trains.
 
+use super::unwrapped::Unwrapped;
 use super::{
     BUNDLE_NANOS_MAX, Framing, ImageRequest, ImageStorage, Numbered, Numbering, PacketImage,
     SPREAD_NANOS_MAX, TRAIN_BYTES_MAX, TRAIN_PACKETS_MAX, Train,
@@ -307,40 +308,6 @@ fn split(run: Run, packet_count_max: u16) -> impl Iterator<Item = Run> {
         let last = if left > count { run.packet_bytes } else { run.last_packet_bytes };
         Run { packet_count: left.min(count), last_packet_bytes: last, ..run }
     })
-}
-
-/// The access units of a segment without what their container wraps them in.
-struct Unwrapped {
-    bytes: Vec<u8>,
-    /// The first unit, and where each begins and the last one ends.
-    first: u32,
-    starts: Vec<usize>,
-}
-
-impl Unwrapped {
-    /// A unit whose bytes are missing ends it.
-    fn new<'b>(
-        wrapping: &Wrapping,
-        units: impl Iterator<Item = AccessUnitEntry>,
-        unit_bytes: impl Fn(&AccessUnitEntry) -> Option<&'b [u8]>,
-    ) -> Self {
-        let mut unwrapped = Self { bytes: Vec::new(), first: 0, starts: vec![0] };
-        for unit in units {
-            let bytes = if unit.bytes == 0 { Some(&[][..]) } else { unit_bytes(&unit) };
-            let Some(bytes) = bytes else { break };
-            if unwrapped.starts.len() == 1 {
-                unwrapped.first = unit.index;
-            }
-            wrapping.unwrap(unit.offset, bytes, &mut unwrapped.bytes);
-            unwrapped.starts.push(unwrapped.bytes.len());
-        }
-        unwrapped
-    }
-
-    fn unit(&self, unit: &AccessUnitEntry) -> Option<&[u8]> {
-        let position = unit.index.checked_sub(self.first)? as usize;
-        self.bytes.get(*self.starts.get(position)?..*self.starts.get(position + 1)?)
-    }
 }
 
 /// Consecutive audio access units that will share a packet.

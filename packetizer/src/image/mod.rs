@@ -4,6 +4,7 @@
 
 mod layout;
 mod reframe;
+mod unwrapped;
 
 use crate::index::{AccessUnitEntry, MediaIndex, SegmentId, TrackId};
 use crate::payload::INTERLEAVED_PREFIX_BYTES;
