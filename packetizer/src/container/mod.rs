@@ -25,13 +25,28 @@ use std::fmt;
 use crate::index::{MediaIndex, SkippedTrack};
 
 /// Most bytes of a movie header (`moov`) that is read, and so the most a [`Demand`] asks for.
-///
-/// Together with [`crate::index::UNITS_MAX`] it bounds what opening a title takes, whatever its
-/// boxes say: the time is linear in these two, the memory the header and at most 40 bytes an access
-/// unit.
 pub const HEADER_BYTES_MAX: u32 = 256 << 20;
 /// Most boxes of an MP4 file's top level that are visited to find the movie header and fragments.
 pub const TOP_LEVEL_BOXES_MAX: u32 = 1 << 20;
+
+/// Most bytes of memory that opening a file takes, whatever its bytes say, the index included.
+///
+/// Of a small file, four times its bytes: it is read in pieces, of which one more comes when the one
+/// before is not used up. Of a large one 64 MiB for that and for what has come of units and headers
+/// that are not whole, and a movie header, which is read at once, twice. And 160 bytes for each
+/// access unit: 24 to 48 in a list that may be twice as long as it need be, which is copied when it
+/// grows, and what the index takes of it. The time is linear in the file's length and the number of
+/// access units, which [`crate::index::UNITS_MAX`] bounds.
+#[must_use]
+pub const fn memory_bytes_max(file_bytes: u64, unit_count: u64) -> u64 {
+    const SMALL_BYTES: u64 = 1 << 20;
+    const LARGE_BYTES: u64 = 64 << 20;
+    const UNIT_BYTES: u64 = 160;
+    let small = SMALL_BYTES.saturating_add(file_bytes.saturating_mul(4));
+    let large = LARGE_BYTES + 2 * HEADER_BYTES_MAX as u64;
+    let bytes = if small < large { small } else { large };
+    bytes.saturating_add(unit_count.saturating_mul(UNIT_BYTES))
+}
 
 /// Bytes of a file's beginning that tell what it is.
 const PROBE_BYTES: u32 = 64 << 10;
