@@ -276,8 +276,8 @@ mod tests {
     use crate::codec::aac::AacConfig;
     use crate::wrapping::ogg::Serial;
 
-    /// 20 s each: 500 pictures, of which the two behind the first are not to be shown, and 938 units
-    /// of sound, whose last ends at 959,488 of 48,000 a second; the first of a file is priming.
+    /// 20 s each: 500 pictures, of which the two behind the first are not to be shown, and 938
+    /// units of sound, whose last ends at 959,488 of 48,000 a second; a file's first is priming.
     const SECONDS: u32 = 20;
     const PICTURES: u32 = 498;
     const SOUNDS: u32 = 938;
