@@ -61,6 +61,30 @@ pub enum CodecConfig {
 }
 
 impl CodecConfig {
+    /// What people call the codec.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::H264(_) => "H.264",
+            Self::H265(_) => "H.265",
+            Self::Av1(_) => "AV1",
+            Self::Vp8 => "VP8",
+            Self::Vp9 => "VP9",
+            Self::Mpeg4Visual(_) => "MPEG-4 Visual",
+            Self::H263 => "H.263",
+            Self::MpegVideo => "MPEG-1/2 video",
+            Self::Jpeg => "JPEG",
+            Self::Aac(_) => "AAC",
+            Self::Opus(_) => "Opus",
+            Self::Vorbis(_) => "Vorbis",
+            Self::MpegAudio(_) => "MPEG audio",
+            Self::Ac3(_) => "AC-3",
+            Self::EAc3(_) => "E-AC-3",
+            Self::Amr(_) => "AMR",
+            Self::Pcm(config) => config.encoding.name(),
+        }
+    }
+
     /// Whether it is pictures.
     #[must_use]
     pub const fn is_video(&self) -> bool {

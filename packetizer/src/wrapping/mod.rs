@@ -18,6 +18,17 @@ pub enum Wrapping {
     TransportStream(transport_stream::PacketGrid),
     /// In pages of a logical Ogg bitstream.
     Ogg(ogg::Serial),
+    /// In several files, one behind the other in one space of bytes, by where each begins.
+    Joined(Box<[FileWrapping]>),
+}
+
+/// How the access units of a track lie in one of several files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileWrapping {
+    /// Where the file begins in the space of bytes that all share.
+    pub start: u64,
+    /// How they lie in it, by the file's own offsets.
+    pub wrapping: Wrapping,
 }
 
 impl Wrapping {
@@ -32,6 +43,50 @@ impl Wrapping {
             }
             Self::TransportStream(grid) => grid.unwrap(offset, bytes, unit),
             Self::Ogg(serial) => serial.unwrap(bytes, unit),
+            Self::Joined(files) => unwrap_of(files, offset, bytes, unit),
+        }
+    }
+}
+
+/// A file's unit that is not wrapped is appended as it is, because others of its track are.
+fn unwrap_of(files: &[FileWrapping], offset: u64, bytes: &[u8], unit: &mut Vec<u8>) {
+    let behind = files.partition_point(|file| file.start <= offset);
+    let Some(file) = behind.checked_sub(1).and_then(|last| files.get(last)) else { return };
+    if file.wrapping == Wrapping::None {
+        unit.extend_from_slice(bytes);
+    } else {
+        file.wrapping.unwrap(offset - file.start, bytes, unit);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::transport_stream::{PACKET_BYTES, PacketGrid, Stretch};
+    use super::*;
+
+    #[test]
+    fn each_of_several_files_is_unwrapped_by_its_own_offsets() {
+        let packet = [&[0x47, 1, 1, 0x10][..], &[7; PACKET_BYTES - 4]].concat();
+        let stretches = [Stretch { start: 0, end: PACKET_BYTES as u64 }].into();
+        let grid = PacketGrid { packet_bytes: 188, stretches, pid: 0x101 };
+        let files = [
+            (100, Wrapping::Prefix([1, 2].into())),
+            (200, Wrapping::None),
+            (300, Wrapping::TransportStream(grid)),
+        ];
+        let files = files.map(|(start, wrapping)| FileWrapping { start, wrapping });
+        let wrapping = Wrapping::Joined(files.into());
+        for (offset, bytes, expected) in [
+            (99, &[3][..], &[][..]),
+            (100, &[3], &[1, 2, 3]),
+            (199, &[3, 4], &[1, 2, 3, 4]),
+            (200, &[3, 4], &[3, 4]),
+            (300, &packet, &[7; 184]),
+            (302, &packet[2..], &packet[2..]),
+        ] {
+            let mut unit = Vec::new();
+            wrapping.unwrap(offset, bytes, &mut unit);
+            assert_eq!(unit, expected, "{offset}");
         }
     }
 }
