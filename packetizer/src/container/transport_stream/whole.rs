@@ -9,7 +9,8 @@ use super::clock::Clock;
 use super::{FORMAT, IndexError, too_many_units};
 use crate::codec::CodecConfig;
 use crate::index::{
-    IndexBuilder, MediaIndex, SkipReason, SkippedTrack, TrackDescription, UNITS_MAX,
+    AccessUnitEntry, IndexBuilder, MediaIndex, SkipReason, SkippedTrack, TrackDescription,
+    UNITS_MAX,
 };
 use crate::payload::transport_stream::UNIT_PACKETS;
 use crate::time::{ClockRate, Npt};
@@ -168,8 +169,7 @@ impl Whole {
     pub(super) fn finish(mut self) -> Result<MediaIndex, IndexError> {
         if self.pace.is_none() {
             let container_id = u32::from(self.clock_pid.unwrap_or(0));
-            let tracks =
-                vec![SkippedTrack { container_id, reason: SkipReason::Broken(NO_CLOCK) }];
+            let tracks = vec![SkippedTrack { container_id, reason: SkipReason::Broken(NO_CLOCK) }];
             return Err(IndexError::NoPlayableTrack { tracks });
         }
         self.time_units();
@@ -186,16 +186,22 @@ impl Whole {
         for unit in &self.units {
             let time = (unit.time - zero).max(earliest);
             earliest = time;
-            let others = u32::from(unit.packets.saturating_sub(1)) * u32::from(self.packet_bytes);
-            let bytes = others + PACKET_BYTES as u32;
-            let rest = u32::try_from((end - zero - time).max(1)).unwrap_or(1);
-            builder.push(track, unit.offset, bytes, time, time, rest, begins(unit)).map_err(
-                |_| IndexError::Invalid {
-                    format: FORMAT,
-                    offset: unit.offset,
-                    why: "clock references that cannot be made one line",
-                },
-            )?;
+            let others = u32::from(unit.packets.saturating_sub(1));
+            let entry = AccessUnitEntry {
+                index: 0,
+                offset: unit.offset,
+                bytes: others * u32::from(self.packet_bytes) + PACKET_BYTES as u32,
+                media_bytes: u32::from(unit.packets) * PACKET_BYTES as u32,
+                decode: time,
+                composition: time,
+                duration: u32::try_from((end - zero - time).max(1)).unwrap_or(1),
+                sync: begins(unit),
+            };
+            builder.push_unit(track, entry).map_err(|_| IndexError::Invalid {
+                format: FORMAT,
+                offset: unit.offset,
+                why: "clock references that cannot be made one line",
+            })?;
         }
         let nanos = builder.composition_end(track).unwrap_or(0);
         Ok(builder.finish(Npt::from_nanos(nanos.max(0).unsigned_abs())))

@@ -184,7 +184,7 @@ fn a_source_of_several_files_is_read_from_the_one_that_has_the_offset() {
     for ((offset, ..), number) in cases.iter().zip(0..) {
         let blocks = BlockRun { first: number, count: 1 };
         let (read, offset, bytes) = (ReadId(number), *offset, BLOCK_BYTES as u32);
-        operations.push(Operation::Read { read, source, offset, bytes, blocks });
+        operations.push(Operation::Read { read, source, offset, bytes, blocks, is_urgent: true });
     }
     driver.perform(&mut operations);
     let mut seen = 0;
