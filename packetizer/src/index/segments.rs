@@ -161,7 +161,8 @@ impl MediaIndex {
             let units = self.units(track, segment).filter(|unit| unit.bytes > 0);
             extents.extend(units.map(|unit| Extent { offset: unit.offset, bytes: unit.bytes }));
         }
-        extents.sort_unstable_by_key(|extent| extent.offset);
+        // Stable, because what is sorted is runs of tracks that are, which it finds.
+        extents.sort_by_key(|extent| extent.offset);
         extents.dedup_by(|next, merged| merge(merged, *next));
     }
 

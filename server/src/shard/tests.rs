@@ -172,7 +172,7 @@ impl Rig {
                         let film = self.films.iter().position(is_it).unwrap();
                         self.sources.insert(source.0, film);
                     }
-                    Operation::Read { read, source, offset, bytes, blocks } => {
+                    Operation::Read { read, source, offset, bytes, blocks, is_urgent: _ } => {
                         let file = &self.films[self.sources[&source.0]].file;
                         let from = &file[(offset as usize).min(file.len())..];
                         let count = from.len().min(bytes as usize);

@@ -18,6 +18,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 const LIMITS: DriverLimits = DriverLimits {
     blocks: 256,
@@ -112,7 +113,8 @@ fn read_and_compare(driver: &mut Driver, source: SourceSlot, path: &Path) {
         first += count;
         let bytes = count * BLOCK_BYTES as u32;
         let offset = offset / 4096 * 4096;
-        operations.push(Operation::Read { read, source, offset, bytes, blocks });
+        let is_urgent = read.0 % 2 == 0;
+        operations.push(Operation::Read { read, source, offset, bytes, blocks, is_urgent });
     }
     driver.perform(&mut operations);
     let mut seen = 0;
@@ -182,7 +184,7 @@ fn a_source_of_several_files_is_read_from_the_one_that_has_the_offset() {
     for ((offset, ..), number) in cases.iter().zip(0..) {
         let blocks = BlockRun { first: number, count: 1 };
         let (read, offset, bytes) = (ReadId(number), *offset, BLOCK_BYTES as u32);
-        operations.push(Operation::Read { read, source, offset, bytes, blocks });
+        operations.push(Operation::Read { read, source, offset, bytes, blocks, is_urgent: true });
     }
     driver.perform(&mut operations);
     let mut seen = 0;
@@ -206,10 +208,33 @@ fn a_source_without_a_file_fails_its_reads() {
     let (mut driver, _) = driver();
     let source = SourceSlot(1);
     let blocks = BlockRun { first: 0, count: 1 };
-    let read = Operation::Read { read: ReadId(7), source, offset: 0, bytes: 4096, blocks };
+    let (read, offset, is_urgent) = (ReadId(7), 0, true);
+    let read = Operation::Read { read, source, offset, bytes: 4096, blocks, is_urgent };
     driver.perform(&mut vec![Operation::OpenSource { source, title: title([]) }, read]);
     let failed = ReadResult::Failed(libc::EBADF);
     assert_eq!(events(&mut driver, 1, 1000), [Told::Read(ReadId(7), failed)]);
+}
+
+#[test]
+fn a_read_that_nobody_waits_for_is_found_soon_but_begins_no_turn() {
+    let (mut driver, _) = driver();
+    let (source, offset, bytes) = (SourceSlot(1), 0, 4096);
+    let mut operations = vec![Operation::OpenSource { source, title: title(None) }];
+    driver.perform(&mut operations);
+    for (is_urgent, at_least) in [(true, Duration::ZERO), (false, PATIENCE), (true, Duration::ZERO)]
+    {
+        let blocks = BlockRun { first: 0, count: 1 };
+        let read = ReadId(u32::from(is_urgent));
+        operations.push(Operation::Read { read, source, offset, bytes, blocks, is_urgent });
+        driver.perform(&mut operations);
+        let began = Instant::now();
+        // Fails at once, for there is no file, and would wait for good if it were forgotten.
+        driver.wait(None).unwrap();
+        assert!(began.elapsed() >= at_least, "urgent: {is_urgent}");
+        let failed = Told::Read(read, ReadResult::Failed(libc::EBADF));
+        assert_eq!(events(&mut driver, 1, 1000), [failed]);
+    }
+    assert_eq!(driver.patient_reads, 0);
 }
 
 #[test]
@@ -225,7 +250,8 @@ fn dropping_waits_for_reads_and_frees_ports_and_files() {
             let blocks = BlockRun { first: 4 * n, count: 4 };
             let bytes = 4 * BLOCK_BYTES as u32;
             let offset = u64::from(n) * u64::from(bytes);
-            operations.push(Operation::Read { read: ReadId(n), source, offset, bytes, blocks });
+            let (read, is_urgent) = (ReadId(n), n % 2 == 0);
+            operations.push(Operation::Read { read, source, offset, bytes, blocks, is_urgent });
         }
         driver.perform(&mut operations);
         driver.wait(Some(Duration::ZERO)).unwrap();
