@@ -42,6 +42,8 @@ pub enum CodecConfig {
     MpegVideo,
     /// Baseline JPEG images.
     Jpeg,
+    /// MPEG-2 transport streams as such (ISO 13818-1): runs of packets of 188 bytes.
+    Mp2t,
     /// AAC with its AudioSpecificConfig (ISO 14496-3).
     Aac(aac::AacConfig),
     /// Opus packets (RFC 6716).
@@ -74,6 +76,7 @@ impl CodecConfig {
             Self::H263 => "H.263",
             Self::MpegVideo => "MPEG-1/2 video",
             Self::Jpeg => "JPEG",
+            Self::Mp2t => "MPEG transport stream",
             Self::Aac(_) => "AAC",
             Self::Opus(_) => "Opus",
             Self::Vorbis(_) => "Vorbis",
@@ -85,7 +88,7 @@ impl CodecConfig {
         }
     }
 
-    /// Whether it is pictures.
+    /// Whether it is pictures, or has some.
     #[must_use]
     pub const fn is_video(&self) -> bool {
         match self {
@@ -97,7 +100,8 @@ impl CodecConfig {
             | Self::Mpeg4Visual(_)
             | Self::H263
             | Self::MpegVideo
-            | Self::Jpeg => true,
+            | Self::Jpeg
+            | Self::Mp2t => true,
             Self::Aac(_)
             | Self::Opus(_)
             | Self::Vorbis(_)
@@ -129,7 +133,8 @@ impl CodecConfig {
             | Self::Mpeg4Visual(_)
             | Self::H263
             | Self::MpegVideo
-            | Self::Jpeg => ClockRate::VIDEO,
+            | Self::Jpeg
+            | Self::Mp2t => ClockRate::VIDEO,
         }
     }
 }
@@ -162,7 +167,8 @@ impl CodecConfig {
             | Self::Mpeg4Visual(_)
             | Self::H263
             | Self::MpegVideo
-            | Self::Jpeg => None,
+            | Self::Jpeg
+            | Self::Mp2t => None,
         }
     }
 }

@@ -181,8 +181,12 @@ impl Join {
     /// Takes the tracks of the first file.
     fn begin(&mut self, file: &MediaIndex) -> Result<(), JoinError> {
         for track in &file.tracks {
+            // Units of wrapped tracks tell how much of them is media; in which files is known last.
+            let is_wrapped = track.wrapping != Wrapping::None;
+            let wrapping = is_wrapped.then(|| Wrapping::Joined([].into()));
             let id = self.builder.add_track(TrackDescription {
                 language: track.language,
+                wrapping: wrapping.unwrap_or_default(),
                 ..TrackDescription::new(track.container_id, track.codec.clone(), track.media_rate)
             })?;
             let (first, wrappings) = (track.clone(), Vec::new());
@@ -253,11 +257,12 @@ impl JoinedTrack {
         let later = rate.ticks_floor(begins);
         let sent = units.range(cue.first_unit, cue.end_unit);
         for unit in sent.filter(|unit| unit.composition >= cue.composition_min) {
-            let AccessUnitEntry { bytes, duration, sync, .. } = unit;
+            let AccessUnitEntry { duration, .. } = unit;
             let offset = start.checked_add(unit.offset).ok_or(BuildError::UnitTooLarge)?;
             let decode = unit.decode.saturating_add(later);
             let composition = unit.composition.saturating_add(later);
-            builder.push(self.id, offset, bytes, decode, composition, duration, sync)?;
+            let entry = AccessUnitEntry { offset, decode, composition, ..unit };
+            builder.push_unit(self.id, entry)?;
             let end = |time: i64| time.saturating_add(i64::from(duration));
             let before = self.until.map_or(i64::MIN, |until| until.composition);
             let composition = end(composition).max(before);

@@ -5,6 +5,8 @@
 pub mod ogg;
 pub mod transport_stream;
 
+use transport_stream::PACKET_BYTES;
+
 /// How the access units of a track lie in the container file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Wrapping {
@@ -16,6 +18,9 @@ pub enum Wrapping {
     Prefix(Box<[u8]>),
     /// In the payloads of transport stream packets.
     TransportStream(transport_stream::PacketGrid),
+    /// Transport stream packets with something in front of or behind each, which lie so many bytes
+    /// apart: 192 or 204.
+    Packets(u16),
     /// In pages of a logical Ogg bitstream.
     Ogg(ogg::Serial),
     /// In several files, one behind the other in one space of bytes, by where each begins.
@@ -42,6 +47,11 @@ impl Wrapping {
                 unit.extend_from_slice(bytes);
             }
             Self::TransportStream(grid) => grid.unwrap(offset, bytes, unit),
+            Self::Packets(step) => {
+                for packet in bytes.chunks(usize::from(*step).max(1)) {
+                    unit.extend_from_slice(&packet[..packet.len().min(PACKET_BYTES)]);
+                }
+            }
             Self::Ogg(serial) => serial.unwrap(bytes, unit),
             Self::Joined(files) => unwrap_of(files, offset, bytes, unit),
         }

@@ -219,7 +219,7 @@ fn a_source_without_a_file_fails_its_reads() {
 fn a_read_that_nobody_waits_for_is_found_soon_but_begins_no_turn() {
     let (mut driver, _) = driver();
     let (source, offset, bytes) = (SourceSlot(1), 0, 4096);
-    let mut operations = vec![Operation::OpenSource { source, title: title(None) }];
+    let mut operations = vec![Operation::OpenSource { source, title: title([]) }];
     driver.perform(&mut operations);
     for (is_urgent, at_least) in [(true, Duration::ZERO), (false, PATIENCE), (true, Duration::ZERO)]
     {
