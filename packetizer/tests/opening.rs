@@ -1,7 +1,7 @@
 //! What opening a title costs, in time, memory and bytes read, container by container.
 //!
-//! Titles of some seconds, of which the bytes count; with `REELRING_OPENING=full` of hours, and then
-//! the time counts too (`perf/results/2026-11-23-opening.md`).
+//! Titles of some seconds, of which the bytes count; with `REELRING_OPENING=full` of hours, and
+//! then the time counts too (`perf/results/2026-11-23-opening.md`).
 
 #![allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::unwrap_used)]
 #![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "it measures")]

@@ -31,12 +31,12 @@ pub const TOP_LEVEL_BOXES_MAX: u32 = 1 << 20;
 
 /// Most bytes of memory that opening a file takes, whatever its bytes say, the index included.
 ///
-/// Of a small file, four times its bytes: it is read in pieces, of which one more comes when the one
-/// before is not used up. Of a large one 64 MiB for that and for what has come of units and headers
-/// that are not whole, and a movie header, which is read at once, twice. And 160 bytes for each
-/// access unit: 24 to 48 in a list that may be twice as long as it need be, which is copied when it
-/// grows, and what the index takes of it. The time is linear in the file's length and the number of
-/// access units, which [`crate::index::UNITS_MAX`] bounds.
+/// Of a small file, four times its bytes: it is read in pieces, of which one more comes when the
+/// one before is not used up. Of a large one 64 MiB for that and for what has come of units and
+/// headers that are not whole, and a movie header, which is read at once, twice. And 160 bytes for
+/// each access unit: 24 to 48 in a list that may be twice as long as it need be, which is copied
+/// when it grows, and what the index takes of it. The time is linear in the file's length and the
+/// number of access units, which [`crate::index::UNITS_MAX`] bounds.
 #[must_use]
 pub const fn memory_bytes_max(file_bytes: u64, unit_count: u64) -> u64 {
     const SMALL_BYTES: u64 = 1 << 20;

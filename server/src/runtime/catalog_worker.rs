@@ -1,7 +1,9 @@
 //! The catalog workers: threads that open titles, because that blocks. There are a few, so that a
 //! title of a day, whose index takes seconds to build, does not keep the others waiting.
 
+use super::opening::{Progress, SoFar};
 use super::playlist_title;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::{Candidate, OPENING_MAX, OpenError, OpenRequest, OpenToken};
 use crate::playlist::is_playlist;
@@ -162,9 +164,15 @@ pub(super) fn resolve(candidate: &Candidate) -> Result<Option<PathBuf>, OpenErro
         Err(error) if ABSENT.contains(&error.raw_os_error()) => return Ok(None),
         Err(error) => return Err(unreadable(&error)),
     };
-    let Ok(below) = path.strip_prefix(&root) else { return Ok(None) };
     let is_hidden = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(b".");
-    Ok((!below.iter().any(is_hidden)).then_some(path))
+    match path.strip_prefix(&root) {
+        Ok(below) if below.iter().any(is_hidden) => Ok(None),
+        Ok(_) => Ok(Some(path)),
+        Err(_) => {
+            let why = "it leads out of the media directory, which must hold what is served";
+            Err(OpenError::Withheld(why.to_owned()))
+        }
+    }
 }
 
 /// What the kernel says of a name that no file has, or can have.
@@ -203,7 +211,19 @@ pub(super) fn open_file(
     if !is_same_file(&file, &metadata) {
         return Err(OpenError::Unreadable("the file was replaced while it was opened".to_owned()));
     }
-    let read = |offset, buffer: &mut [u8]| headers.read_at(buffer, offset);
+    if metadata.len() == 0 {
+        return Err(OpenError::NotPlayable("an empty file: was it copied whole?".to_owned()));
+    }
+    let clock = Clock::start();
+    let mut progress = Progress::new(clock.now(), metadata.len());
+    let read = |offset, buffer: &mut [u8]| {
+        let count = headers.read_at(buffer, offset)?;
+        if let Some(so_far) = progress.reach(clock.now(), offset + count as u64) {
+            let SoFar { percent, bytes_per_second } = so_far;
+            info!(path = %path.display(), percent, bytes_per_second, "still opening");
+        }
+        Ok(count)
+    };
     let index = container::open_as(metadata.len(), opening.transport_streams, read);
     let index = index.map_err(|error| match error {
         container::OpenError::Read(error) => unreadable(error),
@@ -264,16 +284,18 @@ mod tests {
             ("plain.mp4", true),
             ("nested/deep.mp4", true),
             ("inner.mp4", true),
-            ("outer.mp4", false),
             ("visible/secret.mp4", false),
             ("loop.mp4", false),
             ("missing.mp4", false),
             ("plain.mp4/below", false),
             (&"x".repeat(300), false),
-            ("../outside.mp4", false),
         ] {
             let candidate = Candidate { root: root.clone(), relative: relative.into() };
             assert_eq!(resolve(&candidate).unwrap().is_some(), is_found, "{relative}");
+        }
+        for relative in ["outer.mp4", "../outside.mp4"] {
+            let candidate = Candidate { root: root.clone(), relative: relative.into() };
+            assert!(matches!(resolve(&candidate), Err(OpenError::Withheld(_))), "{relative}");
         }
         let is_open = |relative: &str| {
             let candidates = vec![Candidate { root: root.clone(), relative: relative.into() }];
