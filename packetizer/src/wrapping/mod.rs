@@ -3,6 +3,7 @@
 //! container's own in between is taken out when the unit is laid out in packets.
 
 pub mod ogg;
+pub mod program_stream;
 pub mod transport_stream;
 
 /// How the access units of a track lie in the container file.
@@ -16,6 +17,8 @@ pub enum Wrapping {
     Prefix(Box<[u8]>),
     /// In the payloads of transport stream packets.
     TransportStream(transport_stream::PacketGrid),
+    /// In the PES packets of a programme stream.
+    ProgramStream(program_stream::Packets),
     /// In pages of a logical Ogg bitstream.
     Ogg(ogg::Serial),
 }
@@ -31,6 +34,7 @@ impl Wrapping {
                 unit.extend_from_slice(bytes);
             }
             Self::TransportStream(grid) => grid.unwrap(offset, bytes, unit),
+            Self::ProgramStream(packets) => packets.unwrap(offset, bytes, unit),
             Self::Ogg(serial) => serial.unwrap(bytes, unit),
         }
     }

@@ -144,7 +144,10 @@ impl Timeline {
     fn samples_of(&mut self, frame: &BlockFrame<'_>) -> Option<u32> {
         let stripped: &[u8] = match &self.track.wrapping {
             Wrapping::Prefix(prefix) => prefix,
-            Wrapping::None | Wrapping::TransportStream(_) | Wrapping::Ogg(_) => &[],
+            Wrapping::None
+            | Wrapping::TransportStream(_)
+            | Wrapping::ProgramStream(_)
+            | Wrapping::Ogg(_) => &[],
         };
         let mut head = [0; HEAD_BYTES];
         let mut head_bytes = 0;
