@@ -32,6 +32,8 @@ struct Demuxer {
     file_bytes: u64,
     video: Stream,
     audio: Stream,
+    /// Most access units of both: [`UNITS_MAX`], but in tests.
+    units_max: usize,
 }
 
 /// What a file's tags of one type are.
@@ -61,8 +63,7 @@ pub(super) fn probe(head: &[u8], file_bytes: u64) -> Option<Box<dyn Demux>> {
     let header_bytes = u32::from_be_bytes(*header.get(1..)?.first_chunk()?);
     let mut scan = Scan::new(file_bytes);
     scan.consume(u64::from(header_bytes.max(9)) + TRAILER_BYTES);
-    let (video, audio) = (Stream::Unknown, Stream::Unknown);
-    Some(Box::new(Demuxer { scan, file_bytes, video, audio }))
+    Some(Box::new(Demuxer::new(scan, file_bytes)))
 }
 
 impl Tag {
@@ -115,7 +116,21 @@ impl Demux for Demuxer {
     }
 }
 
+impl Stream {
+    const fn unit_count(&self) -> usize {
+        match self {
+            Self::Track(track, _) => track.unit_count(),
+            Self::Unknown | Self::Skipped(_) => 0,
+        }
+    }
+}
+
 impl Demuxer {
+    const fn new(scan: Scan, file_bytes: u64) -> Self {
+        let (video, audio) = (Stream::Unknown, Stream::Unknown);
+        Self { scan, file_bytes, video, audio, units_max: UNITS_MAX as usize }
+    }
+
     /// Takes the tag that lies `at` bytes into what has been read; yields how many bytes it is, or
     /// `None` if not enough of it is there.
     fn step(&mut self, at: usize) -> Result<Option<u64>, IndexError> {
@@ -133,9 +148,13 @@ impl Demuxer {
             return Ok(None);
         }
         match tag.kind {
-            VIDEO => take(&mut self.video, tag, look, take_video)?,
-            AUDIO => take(&mut self.audio, tag, look, take_audio)?,
+            VIDEO => take(&mut self.video, tag, look, take_video),
+            AUDIO => take(&mut self.audio, tag, look, take_audio),
             _ => {}
+        }
+        if self.video.unit_count() + self.audio.unit_count() > self.units_max {
+            let limit = self.units_max as u64;
+            return Err(IndexError::TooLarge { what: "access units", limit });
         }
         Ok(Some(TAG_HEADER_BYTES as u64 + u64::from(tag.data_bytes) + TRAILER_BYTES))
     }
@@ -165,9 +184,9 @@ fn take(
     tag: Tag,
     data: &[u8],
     read: fn(Tag, &[u8]) -> Result<Content, SkipReason>,
-) -> Result<(), IndexError> {
+) {
     if matches!(stream, Stream::Skipped(_) | Stream::Track(_, Some(_))) {
-        return Ok(());
+        return;
     }
     let content = if tag.is_encrypted { Err(SkipReason::Encrypted) } else { read(tag, data) };
     match (content, stream) {
@@ -183,13 +202,7 @@ fn take(
         (
             Ok(Content::Unit(sample) | Content::UnitWithConfig(sample, _)),
             Stream::Track(track, _),
-        ) => {
-            if track.unit_count() >= UNITS_MAX as usize {
-                let limit = u64::from(UNITS_MAX);
-                return Err(IndexError::TooLarge { what: "access units", limit });
-            }
-            track.push(sample);
-        }
+        ) => track.push(sample),
         (Ok(Content::UnitWithConfig(sample, codec)), stream) => {
             let mut track = Track::new(codec);
             track.push(sample);
@@ -197,7 +210,6 @@ fn take(
         }
         (Ok(Content::Unit(_) | Content::Nothing), _) => {}
     }
-    Ok(())
 }
 
 /// CodecID of H.264 (§E.4.3.1).

@@ -3,19 +3,23 @@
 //! Of bitstreams chained one behind the other the first is delivered; bitstreams side by side are
 //! tracks. The presentation begins with the first packet of sound: a decoder is told by RTP neither
 //! to skip Opus' priming samples nor to cut off the end. Vorbis' first packet only primes the
-//! decoder, and takes no time.
+//! decoder, and takes no time. Granule positions that are damaged do not count: time goes on by
+//! what packets last. Packets that are too large are left out.
 
 mod bitstream;
+mod position;
 
 use bitstream::{Bitstream, Packet};
+use position::{Position, Told};
 
 use super::scan::Scan;
 use super::sole_track::refusal;
 use super::{Demand, Demux, IndexError};
 use crate::index::{
-    IndexBuilder, MediaIndex, SkipReason, SkippedTrack, TRACKS_MAX, TrackDescription, TrackId,
+    AccessUnitEntry, IndexBuilder, MediaIndex, SkipReason, SkippedTrack, TRACKS_MAX,
+    TrackDescription, TrackId, UNIT_BYTES_MAX,
 };
-use crate::time::{ClockRate, Npt};
+use crate::time::{ClockRate, NANOS_PER_SECOND, Npt};
 use crate::wrapping::Wrapping;
 use crate::wrapping::ogg::{CAPTURE_PATTERN, PAGE_BYTES_MAX, PageHeader, Serial};
 
@@ -107,9 +111,17 @@ struct Stream {
     bitstream: Bitstream,
     /// Once it has had a packet of sound.
     track: Option<TrackId>,
-    /// Where the next packet begins, by granule positions.
-    position: Option<i64>,
+    position: Position,
+    /// The position at which the presentation begins.
+    origin: Option<i64>,
+    has_oversized: bool,
 }
+
+/// The longest that a page may last, in nanoseconds: 255 packets of 120 ms.
+const PAGE_NANOS_MAX: i64 = 31 * NANOS_PER_SECOND;
+/// The longest that may be missing, or lie between the beginnings of bitstreams: a damaged granule
+/// position says more.
+const JUMP_NANOS_MAX: i64 = 3600 * NANOS_PER_SECOND;
 
 impl Streams {
     /// Takes a page with its body, which lies at `body_offset` in the file.
@@ -160,6 +172,7 @@ impl Streams {
     ) -> Result<(), IndexError> {
         let Some(stream) = self.streams.get_mut(at) else { return Ok(()) };
         let Some((codec, rate)) = stream.bitstream.codec() else { return Ok(()) };
+        let mut position = stream.begin(page, packets, rate);
         let track = match stream.track {
             Some(track) => track,
             None => {
@@ -170,23 +183,31 @@ impl Streams {
             }
         };
         stream.track = Some(track);
-        let ticks = packets.iter().map(|packet| i64::from(packet.duration)).sum::<i64>();
-        // The last page's position says where to cut the end off instead.
-        let told = page.granule_position.filter(|_| !page.is_last);
-        let start = told.map(|end| end.saturating_sub(ticks));
-        let mut position = match (stream.position, start) {
-            (Some(position), start) => start.map_or(position, |start| start.max(position)),
-            (None, start) => start.unwrap_or(0),
-        };
-        let (origin_rate, origin) = *self.origin.get_or_insert((rate, position));
-        let origin = origin_rate.convert_nearest(origin, rate);
-        for Packet { offset, bytes, duration } in packets {
+        let origin = *stream.origin.get_or_insert_with(|| {
+            let (origin_rate, origin) = *self.origin.get_or_insert((rate, position));
+            let origin = origin_rate.convert_nearest(origin, rate);
+            let apart = rate.nanos_floor(position.saturating_sub(origin)).saturating_abs();
+            if apart <= JUMP_NANOS_MAX { origin } else { position }
+        });
+        for Packet { offset, bytes, media_bytes, duration } in packets.iter().copied() {
             let time = position.saturating_sub(origin);
-            let pushed = self.builder.push(track, *offset, *bytes, time, time, *duration, true);
-            pushed.map_err(refusal)?;
-            position = position.saturating_add(i64::from(*duration));
+            position = position.saturating_add(i64::from(duration));
+            if bytes > UNIT_BYTES_MAX {
+                stream.has_oversized = true;
+                continue;
+            }
+            let unit = AccessUnitEntry {
+                index: 0,
+                offset,
+                bytes,
+                media_bytes,
+                decode: time,
+                composition: time,
+                duration,
+                sync: true,
+            };
+            self.builder.push_unit(track, unit).map_err(refusal)?;
         }
-        stream.position = Some(position);
         Ok(())
     }
 
@@ -208,13 +229,38 @@ impl Streams {
         };
         let mut index = self.builder.finish(Npt::from_nanos(end.max(0).unsigned_abs()));
         index.skipped = self.skipped;
+        for stream in self.streams.iter().filter(|stream| stream.has_oversized) {
+            let Serial(container_id) = stream.bitstream.serial();
+            let reason = SkipReason::Broken("packets that are too large are left out");
+            index.skipped.push(SkippedTrack { container_id, reason });
+        }
         Ok(index)
     }
 }
 
 impl Stream {
     const fn new(serial: Serial) -> Self {
-        Self { bitstream: Bitstream::new(serial), track: None, position: None }
+        Self {
+            bitstream: Bitstream::new(serial),
+            track: None,
+            position: Position::new(),
+            origin: None,
+            has_oversized: false,
+        }
+    }
+
+    /// Where the packets begin that end in a page.
+    fn begin(&mut self, page: &PageHeader<'_>, packets: &[Packet], rate: ClockRate) -> i64 {
+        let ticks = |nanos: i64| rate.ticks_floor(nanos);
+        let missing_pages = i64::from(self.bitstream.take_missing_pages());
+        self.position.take(&Told {
+            // The last page's position says where to cut the end off instead.
+            end: page.granule_position.filter(|_| !page.is_last),
+            ticks: packets.iter().map(|packet| i64::from(packet.duration)).sum(),
+            missing_ticks: ticks(PAGE_NANOS_MAX.saturating_mul(missing_pages)),
+            // Decode times may lie no further apart.
+            jump_max: ticks(JUMP_NANOS_MAX).min(i64::from(u32::MAX / 2)),
+        })
     }
 }
 

@@ -138,7 +138,7 @@ impl Layout {
         let payload_bytes_max = self.writer.payload_bytes_max();
         self.writer.reserve(
             units
-                .map(|unit| unit.bytes as usize)
+                .map(|unit| unit.media_bytes as usize)
                 .map(|bytes| bytes + (bytes / payload_bytes_max + 2) * overhead)
                 .sum(),
         );

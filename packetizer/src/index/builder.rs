@@ -84,13 +84,21 @@ impl IndexBuilder {
             return Err(BuildError::TooManyTracks);
         }
         let id = u8::try_from(self.tracks.len()).map_err(|_| BuildError::TooManyTracks)?;
-        self.tracks.push((track, Units::default(), None));
+        let units = Units::new(&track.wrapping);
+        self.tracks.push((track, units, None));
         Ok(TrackId(id))
+    }
+
+    /// Says how the units of `track` lie in the file, where that is known only in the end.
+    pub(super) fn set_wrapping(&mut self, track: TrackId, wrapping: Wrapping) {
+        if let Some((description, ..)) = self.tracks.get_mut(usize::from(track.0)) {
+            description.wrapping = wrapping;
+        }
     }
 
     /// Appends the next unit of `track` in decode order; times are ticks of the track's media rate
     /// on the presentation's axis. `duration` counts for a track's last unit only: the others last
-    /// until the next one's decode time.
+    /// until the next one's decode time. All its bytes are media.
     ///
     /// # Errors
     /// See [`BuildError`]; a refused unit leaves the builder as it was.
@@ -105,6 +113,27 @@ impl IndexBuilder {
         duration: u32,
         sync: bool,
     ) -> Result<(), BuildError> {
+        let (index, media_bytes) = (0, bytes);
+        let unit = AccessUnitEntry {
+            index,
+            offset,
+            bytes,
+            media_bytes,
+            decode,
+            composition,
+            duration,
+            sync,
+        };
+        self.push_unit(track, unit)
+    }
+
+    /// The same with bytes in between that are the container's. The unit's index is not looked at,
+    /// nor are its bytes of media where the track's wrapping tells them.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn push_unit(&mut self, track: TrackId, unit: AccessUnitEntry) -> Result<(), BuildError> {
+        let AccessUnitEntry { offset, bytes, decode, .. } = unit;
         let (_, units, pending) =
             self.tracks.get_mut(usize::from(track.0)).ok_or(BuildError::UnknownTrack)?;
         if bytes > UNIT_BYTES_MAX || offset.checked_add(u64::from(bytes)).is_none() {
@@ -118,9 +147,7 @@ impl IndexBuilder {
             previous.duration = u32::try_from(elapsed).map_err(|_| BuildError::DecodeOrder)?;
             units.push(&previous);
         }
-        let index = units.count();
-        *pending =
-            Some(AccessUnitEntry { index, offset, bytes, decode, composition, duration, sync });
+        *pending = Some(AccessUnitEntry { index: units.count(), ..unit });
         self.unit_count += 1;
         Ok(())
     }

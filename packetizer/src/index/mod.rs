@@ -7,6 +7,7 @@ mod builder;
 mod cue;
 #[cfg(test)]
 mod fixture;
+mod join;
 mod segments;
 mod skim;
 mod units;
@@ -15,6 +16,7 @@ use std::fmt;
 
 pub use builder::{BuildError, IndexBuilder, TrackDescription};
 pub use cue::SeekPoint;
+pub use join::{FILE_ALIGNMENT, Join, JoinError, next_file_start};
 pub use segments::{EXTENT_BYTES_MAX, EXTENT_GAP_BYTES_MAX};
 pub use segments::{SEGMENT_BYTES_MAX, SEGMENT_NANOS_MAX, SegmentStart};
 pub use skim::Direction;
@@ -95,7 +97,7 @@ pub struct Track {
     pub unit_count: u32,
     /// Average bit rate of the media bytes over the track's duration.
     pub bits_per_second: u64,
-    /// Bytes of the largest access unit.
+    /// Bytes of media of the largest access unit.
     pub unit_bytes_max: u32,
 }
 
@@ -108,6 +110,9 @@ pub struct AccessUnitEntry {
     pub offset: u64,
     /// Length in bytes; may be 0.
     pub bytes: u32,
+    /// Bytes of media that they are without what the container puts in between, and with what it
+    /// has once for all units (see [`Track::wrapping`]): what the unit takes in an image.
+    pub media_bytes: u32,
     /// Decode time in ticks of [`Track::media_rate`]; may be negative.
     pub decode: i64,
     /// Composition time in ticks of [`Track::media_rate`]; may be negative.
@@ -183,7 +188,7 @@ impl MediaIndex {
                 * size_of::<SegmentStart>()
     }
 
-    /// Bytes of all units of a track.
+    /// Bytes of media of all units of a track.
     #[must_use]
     pub fn track_bytes(&self, track: TrackId) -> u64 {
         self.units.get(usize::from(track.0)).map_or(0, Units::total_bytes)

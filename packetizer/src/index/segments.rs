@@ -1,5 +1,7 @@
 //! Segments: stretches of a title, the same for all its tracks, that are read and laid out at once.
 
+use std::cmp::Reverse;
+
 use super::units::Units;
 use super::{AccessUnitEntry, Extent, MediaIndex, SegmentId, Track, TrackId, TrackSet};
 
@@ -11,8 +13,9 @@ pub const SEGMENT_NANOS_MAX: i64 = 2_000_000_000;
 /// took 50 µs and 0.5 µs a KiB where it was measured (virtio disk), so that a gap costs what a read
 /// of its own does at about 90 KiB; on a disk that seeks, at more.
 pub const EXTENT_GAP_BYTES_MAX: u32 = 64 << 10;
-/// Extents are not merged beyond this. A larger access unit is an extent by itself, and access
-/// units that overlap in the file are always in one.
+/// Extents are not merged beyond this. A larger access unit is an extent by itself; of access units
+/// that overlap in the file some bytes may be in two. A segment ends before the unit that would
+/// bring what one of its tracks lies in above this.
 pub const EXTENT_BYTES_MAX: u32 = 1 << 20;
 
 /// The first unit of a track in a segment. Segments without a unit of the track have none, so that
@@ -31,10 +34,12 @@ pub struct SegmentStart {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Segments {
     pub(super) starts: Vec<SegmentStart>,
-    /// Bytes of the track in the last one so far.
+    /// Bytes of media of the track in the last one so far.
     bytes: u64,
-    /// Bytes of the track in the one that has most.
+    /// Bytes of media of the track in the one that has most.
     bytes_max: u64,
+    /// Bytes in the file of the track's units in the last one.
+    file_bytes: u64,
 }
 
 impl Segments {
@@ -42,10 +47,17 @@ impl Segments {
         if self.starts.last().is_none_or(|last| last.segment.0 != segment) {
             let segment = SegmentId(segment);
             self.starts.push(SegmentStart { segment, unit: unit.index, nanos });
-            self.bytes = 0;
+            (self.bytes, self.file_bytes) = (0, 0);
         }
-        self.bytes += u64::from(unit.bytes);
+        self.bytes += u64::from(unit.media_bytes);
         self.bytes_max = self.bytes_max.max(self.bytes);
+        self.file_bytes += u64::from(unit.bytes);
+    }
+
+    /// Whether the track would lie in too much of the file if this segment had the unit too.
+    fn is_too_long_with(&self, segment: u32, unit: AccessUnitEntry) -> bool {
+        let is_in = self.starts.last().is_some_and(|last| last.segment.0 == segment);
+        is_in && self.file_bytes + u64::from(unit.bytes) > u64::from(EXTENT_BYTES_MAX)
     }
 }
 
@@ -63,13 +75,14 @@ pub(super) fn cut_segments(tracks: &[Track], units: &[Units]) -> (Vec<Segments>,
     let (mut first_nanos, mut segment_bytes) = (0, 0_u64);
     while let Some(head) = (0..heads.len()).min_by_key(|head| (heads[*head].0, heads[*head].1)) {
         let (nanos, track, unit) = heads[head];
-        segment_bytes += u64::from(unit.bytes);
+        segment_bytes += u64::from(unit.media_bytes);
         if segment_count == 0
             || segment_bytes > u64::from(SEGMENT_BYTES_MAX)
             || nanos.saturating_sub(first_nanos) >= SEGMENT_NANOS_MAX
+            || segments[track].is_too_long_with(segment_count - 1, unit)
         {
             segment_count += 1;
-            (first_nanos, segment_bytes) = (nanos, u64::from(unit.bytes));
+            (first_nanos, segment_bytes) = (nanos, u64::from(unit.media_bytes));
         }
         let segment = segment_count - 1;
         segments[track].push(segment, unit, nanos);
@@ -124,7 +137,7 @@ impl MediaIndex {
         end.saturating_sub(starts[at].unit) as usize
     }
 
-    /// Bytes of a track in the segment that has most of it.
+    /// Bytes of media of a track in the segment that has most of it.
     #[must_use]
     pub fn segment_bytes_max(&self, track: TrackId) -> u64 {
         self.segments.get(usize::from(track.0)).map_or(0, |segments| segments.bytes_max)
@@ -147,7 +160,8 @@ impl MediaIndex {
     }
 
     /// Replaces `extents` by the byte ranges that hold all units of these tracks in the segment:
-    /// sorted, disjoint, near ones merged. No unit straddles two extents.
+    /// sorted, near ones merged, none within another. Each unit lies in the last extent that begins
+    /// no later. Only where units overlap in the file may extents do so too.
     pub fn extents(&self, segment: SegmentId, tracks: TrackSet, extents: &mut Vec<Extent>) {
         extents.clear();
         self.add_extents(segment, tracks, extents);
@@ -162,7 +176,7 @@ impl MediaIndex {
             extents.extend(units.map(|unit| Extent { offset: unit.offset, bytes: unit.bytes }));
         }
         // Stable, because what is sorted is runs of tracks that are, which it finds.
-        extents.sort_by_key(|extent| extent.offset);
+        extents.sort_by_key(|extent| (extent.offset, Reverse(extent.bytes)));
         extents.dedup_by(|next, merged| merge(merged, *next));
     }
 
@@ -185,20 +199,23 @@ fn merge(merged: &mut Extent, next: Extent) -> bool {
     let merged_end = merged.offset.saturating_add(u64::from(merged.bytes));
     let end = next.offset.saturating_add(u64::from(next.bytes)).max(merged_end);
     let Ok(bytes) = u32::try_from(end - merged.offset) else { return false };
-    let overlaps = next.offset < merged_end;
-    let near = next.offset.saturating_sub(merged_end) <= u64::from(EXTENT_GAP_BYTES_MAX);
-    if overlaps || near && bytes <= EXTENT_BYTES_MAX {
+    let is_within = end == merged_end;
+    let is_near = next.offset.saturating_sub(merged_end) <= u64::from(EXTENT_GAP_BYTES_MAX);
+    let is_taken = is_within || is_near && bytes <= EXTENT_BYTES_MAX;
+    if is_taken {
         merged.bytes = bytes;
     }
-    overlaps || near && bytes <= EXTENT_BYTES_MAX
+    is_taken
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{AUDIO, VIDEO, both, title, video_description};
-    use super::super::{IndexBuilder, MediaIndex};
+    use super::super::fixture::{AUDIO, VIDEO, audio_description, both, title, video_description};
+    use super::super::{IndexBuilder, MediaIndex, TrackDescription};
     use super::*;
     use crate::time::Npt;
+    use crate::wrapping::Wrapping;
+    use crate::wrapping::ogg::Serial;
 
     fn segments(index: &MediaIndex) -> impl Iterator<Item = SegmentId> {
         (0..index.segment_count()).map(SegmentId)
@@ -297,6 +314,70 @@ mod tests {
         assert!(together.iter().all(|extent| extent.bytes <= EXTENT_BYTES_MAX), "{together:?}");
     }
 
+    /// Two tracks of a transport stream that holds `others` times as much besides: a picture of
+    /// 10,000 bytes every 40 ms, between whose packets lies sound.
+    fn wrapped(seconds: u32, others: u32) -> MediaIndex {
+        let wrapping = Wrapping::Ogg(Serial(1));
+        let mut builder = IndexBuilder::new();
+        let [video, audio] = [video_description(), audio_description()].map(|description| {
+            builder.add_track(TrackDescription { wrapping: wrapping.clone(), ..description })
+        });
+        let (video, audio) = (video.unwrap(), audio.unwrap());
+        let (mut offset, bytes) = (0, 10_000 * (others + 1));
+        for unit in 0..seconds * 25 {
+            let (index, media_bytes, sync) = (0, 10_000, true);
+            let (decode, duration) = (i64::from(unit) * 512, 512);
+            let composition = decode;
+            let picture = AccessUnitEntry {
+                index,
+                offset,
+                bytes,
+                media_bytes,
+                decode,
+                composition,
+                duration,
+                sync,
+            };
+            builder.push_unit(video, picture).unwrap();
+            let (decode, duration) = (i64::from(unit) * 1920, 1920);
+            let sound = AccessUnitEntry {
+                offset: offset + u64::from(bytes / 2),
+                media_bytes: 500,
+                decode,
+                composition: decode,
+                duration,
+                ..picture
+            };
+            builder.push_unit(audio, sound).unwrap();
+            offset += u64::from(bytes);
+        }
+        builder.finish(Npt::from_nanos(u64::from(seconds) * 1_000_000_000))
+    }
+
+    #[test]
+    fn what_lies_between_a_units_bytes_is_read_and_not_counted() {
+        for (others, segment_pictures) in [(0, 25), (1, 25), (20, 4)] {
+            let index = wrapped(20, others);
+            assert_eq!(index.track_bytes(VIDEO), 500 * 10_000);
+            assert_eq!(index.tracks[0].unit_bytes_max, 10_000);
+            assert_eq!(index.segment_bytes_max(VIDEO), segment_pictures * 10_000);
+            assert!(index.segment_bytes_max(AUDIO) <= segment_pictures * 500);
+            let mut extents = Vec::new();
+            for segment in segments(&index) {
+                // As it is read along with the segments before it, too.
+                index.add_extents(segment, both(), &mut extents);
+                assert!(extents.iter().all(|extent| extent.bytes <= EXTENT_BYTES_MAX), "{others}");
+                let units = [VIDEO, AUDIO].map(|track| index.units(track, segment));
+                for unit in units.into_iter().flatten() {
+                    let behind = extents.partition_point(|extent| extent.offset <= unit.offset);
+                    let extent = extents[behind - 1];
+                    let end = extent.offset + u64::from(extent.bytes);
+                    assert!(unit.offset + u64::from(unit.bytes) <= end, "{unit:?} {extents:?}");
+                }
+            }
+        }
+    }
+
     /// (units as offset and bytes, extents)
     type Case<'a> = (&'a [(u64, u32)], &'a [(u64, u32)]);
 
@@ -329,13 +410,24 @@ mod tests {
 
     #[test]
     fn near_extents_are_not_merged_beyond_the_limit() {
-        let mut extents = vec![
-            Extent { offset: 0, bytes: 600 << 10 },
-            Extent { offset: 600 << 10, bytes: 500 << 10 },
-            Extent { offset: 1101 << 10, bytes: 1 },
+        const KIB: u32 = 1 << 10;
+        /// Extents in KiB, and what they are merged into.
+        type Case<'a> = (&'a [(u32, u32)], &'a [(u32, u32)]);
+        let cases: &[Case<'_>] = &[
+            (&[(0, 600), (600, 500), (1101, 1)], &[(0, 600), (600, 502)]),
+            // So they overlap.
+            (&[(0, 600), (500, 600), (550, 9)], &[(0, 600), (500, 600)]),
+            (&[(0, 600), (500, 524)], &[(0, 1024)]),
+            (&[(0, 5000), (9, 100), (4000, 1000), (4500, 501)], &[(0, 5000), (4500, 501)]),
         ];
-        extents.dedup_by(|next, merged| merge(merged, *next));
-        let bytes: Vec<_> = extents.iter().map(|extent| extent.bytes).collect();
-        assert_eq!(bytes, [600 << 10, (501 << 10) + 1]);
+        for (units, expected) in cases {
+            let extent = |(offset, bytes): &(u32, u32)| Extent {
+                offset: u64::from(offset * KIB),
+                bytes: bytes * KIB,
+            };
+            let mut extents: Vec<_> = units.iter().map(extent).collect();
+            extents.dedup_by(|next, merged| merge(merged, *next));
+            assert_eq!(extents, expected.iter().map(extent).collect::<Vec<_>>(), "{units:?}");
+        }
     }
 }

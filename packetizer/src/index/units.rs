@@ -2,10 +2,12 @@
 //!
 //! A unit is a head varint (`bytes << 4 | flags`), followed by what its flags announce: a jump in
 //! the file, a new duration, a new composition offset. Audio takes 2 bytes a unit, video with
-//! reordered pictures 5 to 6. Every [`ANCHOR_UNITS`] units an [`Anchor`] says where the stream can
+//! reordered pictures 5 to 6. Where a container puts something between a unit's bytes, how much
+//! that is follows the head. Every [`ANCHOR_UNITS`] units an [`Anchor`] says where the stream can
 //! be entered; durations and composition offsets are predicted from 0 there.
 
 use super::AccessUnitEntry;
+use crate::wrapping::Wrapping;
 
 /// Units from one anchor to the next.
 pub(super) const ANCHOR_UNITS: u32 = 64;
@@ -35,9 +37,47 @@ struct Prediction {
     composition_offset: i64,
 }
 
+/// How many bytes of media the units have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum MediaBytes {
+    /// As many as they are long in the file.
+    #[default]
+    All,
+    /// So many more, if they have any.
+    Prefixed(u32),
+    /// As many as each says.
+    Told,
+}
+
+impl MediaBytes {
+    fn of(wrapping: &Wrapping) -> Self {
+        match wrapping {
+            Wrapping::None => Self::All,
+            Wrapping::Prefix(prefix) => {
+                Self::Prefixed(u32::try_from(prefix.len()).unwrap_or(u32::MAX))
+            }
+            Wrapping::TransportStream(_)
+            | Wrapping::Packets(_)
+            | Wrapping::Ogg(_)
+            | Wrapping::Joined(_) => Self::Told,
+        }
+    }
+
+    /// What a unit of so many bytes in the file has; `told` if it is told.
+    const fn count(self, bytes: u32, told: u32) -> u32 {
+        match self {
+            Self::All => bytes,
+            Self::Prefixed(_) if bytes == 0 => 0,
+            Self::Prefixed(more) => bytes.saturating_add(more),
+            Self::Told => told,
+        }
+    }
+}
+
 /// The access units of one track, in decode order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Units {
+    media: MediaBytes,
     stream: Vec<u8>,
     anchors: Vec<Anchor>,
     syncs: Syncs,
@@ -50,8 +90,14 @@ pub(super) struct Units {
 }
 
 impl Units {
+    /// None yet, of a track whose units lie in the file like this.
+    pub(super) fn new(wrapping: &Wrapping) -> Self {
+        Self { media: MediaBytes::of(wrapping), ..Self::default() }
+    }
+
     /// Appends a unit; its decode time must be the one before's plus that one's duration.
     pub(super) fn push(&mut self, unit: &AccessUnitEntry) {
+        let media_bytes = self.media.count(unit.bytes, unit.media_bytes.min(unit.bytes));
         let composition_offset = unit.composition.saturating_sub(unit.decode);
         if self.count.is_multiple_of(ANCHOR_UNITS) {
             self.prediction = Prediction { offset: unit.offset, ..Prediction::default() };
@@ -64,6 +110,9 @@ impl Units {
             | flag(unit.duration != predicted.duration, DURATION)
             | flag(composition_offset != predicted.composition_offset, COMPOSITION);
         write_varint(&mut self.stream, u64::from(unit.bytes) << FLAG_BITS | flags);
+        if self.media == MediaBytes::Told {
+            write_varint(&mut self.stream, u64::from(unit.bytes - media_bytes));
+        }
         if flags & JUMP != 0 {
             let jump = unit.offset.wrapping_sub(predicted.offset).cast_signed();
             write_varint(&mut self.stream, zigzag(jump));
@@ -79,10 +128,10 @@ impl Units {
             duration: unit.duration,
             composition_offset,
         };
-        self.summarize(unit, composition_offset);
+        self.summarize(unit, media_bytes, composition_offset);
     }
 
-    fn summarize(&mut self, unit: &AccessUnitEntry, composition_offset: i64) {
+    fn summarize(&mut self, unit: &AccessUnitEntry, media_bytes: u32, composition_offset: i64) {
         let end = unit.composition.saturating_add(i64::from(unit.duration));
         if self.count == 0 {
             self.composition_offset_min = composition_offset;
@@ -90,8 +139,8 @@ impl Units {
         }
         self.composition_offset_min = self.composition_offset_min.min(composition_offset);
         self.composition_end = self.composition_end.max(end);
-        self.total_bytes += u64::from(unit.bytes);
-        self.unit_bytes_max = self.unit_bytes_max.max(unit.bytes);
+        self.total_bytes += u64::from(media_bytes);
+        self.unit_bytes_max = self.unit_bytes_max.max(media_bytes);
         self.syncs.push(self.count, unit.sync);
         self.count += 1;
     }
@@ -118,12 +167,12 @@ impl Units {
         self.count
     }
 
-    /// Bytes of all units.
+    /// Bytes of media of all units.
     pub(super) const fn total_bytes(&self) -> u64 {
         self.total_bytes
     }
 
-    /// Bytes of the largest unit.
+    /// Bytes of media of the largest unit.
     pub(super) const fn unit_bytes_max(&self) -> u32 {
         self.unit_bytes_max
     }
@@ -247,6 +296,10 @@ impl Iterator for UnitIter<'_> {
             self.prediction = Prediction { offset: anchor.offset, ..Prediction::default() };
         }
         let head = self.varint()?;
+        let bytes = u32::try_from(head >> FLAG_BITS).ok()?;
+        let media = self.units.media;
+        let less = if media == MediaBytes::Told { self.varint()? } else { 0 };
+        let media_bytes = media.count(bytes, bytes.saturating_sub(u32::try_from(less).ok()?));
         let Prediction { mut offset, mut duration, mut composition_offset } = self.prediction;
         if head & JUMP != 0 {
             offset = offset.wrapping_add(unzigzag(self.varint()?).cast_unsigned());
@@ -260,7 +313,8 @@ impl Iterator for UnitIter<'_> {
         let unit = AccessUnitEntry {
             index: self.index,
             offset,
-            bytes: u32::try_from(head >> FLAG_BITS).ok()?,
+            bytes,
+            media_bytes,
             decode: self.decode,
             composition: self.decode.saturating_add(composition_offset),
             duration,
@@ -268,7 +322,7 @@ impl Iterator for UnitIter<'_> {
         };
         self.index += 1;
         self.decode = self.decode.saturating_add(i64::from(duration));
-        let offset = offset.wrapping_add(u64::from(unit.bytes));
+        let offset = offset.wrapping_add(u64::from(bytes));
         self.prediction = Prediction { offset, duration, composition_offset };
         Some(unit)
     }
@@ -365,18 +419,29 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::wrapping::ogg::Serial;
 
-    /// Units as a hostile container may have them; durations make the decode times.
-    fn units() -> impl Strategy<Value = Vec<AccessUnitEntry>> {
+    /// Units as a hostile container may have them, with as many bytes of media as there are, or
+    /// fewer; durations make the decode times.
+    fn units_of(is_whole: bool) -> impl Strategy<Value = Vec<AccessUnitEntry>> {
         let unit = (0..u64::MAX >> 8, 0..1_u32 << 26, any::<i32>(), any::<u32>(), any::<bool>());
         let rows = proptest::collection::vec(unit, 0..300);
-        (rows, any::<i32>()).prop_map(|(rows, start)| {
+        (rows, any::<i32>()).prop_map(move |(rows, start)| {
             let mut decode = i64::from(start);
             let with_index = (0..).zip(rows);
             let unit = |(index, (offset, bytes, ahead, duration, sync))| {
+                let media_bytes = if is_whole { bytes } else { bytes - bytes / 3 };
                 let composition = decode + i64::from(ahead);
-                let unit =
-                    AccessUnitEntry { index, offset, bytes, decode, composition, duration, sync };
+                let unit = AccessUnitEntry {
+                    index,
+                    offset,
+                    bytes,
+                    media_bytes,
+                    decode,
+                    composition,
+                    duration,
+                    sync,
+                };
                 decode += i64::from(duration);
                 unit
             };
@@ -384,8 +449,14 @@ mod tests {
         })
     }
 
+    fn units() -> impl Strategy<Value = Vec<AccessUnitEntry>> {
+        prop_oneof![units_of(true), units_of(false)]
+    }
+
     fn packed(entries: &[AccessUnitEntry]) -> Units {
-        let mut units = Units::default();
+        let is_whole = entries.iter().all(|unit| unit.bytes == unit.media_bytes);
+        let wrapping = if is_whole { Wrapping::None } else { Wrapping::Ogg(Serial(1)) };
+        let mut units = Units::new(&wrapping);
         entries.iter().for_each(|unit| units.push(unit));
         units
     }
@@ -399,6 +470,8 @@ mod tests {
             let expected = entries.iter().filter(|unit| (first..end).contains(&unit.index));
             prop_assert!(units.range(first, end).eq(expected.copied()));
             prop_assert_eq!(units.get(first), entries.get(first as usize).copied());
+            let media_bytes: u64 = entries.iter().map(|unit| u64::from(unit.media_bytes)).sum();
+            prop_assert_eq!(units.total_bytes(), media_bytes);
         }
 
         #[test]

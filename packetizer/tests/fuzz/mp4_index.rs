@@ -3,7 +3,7 @@
 //! The first four bytes say how much longer than its bytes the file claims to be.
 
 use packetizer::container::{Demuxer, HEADER_BYTES_MAX};
-use packetizer::index::{MediaIndex, SegmentId, TrackId, TrackSet};
+use packetizer::index::{Extent, MediaIndex, SegmentId, TrackId, TrackSet};
 use packetizer::time::Npt;
 
 pub(crate) fn check(data: &[u8]) {
@@ -31,12 +31,17 @@ fn check_index(index: &MediaIndex, file_bytes: u64) {
     let mut extents = Vec::new();
     for segment in (0..index.segment_count().min(1000)).map(SegmentId) {
         index.extents(segment, tracks, &mut extents);
+        let end = |extent: &Extent| extent.offset + u64::from(extent.bytes);
         for pair in extents.windows(2) {
-            assert!(pair[0].offset + u64::from(pair[0].bytes) <= pair[1].offset);
+            assert!(pair[0].offset < pair[1].offset && end(&pair[0]) < end(&pair[1]));
         }
         for track in tracks.iter() {
-            for unit in index.units(track, segment) {
+            for unit in index.units(track, segment).filter(|unit| unit.bytes > 0) {
                 assert!(unit.offset + u64::from(unit.bytes) <= file_bytes);
+                let behind = extents.partition_point(|extent| extent.offset <= unit.offset);
+                let holding = behind.checked_sub(1).and_then(|last| extents.get(last));
+                let unit_end = unit.offset + u64::from(unit.bytes);
+                assert!(holding.is_some_and(|extent| unit_end <= end(extent)));
                 assert_eq!(index.segment_of(track, unit.index), segment);
             }
         }

@@ -8,6 +8,7 @@ mod launch;
 pub mod logs;
 pub mod mailbox_queue;
 mod placement;
+mod playlist_title;
 pub mod probe;
 pub mod sample;
 mod serve;

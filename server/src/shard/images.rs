@@ -210,7 +210,7 @@ impl Shard {
             burst_packets_max: self.config.burst_packets_max,
         };
         let units = index.units(key.track, key.segment);
-        let storage = self.cache.storage(units.map(|unit| unit.bytes as usize).sum());
+        let storage = self.cache.storage(units.map(|unit| unit.media_bytes as usize).sum());
         let built = PacketImage::build(request, |unit| load.unit(unit, memory), storage);
         self.counters.images_built += u64::from(built.is_ok());
         built

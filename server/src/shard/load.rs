@@ -76,7 +76,8 @@ pub(super) struct Wanted {
 pub(super) struct Load {
     pub(super) source: SourceSlot,
     pub(super) images: Vec<Wanted>,
-    /// In the order of the file, disjoint.
+    /// In the order of the file. Where units overlap there, so may they; each unit is in the last
+    /// part that begins no later.
     pub(super) parts: Vec<Part>,
     /// Parts not read yet.
     pub(super) remaining: usize,

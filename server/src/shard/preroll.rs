@@ -31,7 +31,8 @@ impl Shard {
         let rate = index.tracks[usize::from(cue.track.0)].media_rate;
         // A skim shows pictures when they are composed.
         let due = if range.timeline.pace.is_skim() { composition } else { decode };
-        let spread = self.spread(stream, unit.bytes, rate.nanos_floor(i64::from(unit.duration)));
+        let duration = rate.nanos_floor(i64::from(unit.duration));
+        let spread = self.spread(stream, unit.media_bytes, duration);
         // What may leave ahead of its time anyway need not be early.
         let ahead = i64::try_from(self.leads_by(stream).as_nanos()).unwrap_or(i64::MAX);
         range.timeline.viewing(due).saturating_neg().saturating_add(spread).saturating_sub(ahead)

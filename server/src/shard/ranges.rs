@@ -166,7 +166,7 @@ impl Shard {
         let (unit, _, composition) = self.unit_times(stream, first_unit)?;
         let track = self.streams[stream].track;
         let index = self.index(self.streams[stream].session);
-        let interval = picture_interval(index, track, unit.bytes);
+        let interval = picture_interval(index, track, unit.media_bytes);
         let scale = i64::from(range.pace.scale.factor());
         let next = composition.saturating_add(interval.saturating_mul(scale));
         let direction = range.pace.scale.direction();

@@ -221,5 +221,5 @@ fn tracks_of(images: &[ImageKey]) -> TrackSet {
 fn about_bytes(index: &MediaIndex, key: &ImageKey) -> usize {
     let packet_bytes = usize::from(key.class.packet_bytes_max.max(100));
     let of_unit = |bytes: usize| bytes + (bytes / packet_bytes + 2) * 20 + 2 * size_of::<Train>();
-    index.units(key.track, key.segment).map(|unit| of_unit(unit.bytes as usize)).sum()
+    index.units(key.track, key.segment).map(|unit| of_unit(unit.media_bytes as usize)).sum()
 }

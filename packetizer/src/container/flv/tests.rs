@@ -117,3 +117,41 @@ fn large_pictures_are_not_read() {
     let file = file(&[tag(9, 0, &avc_config(21)), large.clone(), large.clone(), large]);
     assert_eq!(open_slice(&file).unwrap().tracks[0].unit_count, 3);
 }
+
+#[test]
+fn sound_follows_its_stamps() {
+    // Milliseconds between units of 1024 samples at 44.1 kHz, which take 23.2.
+    for step in [10, 23, 24, 40] {
+        let sound = (0..200).map(|at| tag(8, at * step, &AAC_UNIT));
+        let tags: Vec<_> = std::iter::once(tag(8, 0, &AAC_CONFIG)).chain(sound).collect();
+        let index = open_slice(&file(&tags)).unwrap();
+        let mut last = 0;
+        for (at, unit) in units(&index, 0).iter().enumerate() {
+            let told = i64::from(at as u32 * step) * 441 / 10;
+            let apart = unit.decode - told;
+            assert!(apart.abs() <= 1025, "{step} ms, unit {at}: {apart} samples off");
+            assert!(unit.decode >= last, "{step} ms, unit {at} goes back");
+            last = unit.decode;
+        }
+    }
+}
+
+#[test]
+fn units_are_counted_over_both_tracks() {
+    let tags = [
+        tag(9, 0, &avc_config(21)),
+        tag(8, 0, &AAC_CONFIG),
+        tag(9, 0, &picture(0x17, 0, 10)),
+        tag(8, 0, &AAC_UNIT),
+        tag(8, 20, &AAC_UNIT),
+    ];
+    let bytes = file(&tags);
+    for (units_max, is_refused) in [(2, true), (3, false)] {
+        let mut demuxer = Demuxer::new(Scan::new(bytes.len() as u64), bytes.len() as u64);
+        demuxer.units_max = units_max;
+        demuxer.scan.consume(13);
+        let opened = demuxer.supply(&bytes[13..]);
+        let too_large = IndexError::TooLarge { what: "access units", limit: 2 };
+        assert_eq!(opened.err(), is_refused.then_some(too_large), "at most {units_max}");
+    }
+}

@@ -98,7 +98,7 @@ impl Track {
     }
 
     /// Milliseconds are too coarse for sound: units follow each other by their samples, as long as
-    /// the file's times are less than a unit away.
+    /// the file's times are no more than a unit away. Time never goes back.
     fn build_sound(
         self,
         container_id: u32,
@@ -110,16 +110,17 @@ impl Track {
         let duration = i64::from(unit_samples);
         let description = TrackDescription::new(container_id, self.codec, rate);
         let id = builder.add_track(description).map_err(refusal)?;
-        let mut next = None;
+        let mut last: Option<i64> = None;
         for Sample { offset, time, bytes, sync, .. } in self.samples {
             let told = MILLIS.convert_nearest(time - origin, rate);
-            let start = match next {
-                Some(next) if told - next <= duration => next,
-                _ => told,
+            let start = match last {
+                Some(last) if (told - (last + duration)).abs() <= duration => last + duration,
+                Some(last) => told.max(last),
+                None => told,
             };
             let duration = u32::from(unit_samples);
             builder.push(id, offset, bytes, start, start, duration, sync).map_err(refusal)?;
-            next = Some(start + i64::from(duration));
+            last = Some(start);
         }
         Ok(id)
     }

@@ -24,6 +24,8 @@ pub(super) struct Packet {
     pub(super) offset: u64,
     /// Bytes to where it ends, what pages put in between included.
     pub(super) bytes: u32,
+    /// Its own bytes.
+    pub(super) media_bytes: u32,
     /// Samples at the stream's clock rate.
     pub(super) duration: u32,
 }
@@ -37,6 +39,8 @@ pub(super) struct Bitstream {
     partial: Option<Partial>,
     /// The number of the next page.
     sequence: Option<u32>,
+    /// Pages that are missing since packets of sound last ended.
+    missing_pages: u32,
 }
 
 #[derive(Debug)]
@@ -58,13 +62,15 @@ struct Partial {
     offset: u64,
     /// Where what has been seen of it ends.
     end: u64,
+    /// Bytes of it that have been seen.
+    media_bytes: u64,
     /// As much of it as is looked at.
     head: Vec<u8>,
 }
 
 impl Bitstream {
     pub(super) const fn new(serial: Serial) -> Self {
-        Self { serial, state: State::Unknown, partial: None, sequence: None }
+        Self { serial, state: State::Unknown, partial: None, sequence: None, missing_pages: 0 }
     }
 
     pub(super) const fn serial(&self) -> Serial {
@@ -82,6 +88,11 @@ impl Bitstream {
         }
     }
 
+    /// Pages that are missing since this was last asked.
+    pub(super) fn take_missing_pages(&mut self) -> u32 {
+        std::mem::take(&mut self.missing_pages)
+    }
+
     /// The packets of sound that end in a page whose body lies at `body_offset` in the file. An
     /// error means that the bitstream is left out from then on.
     pub(super) fn packets(
@@ -91,7 +102,12 @@ impl Bitstream {
         body_offset: u64,
     ) -> Result<Vec<Packet>, SkipReason> {
         let mut packets = Vec::new();
-        let is_next = self.sequence.is_none_or(|sequence| sequence == page.sequence);
+        let missing = self.sequence.map_or(0, |next| page.sequence.wrapping_sub(next));
+        let is_next = missing == 0;
+        // Numbers that go back tell nothing.
+        if missing <= u32::MAX / 2 {
+            self.missing_pages = self.missing_pages.saturating_add(missing);
+        }
         self.sequence = Some(page.sequence.wrapping_add(1));
         let held = self.partial.take().filter(|_| is_next);
         // Without its beginning, what is left of a packet is passed over.
@@ -106,8 +122,7 @@ impl Bitstream {
             let is_end = *segment_bytes < 255;
             if !is_passed_over {
                 let look_bytes = self.look_bytes();
-                let packet =
-                    partial.get_or_insert(Partial { offset, end: offset, head: Vec::new() });
+                let packet = partial.get_or_insert_with(|| Partial::at(offset));
                 packet.add(segment, offset, look_bytes);
             }
             if is_end && let Some(packet) = partial.take() {
@@ -149,13 +164,20 @@ impl Bitstream {
             State::Vorbis(_, durations) => durations.next(&packet.head),
             State::LeftOut => None,
         };
-        // No unit can be so long: the index refuses it.
+        // No unit can be so long: who takes packets leaves it out.
         let bytes = u32::try_from(packet.end - packet.offset).unwrap_or(u32::MAX);
-        Ok(duration.map(|duration| Packet { offset: packet.offset, bytes, duration }))
+        let media_bytes = u32::try_from(packet.media_bytes).unwrap_or(u32::MAX);
+        let offset = packet.offset;
+        Ok(duration.map(|duration| Packet { offset, bytes, media_bytes, duration }))
     }
 }
 
 impl Partial {
+    /// Before its first byte, which lies here.
+    const fn at(offset: u64) -> Self {
+        Self { offset, end: offset, media_bytes: 0, head: Vec::new() }
+    }
+
     /// Adds a segment that lies at `offset` in the file.
     fn add(&mut self, segment: &[u8], offset: u64, look_bytes: usize) {
         if segment.is_empty() {
@@ -165,6 +187,7 @@ impl Partial {
             self.offset = offset;
         }
         self.end = offset + segment.len() as u64;
+        self.media_bytes += segment.len() as u64;
         let room = look_bytes.saturating_sub(self.head.len()).min(segment.len());
         self.head.extend_from_slice(segment.get(..room).unwrap_or_default());
     }

@@ -197,3 +197,71 @@ fn garbage_between_pages_is_passed_over() {
         assert_eq!(times(&writer.0[..end]), [0, 960, 1920, 2880]);
     }
 }
+
+#[test]
+fn damaged_granule_positions_move_nothing() {
+    let pages = |damaged: usize, position: i64| {
+        let mut writer = begun();
+        for page in 0..5 {
+            let end = if page == damaged { position } else { (page as i64 + 1) * 960 };
+            writer.page(5, 0, end, 2 + page as u32, &[&packet(10)]);
+        }
+        times(&writer.0)
+    };
+    for damaged in 0..5 {
+        for position in [0, 1, 3_000_000, 1 << 40, i64::MAX, i64::MIN, -2] {
+            let found = pages(damaged, position);
+            // The first tells where the presentation begins, which is 0 anyway.
+            assert_eq!(found[0], 0, "{position} at {damaged}");
+            // A first position below the others is a gap once two others say so.
+            let from = if damaged == 0 && position < 960 { 3 } else { 1 };
+            for at in from..5 {
+                assert_eq!(found[at] - found[at - 1], 960, "{position} at {damaged}: {found:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn bitstreams_that_begin_far_apart_are_damaged() {
+    let mut writer = begun();
+    writer.page(6, FIRST, 0, 0, &[b"OpusHead\x01\x01\0\0\x80\xbb\0\0\0\0\0"]);
+    writer.page(5, 0, 1 << 40, 2, &[&packet(10)]);
+    writer.page(6, 0, 960, 1, &[&packet(11)]);
+    let index = open_slice(&writer.0).unwrap();
+    assert_eq!((units(&index, 0)[0].decode, units(&index, 1)[0].decode), (0, 0));
+}
+
+#[test]
+fn packets_that_are_too_large_are_left_out() {
+    const SEGMENTS: usize = 255;
+    let mut writer = begun();
+    writer.page(5, 0, 960, 2, &[&packet(10)]);
+    let (lacing, body) = ([255; SEGMENTS], packet(SEGMENTS * 255));
+    let pages = UNIT_BYTES_MAX as usize / body.len() + 1;
+    for page in 0..pages {
+        let flags = if page == 0 { 0 } else { CONTINUED };
+        writer.raw_page(5, flags, NONE, 3 + page as u32, &lacing, &body);
+    }
+    writer.raw_page(5, CONTINUED, 1920, 3 + pages as u32, &[0], &[]);
+    writer.page(5, 0, 2880, 4 + pages as u32, &[&packet(12)]);
+    let index = open_slice(&writer.0).unwrap();
+    let found: Vec<_> = places(&index).iter().map(|(_, bytes, time)| (*bytes, *time)).collect();
+    assert_eq!(found, [(10, 0), (12, 1920)]);
+    assert!(index.skipped[0].to_string().contains("too large"), "{:?}", index.skipped);
+}
+
+#[test]
+fn units_have_the_bytes_of_their_packets() {
+    let long = packet(1000);
+    let mut writer = begun();
+    writer.raw_page(5, 0, NONE, 2, &[255, 255], &long[..510]);
+    writer.page(9, 0, NONE, 0, &[&[0; 5000]]);
+    writer.raw_page(5, CONTINUED, 1920, 3, &[255, 235, 10], &[&long[510..], &packet(10)].concat());
+    let index = open_slice(&writer.0).unwrap();
+    let bytes: Vec<_> = units(&index, 0).iter().map(|unit| unit.media_bytes).collect();
+    assert_eq!(bytes, [1000, 10]);
+    assert!(units(&index, 0)[0].bytes > 6000);
+    assert_eq!((index.track_bytes(TrackId(0)), index.tracks[0].unit_bytes_max), (1010, 1000));
+    assert_eq!(index.segment_bytes_max(TrackId(0)), 1010);
+}

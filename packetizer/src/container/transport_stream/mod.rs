@@ -3,8 +3,9 @@
 //! The file is read to the first programme map table that names a stream which is delivered, and
 //! then from its beginning to its end. That programme is delivered; other programmes' streams are
 //! skipped by name. Packets that are damaged, missing or sent twice, garbage between them, and time
-//! stamps that run over or jump are put up with. Memory while opening: a piece of the file, what
-//! has come of one access unit a stream, and 40 bytes a unit.
+//! stamps that run over or jump are put up with. A stream that cannot be delivered is skipped by
+//! name, an access unit that is too large left out. Memory while opening: a piece of the file,
+//! where the packets of one access unit a stream lie (24 MiB at most), and 40 bytes a unit.
 
 mod clock;
 mod frames;
@@ -15,6 +16,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod units;
+mod whole;
 
 use std::collections::BTreeMap;
 
@@ -29,7 +31,8 @@ use crate::wrapping::transport_stream::{Packet, PacketGrid};
 use clock::Clock;
 use packets::{Layout, Packets};
 use psi::{ProgramStream, Sections};
-use stream::Stream;
+use stream::{OWN_PIECES_MAX, PIECES_MAX, Stream};
+use whole::Whole;
 
 /// Name of the format in errors.
 const FORMAT: &str = "MPEG transport stream";
@@ -44,6 +47,8 @@ struct Demuxer {
     packets: Packets,
     layout: Layout,
     program: Program,
+    /// If packets are delivered as they are.
+    whole: Option<Whole>,
 }
 
 /// What is known of the programmes.
@@ -65,7 +70,8 @@ pub(super) fn probe(head: &[u8], file_bytes: u64) -> Option<Box<dyn Demux>> {
     let mut scan = Scan::new(file_bytes);
     scan.consume(layout.start);
     let packets = Packets::new(layout.packet_bytes);
-    Some(Box::new(Demuxer { file_bytes, scan, packets, layout, program: Program::default() }))
+    let program = Program::default();
+    Some(Box::new(Demuxer { file_bytes, scan, packets, layout, program, whole: None }))
 }
 
 impl Demux for Demuxer {
@@ -75,6 +81,9 @@ impl Demux for Demuxer {
 
     fn supply(&mut self, bytes: &[u8]) -> Result<Option<MediaIndex>, IndexError> {
         self.scan.supply(bytes);
+        if self.whole.is_some() {
+            return self.supply_whole();
+        }
         let had_program = self.program.number.is_some();
         let (offset, is_last) = (self.scan.offset(), self.scan.is_last());
         let program = &mut self.program;
@@ -94,6 +103,23 @@ impl Demux for Demuxer {
         }
         let packets = std::mem::replace(&mut self.packets, Packets::new(self.layout.packet_bytes));
         std::mem::take(&mut self.program).finish(packets).map(Some)
+    }
+
+    fn keep_packets(&mut self) {
+        self.whole = Some(Whole::new(self.layout.packet_bytes));
+    }
+}
+
+impl Demuxer {
+    /// Has what was supplied taken as packets.
+    fn supply_whole(&mut self) -> Result<Option<MediaIndex>, IndexError> {
+        let Some(whole) = &mut self.whole else { return Ok(None) };
+        let (offset, is_last) = (self.scan.offset(), self.scan.is_last());
+        let used = self.packets.walk(self.scan.bytes(), offset, is_last, |at, packet| {
+            whole.take(at, packet).map(|()| true)
+        })?;
+        self.scan.consume(used);
+        if is_last { self.whole.take().map(Whole::finish).transpose() } else { Ok(None) }
     }
 }
 
@@ -123,7 +149,10 @@ impl Program {
         }
         let stream = self.streams.iter_mut().find(|stream| stream.pid == packet.pid);
         if let Some(stream) = stream {
-            stream.take(offset, packet, &mut self.clock)?;
+            stream.take(offset, packet, &mut self.clock);
+            if stream.piece_count() > OWN_PIECES_MAX {
+                self.keep_pieces_bounded(packet.pid);
+            }
             if self.streams.iter().map(|stream| stream.units.len()).sum::<usize>()
                 > UNITS_MAX as usize
             {
@@ -131,6 +160,16 @@ impl Program {
             }
         }
         Ok(true)
+    }
+
+    /// Has the stream that packets of `pid` are of give up its access unit if the streams hold too
+    /// much together.
+    fn keep_pieces_bounded(&mut self, pid: u16) {
+        let piece_count: usize = self.streams.iter().map(Stream::piece_count).sum();
+        let stream = self.streams.iter_mut().find(|stream| stream.pid == pid);
+        if let Some(stream) = stream.filter(|_| piece_count > PIECES_MAX) {
+            stream.give_up();
+        }
     }
 
     /// Takes the map of a programme, which may be another than it was.
@@ -183,43 +222,27 @@ impl Program {
         let compositions = delivered.iter().flat_map(|(_, stream)| &stream.units);
         let zero = compositions.map(|unit| unit.composition).min().unwrap_or(0);
         let (mut builder, mut nanos) = (IndexBuilder::new(), 0);
-        let mut unit_bytes = Vec::new();
         for (codec, stream) in delivered {
             let pid = stream.pid;
+            self.skipped.extend(stream.left_out().map(|reason| {
+                let container_id = u32::from(pid);
+                SkippedTrack { container_id, reason }
+            }));
             let grid = PacketGrid { packet_bytes, stretches: stretches.clone(), pid };
             let mut description = TrackDescription::new(u32::from(pid), codec, ClockRate::VIDEO);
             description.language = stream.language;
             description.wrapping = Wrapping::TransportStream(grid);
             let track = builder.add_track(description).map_err(|_| too_many_units())?;
             for unit in &stream.units {
-                let (decode, composition) = (unit.decode - zero, unit.composition - zero);
-                builder
-                    .push(
-                        track,
-                        unit.offset,
-                        unit.bytes,
-                        decode,
-                        composition,
-                        unit.duration,
-                        unit.sync,
-                    )
-                    .map_err(|_| IndexError::Invalid {
-                        format: FORMAT,
-                        offset: unit.offset,
-                        why: "time stamps that cannot be made one line",
-                    })?;
+                builder.push_unit(track, unit.entry(zero)).map_err(|_| IndexError::Invalid {
+                    format: FORMAT,
+                    offset: unit.offset,
+                    why: "time stamps that cannot be made one line",
+                })?;
             }
-            unit_bytes.push((track, stream.unit_bytes));
             nanos = builder.composition_end(track).unwrap_or(0).max(nanos);
         }
         let mut index = builder.finish(Npt::from_nanos(nanos.max(0).unsigned_abs()));
-        for (track, unit_bytes) in unit_bytes {
-            let stretches = u128::from(index.track_bytes(track).max(1));
-            if let Some(track) = index.tracks.get_mut(usize::from(track.0)) {
-                let bits = u128::from(track.bits_per_second) * u128::from(unit_bytes) / stretches;
-                track.bits_per_second = u64::try_from(bits).unwrap_or(u64::MAX);
-            }
-        }
         index.skipped = self.skipped;
         Ok(index)
     }

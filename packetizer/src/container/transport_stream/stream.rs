@@ -9,12 +9,13 @@ use super::psi::ProgramStream;
 use super::units::{TimedUnit, VideoTimes};
 use crate::codec::CodecConfig;
 use crate::codec::picture::{Picture, PictureCutter};
-use crate::container::IndexError;
 use crate::index::{SkipReason, UNIT_BYTES_MAX};
 use crate::wrapping::transport_stream::{Packet, PesHeader};
 
-/// Packets that one access unit may lie in.
-const PIECES_MAX: usize = UNIT_BYTES_MAX as usize / 64;
+/// Packets that one access unit of each stream may lie in, whatever the others hold.
+pub(super) const OWN_PIECES_MAX: usize = 1 << 14;
+/// Packets that the streams' access units may lie in, all together.
+pub(super) const PIECES_MAX: usize = UNIT_BYTES_MAX as usize / 64;
 /// Time stamps that wait for the access unit they belong to.
 const STAMPS_MAX: usize = 1 << 16;
 
@@ -31,8 +32,8 @@ pub(super) struct Stream {
     stamps: VecDeque<Stamp>,
     times: Times,
     pub(super) units: Vec<TimedUnit>,
-    /// Bytes of the units, without what lies in between in the file.
-    pub(super) unit_bytes: u64,
+    /// Whether an access unit was too large.
+    has_oversized: bool,
     /// The counter and payload of the last packet.
     last: Option<(u8, Vec<u8>)>,
     is_scrambled: bool,
@@ -90,31 +91,26 @@ impl Stream {
             stamps: VecDeque::new(),
             times: Times::default(),
             units: Vec::new(),
-            unit_bytes: 0,
+            has_oversized: false,
             last: None,
             is_scrambled: false,
         })
     }
 
     /// Takes a packet of the stream that lies at `offset` in the file.
-    pub(super) fn take(
-        &mut self,
-        offset: u64,
-        packet: &Packet<'_>,
-        clock: &mut Clock,
-    ) -> Result<(), IndexError> {
+    pub(super) fn take(&mut self, offset: u64, packet: &Packet<'_>, clock: &mut Clock) {
         if packet.is_scrambled {
             self.is_scrambled = true;
-            return Ok(());
+            return;
         }
         if !packet.has_payload {
-            return Ok(());
+            return;
         }
         let is_repeated = self.last.as_ref().is_some_and(|(counter, payload)| {
             *counter == packet.counter && packet.repeats_payload(payload)
         });
         if self.last.is_none() && !packet.is_start {
-            return Ok(()); // part of a PES packet that began before
+            return; // part of a PES packet that began before
         }
         let elementary = packet.elementary();
         if is_repeated {
@@ -122,7 +118,7 @@ impl Stream {
             if let (Some(piece), Some((at, _))) = (self.pieces.back_mut(), elementary) {
                 piece.offset = offset + at as u64;
             }
-            return Ok(());
+            return;
         }
         let is_in_turn =
             |(counter, _): &(u8, Vec<u8>)| packet.counter == counter.wrapping_add(1) & 0x0f;
@@ -133,24 +129,31 @@ impl Stream {
         payload.clear();
         payload.extend_from_slice(packet.payload);
         self.last = self.last.take().map(|(_, payload)| (packet.counter, payload));
-        let Some((at, bytes)) = elementary else { return Ok(()) };
+        let Some((at, bytes)) = elementary else { return };
         if let Some(header) = packet.is_start.then(|| PesHeader::parse(packet.payload)).flatten() {
             self.stamp(header);
         }
-        let Ok(length) = u32::try_from(bytes.len()) else { return Ok(()) };
+        let Ok(length) = u32::try_from(bytes.len()) else { return };
         if length == 0 {
-            return Ok(());
+            return;
         }
         let offset = offset + at as u64;
         self.pieces.push_back(Piece { position: self.position, offset, bytes: length });
         self.position += u64::from(length);
         self.cut(Some(bytes), clock);
         self.forget();
-        if self.pieces.len() > PIECES_MAX {
-            let limit = u64::from(UNIT_BYTES_MAX);
-            return Err(IndexError::TooLarge { what: "bytes in an access unit", limit });
-        }
-        Ok(())
+    }
+
+    /// How many packets the access unit lies in that is being put together.
+    pub(super) fn piece_count(&self) -> usize {
+        self.pieces.len()
+    }
+
+    /// Gives up the access unit that is being put together, because it lies in too many packets:
+    /// without its beginning it is left out when it ends.
+    pub(super) fn give_up(&mut self) {
+        self.pieces.clear();
+        self.has_oversized = true;
     }
 
     /// Packets are missing: with them the rest of a frame of sound, and a stamp's frame. A picture
@@ -242,9 +245,7 @@ impl Stream {
         let next = self.times.anchor + ticks(self.times.samples);
         self.times.expected = Some(next);
         let duration = u32::try_from(next - decode).unwrap_or(0);
-        let unit =
-            TimedUnit { offset: 0, bytes: 0, decode, composition: decode, duration, sync: true };
-        self.push(sound.start, sound.end, unit);
+        self.push(sound.start, sound.end, TimedUnit::unplaced(decode, decode, duration, true));
     }
 
     /// The stamp of the access unit that begins here: that of the last PES packet that begins no
@@ -266,13 +267,19 @@ impl Stream {
         };
         let bytes = u32::try_from((last + 1).saturating_sub(first)).unwrap_or(u32::MAX);
         // Too large ones could never be sent.
+        self.has_oversized |= bytes > UNIT_BYTES_MAX;
         if (1..=UNIT_BYTES_MAX).contains(&bytes) {
             // A little disorder is not worth a jump, but decode times never go back.
             let before = self.units.last().map_or(i64::MIN, |unit| unit.decode);
             let decode = unit.decode.max(before);
-            self.unit_bytes += end - start;
-            self.units.push(TimedUnit { offset: first, bytes, decode, ..unit });
+            let media_bytes = u32::try_from(end - start).unwrap_or(bytes);
+            self.units.push(TimedUnit { offset: first, bytes, media_bytes, decode, ..unit });
         }
+    }
+
+    /// What is left out of a stream that is delivered.
+    pub(super) fn left_out(&self) -> Option<SkipReason> {
+        self.has_oversized.then_some(OVERSIZED)
     }
 
     /// Where a byte of the elementary stream lies in the file.
@@ -290,7 +297,7 @@ impl Stream {
             return Err(SkipReason::Encrypted);
         }
         if self.units.is_empty() {
-            return Err(SkipReason::Empty);
+            return Err(self.left_out().unwrap_or(SkipReason::Empty));
         }
         let config = match &self.cutter {
             Cutter::Video(cutter) => cutter.config(),
@@ -299,6 +306,8 @@ impl Stream {
         config.map_err(SkipReason::Config)
     }
 }
+
+const OVERSIZED: SkipReason = SkipReason::Broken("an access unit that is too large is left out");
 
 /// How long after its decoding a unit is presented; what is beyond reason is none.
 fn ahead(stamp: &Stamp) -> i64 {

@@ -3,6 +3,8 @@
 #![allow(clippy::cast_possible_truncation, reason = "small numbers of a test")]
 
 use super::psi::tests::section;
+use super::stream::PIECES_MAX;
+use super::{Packet, Packets, Program, Stream};
 use crate::container::{IndexError, OpenError, open};
 use crate::index::{MediaIndex, SkipReason, SkippedTrack, TrackId};
 
@@ -211,5 +213,61 @@ fn files_without_programme_or_sound_are_refused() {
     ] {
         let error = opened(&packets.concat()).unwrap_err().to_string();
         assert!(error.contains(why), "{error}");
+    }
+}
+
+#[test]
+fn units_have_the_bytes_of_their_frames() {
+    let other = || vec![packet(0x1fff, false, 0, &[0; 100]); 3];
+    let interleaved = sound(SOUND, times(10)).into_iter().map(|sound| [vec![sound], other()]);
+    let file = [tables(), interleaved.flatten().flatten().collect()].concat().concat();
+    let index = opened(&file).unwrap();
+    assert!(units(&index, 0, &file) == frames(30));
+    let track = TrackId(0);
+    let entries: Vec<_> = (0..30).map(|at| index.unit(track, at).unwrap()).collect();
+    assert!(entries.iter().all(|unit| unit.media_bytes == 96), "{entries:?}");
+    assert!(entries.iter().any(|unit| unit.bytes > 4 * 188), "{entries:?}");
+    assert_eq!((index.track_bytes(track), index.tracks[0].unit_bytes_max), (30 * 96, 96));
+    assert_eq!(index.segment_bytes_max(track), 30 * 96);
+}
+
+#[test]
+fn an_access_unit_that_does_not_end_is_left_out() {
+    const VIDEO: u16 = 0x110;
+    const PICTURE: [u8; 13] = [0, 0, 1, 0, 0, 0x0f, 0xff, 0xf8, 0, 0, 1, 1, 0x12];
+    let sequence = [0, 0, 1, 0xb3, 0x16, 1, 0x20, 0x13, 0xff, 0xff, 0xe0, 0x18];
+    let pes = |time: i64| [&[0, 0, 1, 0xe0, 0, 0, 0x80, 0x80, 5], &stamp(time)[..]].concat();
+    // Pictures in front of the one that does not end, and behind it.
+    for pictures in [false, true] {
+        let mut program = Program::default();
+        let (mut offset, mut counter) = (0, 0);
+        let mut take = |program: &mut Program, bytes: &[u8]| {
+            program.take(offset, &Packet::parse(bytes).unwrap()).unwrap();
+            offset += 188;
+        };
+        take(&mut program, &association());
+        take(&mut program, &map(MAP, 1, &[(2, VIDEO), (3, SOUND)]));
+        let mut video = |program: &mut Program, start: bool, carried: &[u8]| {
+            take(program, &packet(VIDEO, start, counter, carried));
+            counter += 1;
+        };
+        // Headers, and what belongs to the first picture.
+        let begin = [pes(90_000), sequence.to_vec(), vec![0, 0, 1, 0xb2, 9]].concat();
+        video(&mut program, true, &begin);
+        for at in 0..6 {
+            if pictures {
+                video(&mut program, true, &[pes(90_000 + at * 3600), PICTURE.to_vec()].concat());
+            }
+            for _ in 0..if at == 2 { PIECES_MAX + 10 } else { 1 } {
+                video(&mut program, false, &[0x55]);
+            }
+        }
+        sound(SOUND, times(4)).iter().for_each(|packet| take(&mut program, packet));
+        assert!(program.streams.iter().map(Stream::piece_count).sum::<usize>() < 100);
+        let index = program.finish(Packets::new(188)).unwrap();
+        let counts: Vec<_> = index.tracks.iter().map(|track| track.unit_count).collect();
+        assert_eq!(counts, if pictures { vec![5, 12] } else { vec![12] });
+        let reason = SkipReason::Broken("an access unit that is too large is left out");
+        assert_eq!(index.skipped, [SkippedTrack { container_id: u32::from(VIDEO), reason }]);
     }
 }

@@ -1,16 +1,42 @@
 //! Access units and their times: from stamps where there are some, else from what came before.
 
 use crate::codec::picture::{FieldRate, Picture};
+use crate::index::AccessUnitEntry;
 
 /// An access unit as the index has it; times in 90 kHz.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TimedUnit {
     pub(super) offset: u64,
     pub(super) bytes: u32,
+    /// Without the packets' headers, and what other streams' packets lie in between.
+    pub(super) media_bytes: u32,
     pub(super) duration: u32,
     pub(super) decode: i64,
     pub(super) composition: i64,
     pub(super) sync: bool,
+}
+
+impl TimedUnit {
+    /// A unit of which is not known yet where it lies.
+    pub(super) const fn unplaced(decode: i64, composition: i64, duration: u32, sync: bool) -> Self {
+        Self { offset: 0, bytes: 0, media_bytes: 0, duration, decode, composition, sync }
+    }
+
+    /// As the index has it, with times from `zero` on.
+    pub(super) const fn entry(&self, zero: i64) -> AccessUnitEntry {
+        let Self { offset, bytes, media_bytes, duration, sync, .. } = *self;
+        let (decode, composition) = (self.decode - zero, self.composition - zero);
+        AccessUnitEntry {
+            index: 0,
+            offset,
+            bytes,
+            media_bytes,
+            decode,
+            composition,
+            duration,
+            sync,
+        }
+    }
 }
 
 /// What gives pictures without stamps their times.
@@ -54,7 +80,7 @@ impl VideoTimes {
         let ticks = self.rate.ticks(i64::from(picture.fields));
         self.next = decode.saturating_add(ticks);
         let duration = u32::try_from(ticks).unwrap_or(0);
-        TimedUnit { offset: 0, bytes: 0, duration, decode, composition, sync: picture.sync }
+        TimedUnit::unplaced(decode, composition, duration, picture.sync)
     }
 
     fn guess(&self, picture: &Picture) -> (i64, i64) {

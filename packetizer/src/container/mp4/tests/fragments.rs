@@ -60,6 +60,7 @@ fn runs_say_what_their_defaults_do_not() {
         index,
         offset,
         bytes,
+        media_bytes: bytes,
         decode,
         composition,
         duration,

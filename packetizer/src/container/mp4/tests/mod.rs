@@ -77,6 +77,7 @@ fn reads_tables_into_units() {
         index,
         offset,
         bytes,
+        media_bytes: bytes,
         decode,
         composition,
         duration: 512,
