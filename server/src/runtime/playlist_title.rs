@@ -136,7 +136,7 @@ fn find(root: &Path, entry: &Entry) -> Result<Found, OpenError> {
 fn of_entry(entry: &Entry, error: OpenError) -> OpenError {
     match error {
         OpenError::NotFound => refusal(entry, NOT_FOUND),
-        OpenError::NotPlayable(why) => refusal(entry, &why),
+        OpenError::NotPlayable(why) | OpenError::Withheld(why) => refusal(entry, &why),
         OpenError::Unreadable(why) => OpenError::Unreadable(entry.refused(&why).to_string()),
         OpenError::Overloaded => OpenError::Overloaded,
     }
