@@ -22,6 +22,7 @@ pub struct Allocated {
 thread_local! {
     static ALLOCATED: Cell<Allocated> =
         const { Cell::new(Allocated { calls: 0, live_bytes: 0 }) };
+    static PEAK_BYTES: Cell<i64> = const { Cell::new(0) };
     static TRACES_LEFT: Cell<usize> = const { Cell::new(0) };
     static TRACES: RefCell<Vec<Backtrace>> = const { RefCell::new(Vec::new()) };
 }
@@ -53,9 +54,18 @@ pub fn count(traces: usize, work: impl FnOnce()) -> (Allocated, Vec<Backtrace>) 
     (before.since(), TRACES.take())
 }
 
+/// Most bytes that this thread holds at once while it does something, beside what it held before.
+pub fn peak_bytes<T>(work: impl FnOnce() -> T) -> (T, u64) {
+    let before = Allocated::now().live_bytes;
+    PEAK_BYTES.set(before);
+    let done = work();
+    (done, PEAK_BYTES.get().saturating_sub(before).unsigned_abs())
+}
+
 fn note(calls: u64, bytes: i64) {
     let Allocated { calls: so_far, live_bytes } = ALLOCATED.get();
     ALLOCATED.set(Allocated { calls: so_far + calls, live_bytes: live_bytes + bytes });
+    PEAK_BYTES.set(PEAK_BYTES.get().max(live_bytes + bytes));
     let left = TRACES_LEFT.get();
     if calls > 0 && left > 0 {
         // A trace takes memory itself, which is not counted.

@@ -27,13 +27,28 @@ use crate::index::{MediaIndex, SkippedTrack};
 use trial::Trial;
 
 /// Most bytes of a movie header (`moov`) that is read, and so the most a [`Demand`] asks for.
-///
-/// Together with [`crate::index::UNITS_MAX`] it bounds what opening a title takes, whatever its
-/// boxes say: the time is linear in these two, the memory the header and at most 40 bytes an access
-/// unit.
 pub const HEADER_BYTES_MAX: u32 = 256 << 20;
 /// Most boxes of an MP4 file's top level that are visited to find the movie header and fragments.
 pub const TOP_LEVEL_BOXES_MAX: u32 = 1 << 20;
+
+/// Most bytes of memory that opening a file takes, whatever its bytes say, the index included.
+///
+/// Of a small file, four times its bytes: it is read in pieces, of which one more comes when the
+/// one before is not used up. Of a large one 64 MiB for that and for what has come of units and
+/// headers that are not whole, and a movie header, which is read at once, twice. And 160 bytes for
+/// each access unit: 24 to 48 in a list that may be twice as long as it need be, which is copied
+/// when it grows, and what the index takes of it. The time is linear in the file's length and the
+/// number of access units, which [`crate::index::UNITS_MAX`] bounds.
+#[must_use]
+pub const fn memory_bytes_max(file_bytes: u64, unit_count: u64) -> u64 {
+    const SMALL_BYTES: u64 = 1 << 20;
+    const LARGE_BYTES: u64 = 64 << 20;
+    const UNIT_BYTES: u64 = 160;
+    let small = SMALL_BYTES.saturating_add(file_bytes.saturating_mul(4));
+    let large = LARGE_BYTES + 2 * HEADER_BYTES_MAX as u64;
+    let bytes = if small < large { small } else { large };
+    bytes.saturating_add(unit_count.saturating_mul(UNIT_BYTES))
+}
 
 /// Bytes of a file's beginning that tell what it is.
 const PROBE_BYTES: u32 = 64 << 10;
@@ -55,6 +70,20 @@ trait Demux: fmt::Debug + Send {
     /// Takes the bytes of the current demand, which are all there, and yields the index if they
     /// were the last it needed.
     fn supply(&mut self, bytes: &[u8]) -> Result<Option<MediaIndex>, IndexError>;
+
+    /// Has the index name the container's own packets instead of the streams in them, if they can
+    /// be delivered. Called before anything else.
+    fn keep_packets(&mut self) {}
+}
+
+/// What is delivered of a transport stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TransportStreams {
+    /// Each stream of its first programme as a track of its own.
+    #[default]
+    Demuxed,
+    /// Its packets as they are, as one track (RFC 2250 §2).
+    Whole,
 }
 
 /// Looks at the first [`PROBE_BYTES`] of a file, or all of it, and gives a demuxer if they begin
@@ -86,6 +115,7 @@ const PROBES: &[Probe] = &[
 #[derive(Debug)]
 pub struct Demuxer {
     file_bytes: u64,
+    transport_streams: TransportStreams,
     /// Once the file's beginning has told what it is.
     format: Option<Box<dyn Demux>>,
     /// Once it has an index.
@@ -101,7 +131,14 @@ impl Demuxer {
         if file_bytes == 0 {
             return Err(IndexError::Unrecognized);
         }
-        Ok(Self { file_bytes, format: None, trial: None })
+        let transport_streams = TransportStreams::default();
+        Ok(Self { file_bytes, transport_streams, format: None, trial: None })
+    }
+
+    /// One that delivers so much of transport streams.
+    #[must_use]
+    pub fn with(self, transport_streams: TransportStreams) -> Self {
+        Self { transport_streams, ..self }
     }
 
     /// The bytes it wants next. The same until [`Self::supply`] is called.
@@ -146,7 +183,11 @@ impl Demuxer {
             };
         }
         let format = PROBES.iter().find_map(|probe| probe(bytes, self.file_bytes));
-        self.format = Some(format.ok_or(IndexError::Unrecognized)?);
+        let mut format = format.ok_or(IndexError::Unrecognized)?;
+        if self.transport_streams == TransportStreams::Whole {
+            format.keep_packets();
+        }
+        self.format = Some(format);
         Ok(None)
     }
 }
@@ -170,9 +211,22 @@ impl Demuxer {
 /// When reading fails or the file cannot be played.
 pub fn open<E>(
     file_bytes: u64,
+    read: impl FnMut(u64, &mut [u8]) -> Result<usize, E>,
+) -> Result<MediaIndex, OpenError<E>> {
+    open_as(file_bytes, TransportStreams::default(), read)
+}
+
+/// As [`open`], with so much of transport streams as is asked for.
+///
+/// # Errors
+/// When reading fails or the file cannot be played.
+pub fn open_as<E>(
+    file_bytes: u64,
+    transport_streams: TransportStreams,
     mut read: impl FnMut(u64, &mut [u8]) -> Result<usize, E>,
 ) -> Result<MediaIndex, OpenError<E>> {
-    let mut demuxer = Demuxer::new(file_bytes).map_err(OpenError::Index)?;
+    let demuxer = Demuxer::new(file_bytes).map_err(OpenError::Index)?;
+    let mut demuxer = demuxer.with(transport_streams);
     let mut buffer = Vec::new();
     loop {
         let demand = demuxer.demand();

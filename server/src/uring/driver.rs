@@ -273,7 +273,8 @@ impl Driver {
             self.reads.push(None);
             u32::try_from(self.reads.len() - 1).expect("fewer reads than blocks")
         });
-        self.ring.read(self.sources.file(source), offset, bytes, &lent, Key::Read(index));
+        let (file, offset) = self.sources.file(source, offset);
+        self.ring.read(file, offset, bytes, &lent, Key::Read(index));
         self.reads[index as usize] = Some(ReadUnderWay { read, lent, is_urgent });
         self.patient_reads += usize::from(!is_urgent);
     }

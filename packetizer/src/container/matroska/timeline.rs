@@ -75,7 +75,8 @@ impl Pace {
             | CodecConfig::Mpeg4Visual(_)
             | CodecConfig::H263
             | CodecConfig::MpegVideo
-            | CodecConfig::Jpeg => Self::Pictures,
+            | CodecConfig::Jpeg
+            | CodecConfig::Mp2t => Self::Pictures,
             // No CodecID stands for it.
             CodecConfig::Amr(config) => Self::Even(config.rtp_rate().ticks_per_second() / 50),
         }
@@ -147,7 +148,9 @@ impl Timeline {
             Wrapping::None
             | Wrapping::TransportStream(_)
             | Wrapping::ProgramStream(_)
-            | Wrapping::Ogg(_) => &[],
+            | Wrapping::Packets(_)
+            | Wrapping::Ogg(_)
+            | Wrapping::Joined(_) => &[],
         };
         let mut head = [0; HEAD_BYTES];
         let mut head_bytes = 0;
