@@ -224,7 +224,7 @@ impl Rig {
                 self.sources.resize(self.sources.len().max(slot + 1), usize::MAX);
                 self.sources[slot] = film;
             }
-            Operation::Read { read, source, offset, bytes, blocks } => {
+            Operation::Read { read, source, offset, bytes, blocks, is_urgent: _ } => {
                 let file = &self.films[self.sources[source.0 as usize]].file;
                 let start = usize::try_from(offset).map_or(file.len(), |at| at.min(file.len()));
                 let count = (file.len() - start).min(bytes as usize);

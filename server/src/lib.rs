@@ -9,6 +9,7 @@ pub mod framing;
 pub mod limits;
 pub mod mailbox;
 pub mod pace;
+pub mod playlist;
 pub mod rtsp;
 pub mod runtime;
 pub mod shard;

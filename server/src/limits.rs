@@ -80,6 +80,10 @@ pub const IMAGES_AHEAD_MAX: usize = 8;
 pub const PREFETCH_LEAD: u64 = 1_000_000_000;
 /// Titles that one shard has open at once.
 pub const SHARD_SOURCES_MAX: usize = 4096;
+/// Names in a playlist.
+pub const PLAYLIST_NAMES_MAX: usize = 1000;
+/// Bytes of a playlist's text.
+pub const PLAYLIST_BYTES_MAX: usize = 1 << 20;
 /// Reads that one shard has under way at once, on a disk that takes so many.
 pub const SHARD_READS_MAX: usize = 64;
 /// What comes together starts within this time, so that it is not always sent together.

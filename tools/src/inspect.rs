@@ -258,6 +258,7 @@ fn describe_codec(codec: &CodecConfig) -> String {
         CodecConfig::H263 => "H.263".to_owned(),
         CodecConfig::MpegVideo => "MPEG-1/2 video".to_owned(),
         CodecConfig::Jpeg => "JPEG".to_owned(),
+        CodecConfig::Mp2t => "MPEG-2 transport stream".to_owned(),
         CodecConfig::Opus(config) => format!("Opus, {} channels", config.channels),
         CodecConfig::Vorbis(config) => sound("Vorbis", config.rtp_rate, config.channels),
         CodecConfig::MpegAudio(config) => sound("MPEG audio", config.sample_rate, config.channels),

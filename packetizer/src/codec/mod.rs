@@ -42,6 +42,8 @@ pub enum CodecConfig {
     MpegVideo,
     /// Baseline JPEG images.
     Jpeg,
+    /// MPEG-2 transport streams as such (ISO 13818-1): runs of packets of 188 bytes.
+    Mp2t,
     /// AAC with its AudioSpecificConfig (ISO 14496-3).
     Aac(aac::AacConfig),
     /// Opus packets (RFC 6716).
@@ -61,7 +63,32 @@ pub enum CodecConfig {
 }
 
 impl CodecConfig {
-    /// Whether it is pictures.
+    /// What people call the codec.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::H264(_) => "H.264",
+            Self::H265(_) => "H.265",
+            Self::Av1(_) => "AV1",
+            Self::Vp8 => "VP8",
+            Self::Vp9 => "VP9",
+            Self::Mpeg4Visual(_) => "MPEG-4 Visual",
+            Self::H263 => "H.263",
+            Self::MpegVideo => "MPEG-1/2 video",
+            Self::Jpeg => "JPEG",
+            Self::Mp2t => "MPEG transport stream",
+            Self::Aac(_) => "AAC",
+            Self::Opus(_) => "Opus",
+            Self::Vorbis(_) => "Vorbis",
+            Self::MpegAudio(_) => "MPEG audio",
+            Self::Ac3(_) => "AC-3",
+            Self::EAc3(_) => "E-AC-3",
+            Self::Amr(_) => "AMR",
+            Self::Pcm(config) => config.encoding.name(),
+        }
+    }
+
+    /// Whether it is pictures, or has some.
     #[must_use]
     pub const fn is_video(&self) -> bool {
         match self {
@@ -73,7 +100,8 @@ impl CodecConfig {
             | Self::Mpeg4Visual(_)
             | Self::H263
             | Self::MpegVideo
-            | Self::Jpeg => true,
+            | Self::Jpeg
+            | Self::Mp2t => true,
             Self::Aac(_)
             | Self::Opus(_)
             | Self::Vorbis(_)
@@ -105,7 +133,8 @@ impl CodecConfig {
             | Self::Mpeg4Visual(_)
             | Self::H263
             | Self::MpegVideo
-            | Self::Jpeg => ClockRate::VIDEO,
+            | Self::Jpeg
+            | Self::Mp2t => ClockRate::VIDEO,
         }
     }
 }
@@ -138,7 +167,8 @@ impl CodecConfig {
             | Self::Mpeg4Visual(_)
             | Self::H263
             | Self::MpegVideo
-            | Self::Jpeg => None,
+            | Self::Jpeg
+            | Self::Mp2t => None,
         }
     }
 }

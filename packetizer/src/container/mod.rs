@@ -68,6 +68,20 @@ trait Demux: fmt::Debug + Send {
     /// Takes the bytes of the current demand, which are all there, and yields the index if they
     /// were the last it needed.
     fn supply(&mut self, bytes: &[u8]) -> Result<Option<MediaIndex>, IndexError>;
+
+    /// Has the index name the container's own packets instead of the streams in them, if they can
+    /// be delivered. Called before anything else.
+    fn keep_packets(&mut self) {}
+}
+
+/// What is delivered of a transport stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TransportStreams {
+    /// Each stream of its first programme as a track of its own.
+    #[default]
+    Demuxed,
+    /// Its packets as they are, as one track (RFC 2250 §2).
+    Whole,
 }
 
 /// Looks at the first [`PROBE_BYTES`] of a file, or all of it, and gives a demuxer if they begin
@@ -98,6 +112,7 @@ const PROBES: &[Probe] = &[
 #[derive(Debug)]
 pub struct Demuxer {
     file_bytes: u64,
+    transport_streams: TransportStreams,
     /// Once the file's beginning has told what it is.
     format: Option<Box<dyn Demux>>,
 }
@@ -111,7 +126,14 @@ impl Demuxer {
         if file_bytes == 0 {
             return Err(IndexError::Unrecognized);
         }
-        Ok(Self { file_bytes, format: None })
+        let transport_streams = TransportStreams::default();
+        Ok(Self { file_bytes, transport_streams, format: None })
+    }
+
+    /// One that delivers so much of transport streams.
+    #[must_use]
+    pub fn with(self, transport_streams: TransportStreams) -> Self {
+        Self { transport_streams, ..self }
     }
 
     /// The bytes it wants next. The same until [`Self::supply`] is called.
@@ -146,7 +168,11 @@ impl Demuxer {
             return format.supply(bytes);
         }
         let format = PROBES.iter().find_map(|probe| probe(bytes, self.file_bytes));
-        self.format = Some(format.ok_or(IndexError::Unrecognized)?);
+        let mut format = format.ok_or(IndexError::Unrecognized)?;
+        if self.transport_streams == TransportStreams::Whole {
+            format.keep_packets();
+        }
+        self.format = Some(format);
         Ok(None)
     }
 }
@@ -159,9 +185,22 @@ impl Demuxer {
 /// When reading fails or the file cannot be played.
 pub fn open<E>(
     file_bytes: u64,
+    read: impl FnMut(u64, &mut [u8]) -> Result<usize, E>,
+) -> Result<MediaIndex, OpenError<E>> {
+    open_as(file_bytes, TransportStreams::default(), read)
+}
+
+/// As [`open`], with so much of transport streams as is asked for.
+///
+/// # Errors
+/// When reading fails or the file cannot be played.
+pub fn open_as<E>(
+    file_bytes: u64,
+    transport_streams: TransportStreams,
     mut read: impl FnMut(u64, &mut [u8]) -> Result<usize, E>,
 ) -> Result<MediaIndex, OpenError<E>> {
-    let mut demuxer = Demuxer::new(file_bytes).map_err(OpenError::Index)?;
+    let demuxer = Demuxer::new(file_bytes).map_err(OpenError::Index)?;
+    let mut demuxer = demuxer.with(transport_streams);
     let mut buffer = Vec::new();
     loop {
         let demand = demuxer.demand();

@@ -89,6 +89,13 @@ impl IndexBuilder {
         Ok(TrackId(id))
     }
 
+    /// Says how the units of `track` lie in the file, where that is known only in the end.
+    pub(super) fn set_wrapping(&mut self, track: TrackId, wrapping: Wrapping) {
+        if let Some((description, ..)) = self.tracks.get_mut(usize::from(track.0)) {
+            description.wrapping = wrapping;
+        }
+    }
+
     /// Appends the next unit of `track` in decode order; times are ticks of the track's media rate
     /// on the presentation's axis. `duration` counts for a track's last unit only: the others last
     /// until the next one's decode time. All its bytes are media.

@@ -7,6 +7,7 @@ mod builder;
 mod cue;
 #[cfg(test)]
 mod fixture;
+mod join;
 mod segments;
 mod skim;
 mod units;
@@ -15,6 +16,7 @@ use std::fmt;
 
 pub use builder::{BuildError, IndexBuilder, TrackDescription};
 pub use cue::SeekPoint;
+pub use join::{FILE_ALIGNMENT, Join, JoinError, next_file_start};
 pub use segments::{EXTENT_BYTES_MAX, EXTENT_GAP_BYTES_MAX};
 pub use segments::{SEGMENT_BYTES_MAX, SEGMENT_NANOS_MAX, SegmentStart};
 pub use skim::Direction;

@@ -175,7 +175,8 @@ impl MediaIndex {
             let units = self.units(track, segment).filter(|unit| unit.bytes > 0);
             extents.extend(units.map(|unit| Extent { offset: unit.offset, bytes: unit.bytes }));
         }
-        extents.sort_unstable_by_key(|extent| (extent.offset, Reverse(extent.bytes)));
+        // Stable, because what is sorted is runs of tracks that are, which it finds.
+        extents.sort_by_key(|extent| (extent.offset, Reverse(extent.bytes)));
         extents.dedup_by(|next, merged| merge(merged, *next));
     }
 

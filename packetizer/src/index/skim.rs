@@ -1,6 +1,7 @@
 //! Skims: play faster than normal, or backwards, by sync samples alone (RFC 2326 §12.34).
 
 use super::{AccessUnitEntry, Cue, MediaIndex, TrackCue, TrackId, TrackSet};
+use crate::codec::CodecConfig;
 use crate::time::Npt;
 
 /// Which way play goes.
@@ -17,9 +18,12 @@ impl MediaIndex {
     #[must_use]
     pub fn skim_track(&self, tracks: TrackSet) -> Option<TrackId> {
         tracks.iter().find(|track| {
-            let is_video =
-                self.tracks.get(usize::from(track.0)).is_some_and(|track| track.codec.is_video());
-            is_video && self.next_sync(*track, 1).is_some()
+            // Pictures among other packets cannot be sent alone.
+            let is_pictures = self
+                .tracks
+                .get(usize::from(track.0))
+                .is_some_and(|track| track.codec.is_video() && track.codec != CodecConfig::Mp2t);
+            is_pictures && self.next_sync(*track, 1).is_some()
         })
     }
 

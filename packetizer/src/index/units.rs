@@ -56,7 +56,10 @@ impl MediaBytes {
             Wrapping::Prefix(prefix) => {
                 Self::Prefixed(u32::try_from(prefix.len()).unwrap_or(u32::MAX))
             }
-            Wrapping::TransportStream(_) | Wrapping::Ogg(_) => Self::Told,
+            Wrapping::TransportStream(_)
+            | Wrapping::Packets(_)
+            | Wrapping::Ogg(_)
+            | Wrapping::Joined(_) => Self::Told,
         }
     }
 

@@ -16,6 +16,7 @@ pub mod mpeg_audio;
 pub mod mpeg_video;
 pub mod opus;
 pub mod pcm;
+pub mod transport_stream;
 pub mod vorbis;
 pub mod vp8;
 pub mod vp9;
@@ -79,6 +80,7 @@ pub fn write_picture(
         }
         CodecConfig::Av1(config) => av1::write_temporal_unit(writer, config, unit, is_sync),
         CodecConfig::Jpeg => jpeg::write_image(writer, unit),
+        CodecConfig::Mp2t => transport_stream::write_packets(writer, unit),
         CodecConfig::Vp8 => {
             vp8::write_frame(writer, unit);
             Ok(())
@@ -129,7 +131,8 @@ pub fn may_join(writer: &PacketWriter, codec: &CodecConfig, count: usize, bytes:
         | CodecConfig::Mpeg4Visual(_)
         | CodecConfig::H263
         | CodecConfig::MpegVideo
-        | CodecConfig::Jpeg => false,
+        | CodecConfig::Jpeg
+        | CodecConfig::Mp2t => false,
     }
 }
 
@@ -163,7 +166,8 @@ pub fn write_sound(
         | CodecConfig::Mpeg4Visual(_)
         | CodecConfig::H263
         | CodecConfig::MpegVideo
-        | CodecConfig::Jpeg => Err(UnitError::Malformed("pictures among sound")),
+        | CodecConfig::Jpeg
+        | CodecConfig::Mp2t => Err(UnitError::Malformed("pictures among sound")),
     }
 }
 

@@ -19,6 +19,7 @@ pub(super) const fn static_payload_type(codec: &CodecConfig) -> Option<u8> {
         CodecConfig::MpegAudio(_) => Some(14),
         CodecConfig::Jpeg => Some(26),
         CodecConfig::MpegVideo => Some(32),
+        CodecConfig::Mp2t => Some(33),
         CodecConfig::Pcm(config) => static_pcm(config),
         CodecConfig::H264(_)
         | CodecConfig::H265(_)
@@ -76,6 +77,7 @@ pub(super) fn write(sdp: &mut String, payload_type: u8, codec: &CodecConfig, byt
         | CodecConfig::H263
         | CodecConfig::MpegVideo
         | CodecConfig::Jpeg
+        | CodecConfig::Mp2t
         | CodecConfig::MpegAudio(_)
         | CodecConfig::Ac3(_)
         | CodecConfig::EAc3(_)
@@ -98,6 +100,7 @@ const fn encoding_name(codec: &CodecConfig) -> &'static str {
         CodecConfig::H263 => "H263-1998",
         CodecConfig::MpegVideo => "MPV",
         CodecConfig::Jpeg => "JPEG",
+        CodecConfig::Mp2t => "MP2T",
         CodecConfig::Aac(_) => "mpeg4-generic",
         CodecConfig::Opus(_) => "opus",
         CodecConfig::Vorbis(_) => "vorbis",
@@ -128,7 +131,8 @@ const fn channels(codec: &CodecConfig) -> Option<u8> {
         | CodecConfig::Mpeg4Visual(_)
         | CodecConfig::H263
         | CodecConfig::MpegVideo
-        | CodecConfig::Jpeg => None,
+        | CodecConfig::Jpeg
+        | CodecConfig::Mp2t => None,
     }
 }
 
@@ -291,6 +295,7 @@ mod tests {
             (CodecConfig::H263, "a=rtpmap:96 H263-1998/90000\r\n"),
             (CodecConfig::MpegVideo, "a=rtpmap:32 MPV/90000\r\n"),
             (CodecConfig::Jpeg, "a=rtpmap:26 JPEG/90000\r\n"),
+            (CodecConfig::Mp2t, "a=rtpmap:33 MP2T/90000\r\n"),
         ] {
             assert_eq!(lines(&codec, 1000), expected);
         }

@@ -5,6 +5,8 @@
 pub mod ogg;
 pub mod transport_stream;
 
+use transport_stream::PACKET_BYTES;
+
 /// How the access units of a track lie in the container file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Wrapping {
@@ -16,8 +18,22 @@ pub enum Wrapping {
     Prefix(Box<[u8]>),
     /// In the payloads of transport stream packets.
     TransportStream(transport_stream::PacketGrid),
+    /// Transport stream packets with something in front of or behind each, which lie so many bytes
+    /// apart: 192 or 204.
+    Packets(u16),
     /// In pages of a logical Ogg bitstream.
     Ogg(ogg::Serial),
+    /// In several files, one behind the other in one space of bytes, by where each begins.
+    Joined(Box<[FileWrapping]>),
+}
+
+/// How the access units of a track lie in one of several files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileWrapping {
+    /// Where the file begins in the space of bytes that all share.
+    pub start: u64,
+    /// How they lie in it, by the file's own offsets.
+    pub wrapping: Wrapping,
 }
 
 impl Wrapping {
@@ -31,7 +47,56 @@ impl Wrapping {
                 unit.extend_from_slice(bytes);
             }
             Self::TransportStream(grid) => grid.unwrap(offset, bytes, unit),
+            Self::Packets(step) => {
+                for packet in bytes.chunks(usize::from(*step).max(1)) {
+                    unit.extend_from_slice(&packet[..packet.len().min(PACKET_BYTES)]);
+                }
+            }
             Self::Ogg(serial) => serial.unwrap(bytes, unit),
+            Self::Joined(files) => unwrap_of(files, offset, bytes, unit),
+        }
+    }
+}
+
+/// A file's unit that is not wrapped is appended as it is, because others of its track are.
+fn unwrap_of(files: &[FileWrapping], offset: u64, bytes: &[u8], unit: &mut Vec<u8>) {
+    let behind = files.partition_point(|file| file.start <= offset);
+    let Some(file) = behind.checked_sub(1).and_then(|last| files.get(last)) else { return };
+    if file.wrapping == Wrapping::None {
+        unit.extend_from_slice(bytes);
+    } else {
+        file.wrapping.unwrap(offset - file.start, bytes, unit);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::transport_stream::{PACKET_BYTES, PacketGrid, Stretch};
+    use super::*;
+
+    #[test]
+    fn each_of_several_files_is_unwrapped_by_its_own_offsets() {
+        let packet = [&[0x47, 1, 1, 0x10][..], &[7; PACKET_BYTES - 4]].concat();
+        let stretches = [Stretch { start: 0, end: PACKET_BYTES as u64 }].into();
+        let grid = PacketGrid { packet_bytes: 188, stretches, pid: 0x101 };
+        let files = [
+            (100, Wrapping::Prefix([1, 2].into())),
+            (200, Wrapping::None),
+            (300, Wrapping::TransportStream(grid)),
+        ];
+        let files = files.map(|(start, wrapping)| FileWrapping { start, wrapping });
+        let wrapping = Wrapping::Joined(files.into());
+        for (offset, bytes, expected) in [
+            (99, &[3][..], &[][..]),
+            (100, &[3], &[1, 2, 3]),
+            (199, &[3, 4], &[1, 2, 3, 4]),
+            (200, &[3, 4], &[3, 4]),
+            (300, &packet, &[7; 184]),
+            (302, &packet[2..], &packet[2..]),
+        ] {
+            let mut unit = Vec::new();
+            wrapping.unwrap(offset, bytes, &mut unit);
+            assert_eq!(unit, expected, "{offset}");
         }
     }
 }

@@ -77,6 +77,8 @@ pub(crate) struct Packet<'a> {
     pub(crate) counter: u8,
     /// Where the payload begins in the packet.
     payload_at: usize,
+    /// The adaptation field behind its length (§2.4.3.4).
+    adaptation: &'a [u8],
     pub(crate) payload: &'a [u8],
 }
 
@@ -90,6 +92,7 @@ impl<'a> Packet<'a> {
         if control & 0x20 != 0 {
             payload_at += 1 + usize::from(*bytes.get(4).unwrap_or(&0));
         }
+        let adaptation = bytes.get(5..payload_at).unwrap_or_default();
         let payload = bytes.get(payload_at..).filter(|_| has_payload).unwrap_or_default();
         Some(Self {
             pid: u16::from_be_bytes([high & 0x1f, low]),
@@ -98,8 +101,27 @@ impl<'a> Packet<'a> {
             has_payload,
             counter: control & 0x0f,
             payload_at,
+            adaptation,
             payload,
         })
+    }
+
+    /// program_clock_reference_base: 33 bits of 90 kHz.
+    pub(crate) fn clock_reference(&self) -> Option<u64> {
+        let [flags, reference @ ..] = self.adaptation else { return None };
+        let [high, b, c, low, last, _] = *reference.first_chunk().filter(|_| flags & 0x10 != 0)?;
+        let upper = u32::from_be_bytes([high, b, c, low]);
+        Some(u64::from(upper) << 1 | u64::from(last >> 7))
+    }
+
+    /// random_access_indicator
+    pub(crate) fn is_random_access(&self) -> bool {
+        self.adaptation.first().is_some_and(|flags| flags & 0x40 != 0)
+    }
+
+    /// Whether a PES packet of pictures begins in it (table 2-22).
+    pub(crate) fn is_video(&self) -> bool {
+        matches!(self.payload, [0, 0, 1, 0xe0..=0xef, ..])
     }
 
     /// Whether it is the one before once more (§2.4.3.3), which may be done once. Of a packet that

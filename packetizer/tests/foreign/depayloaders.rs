@@ -23,6 +23,7 @@ pub(crate) fn depayloader(codec: &CodecConfig) -> (String, &'static str) {
         CodecConfig::H263 => (video("H263-1998"), "rtph263pdepay"),
         CodecConfig::MpegVideo => (video("MPV").replace("96", "32"), "rtpmpvdepay"),
         CodecConfig::Jpeg => (video("JPEG").replace("96", "26"), "rtpjpegdepay"),
+        CodecConfig::Mp2t => (video("MP2T").replace("96", "33"), "rtpmp2tdepay"),
         CodecConfig::Aac(config) => {
             let hex = config.audio_specific_config.iter().map(|byte| format!("{byte:02x}"));
             let caps = format!(

@@ -33,12 +33,17 @@ pub(crate) fn served<T>(title: &Title, client: impl Fn(&str) -> T) -> T {
 }
 
 pub(crate) fn probe(url: &str) -> Value {
+    probe_input(&["-rtsp_transport", "tcp", url])
+}
+
+/// What ffprobe says of an input, which comes behind its options.
+pub(crate) fn probe_input(input: &[&str]) -> Value {
     let output = Command::new("timeout")
-        .args(["120", "ffprobe", "-v", "error", "-rtsp_transport", "tcp"])
+        .args(["120", "ffprobe", "-v", "error"])
         .args(["-print_format", "json", "-show_data_hash", "adler32", "-show_packets"])
         .args(["-show_entries", "packet=stream_index,pts,size,data_hash"])
         .args(["-show_entries", "stream=index,codec_name,time_base"])
-        .arg(url)
+        .args(input)
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -87,7 +92,7 @@ pub(crate) fn check_times(title: &Title, track: TrackId, json: &Value, start: &m
     }
 }
 
-fn packets(json: &Value, track: TrackId) -> Vec<&Value> {
+pub(crate) fn packets(json: &Value, track: TrackId) -> Vec<&Value> {
     let packets = json["packets"].as_array().unwrap();
     packets.iter().filter(|packet| packet["stream_index"] == track.0).collect()
 }

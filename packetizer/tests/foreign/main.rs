@@ -15,3 +15,4 @@ mod gstreamer;
 mod specified;
 mod streams;
 mod titles;
+mod transport_streams;

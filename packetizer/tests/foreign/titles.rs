@@ -2,7 +2,7 @@
 
 use packetizer::codec::CodecConfig;
 use packetizer::codec::nal::{NalFraming, nal_units};
-use packetizer::container::open;
+use packetizer::container::{TransportStreams, open_as};
 use packetizer::image::{
     BURST_PACKETS_DEFAULT, Framing, ImageRequest, ImageStorage, Numbering, PacketImage,
     PayloadClass,
@@ -21,9 +21,9 @@ pub(crate) struct Title {
 }
 
 impl Title {
-    fn open(path: &Path) -> Self {
+    pub(crate) fn open(path: &Path, transport_streams: TransportStreams) -> Self {
         let file = std::fs::read(path).unwrap();
-        let index = open(file.len() as u64, |offset, buffer: &mut [u8]| {
+        let index = open_as(file.len() as u64, transport_streams, |offset, buffer: &mut [u8]| {
             let rest = file.get(offset as usize..).unwrap_or_default();
             let bytes = rest.len().min(buffer.len());
             buffer[..bytes].copy_from_slice(&rest[..bytes]);
@@ -124,15 +124,17 @@ fn is_dropped_h265(nal_unit: &[u8]) -> bool {
     nal_unit.is_empty() || [35, 38].contains(&(nal_unit[0] >> 1 & 0x3f))
 }
 
+const DEMUXED: TransportStreams = TransportStreams::Demuxed;
+
 /// All titles. Other people's files are left out, by name, where they are absent.
 pub(crate) fn titles(directory: &Path) -> Vec<Title> {
     let mut titles: Vec<_> = GENERATED
         .iter()
-        .map(|(name, arguments)| Title::open(&generate(&directory.join(name), arguments)))
+        .map(|(name, arguments)| Title::open(&generate(&directory.join(name), arguments), DEMUXED))
         .collect();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/media");
     if root.is_dir() {
-        titles.extend(MEDIA.iter().map(|name| Title::open(&root.join(name))));
+        titles.extend(MEDIA.iter().map(|name| Title::open(&root.join(name), DEMUXED)));
     } else {
         assert!(std::env::var_os("REELRING_REQUIRE_MEDIA").is_none(), "{root:?} is missing");
         println!("skipped: {MEDIA:?}");
@@ -140,7 +142,8 @@ pub(crate) fn titles(directory: &Path) -> Vec<Title> {
     titles
 }
 
-fn generate(path: &Path, arguments: &str) -> PathBuf {
+/// Makes a file.
+pub(crate) fn generate(path: &Path, arguments: &str) -> PathBuf {
     let status = Command::new("ffmpeg")
         .args(["-v", "error", "-y", "-threads", "2"])
         .args(arguments.split_whitespace())

@@ -9,7 +9,7 @@ use crate::mailbox::{
     Reception, Report, Sent, SessionKey, SetUpRefused, StreamInfo, StreamInspection, StreamSetUp,
     StreamTransport,
 };
-use crate::title::{ByteSourceId, Generation, SharedTitle, Title};
+use crate::title::{ByteSourceId, Generation, SharedTitle, SourceFiles, Title};
 use packetizer::codec::CodecConfig;
 use packetizer::codec::aac::AacConfig;
 use packetizer::codec::h264::H264Config;
@@ -93,7 +93,8 @@ pub(super) fn title(name: &str, source: u64, video_only: bool) -> SharedTitle {
         },
         source: ByteSourceId(source),
         index: builder.finish(Npt::from_nanos(10_000_000_000)),
-        file: None,
+        looped: false,
+        files: SourceFiles::default(),
     })
 }
 

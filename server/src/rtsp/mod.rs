@@ -39,4 +39,5 @@ pub use request::{Method, Request, RequestError, RequestErrorKind, RequestUri};
 pub use response::{NotAResponse, ReceivedResponse, Response};
 pub use server_request::ServerRequest;
 pub use status::StatusCode;
+pub(crate) use url::percent_decoded;
 pub use url::{Authority, CONTROL_NAME_PREFIX, ControlUrl, Scheme, Url, UrlError, escape_path};

@@ -212,7 +212,7 @@ impl<'a> Authority<'a> {
 
 /// `%20` and its like decoded; a `%` without two hexadecimal digits stands for itself, because
 /// clients send file names as they are.
-fn percent_decoded(text: &str) -> Vec<u8> {
+pub(crate) fn percent_decoded(text: &str) -> Vec<u8> {
     let hex = |byte: Option<&u8>| byte.and_then(|&byte| char::from(byte).to_digit(16));
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());

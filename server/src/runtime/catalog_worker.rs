@@ -2,12 +2,17 @@
 //! title of a day, whose index takes seconds to build, does not keep the others waiting.
 
 use super::opening::{Progress, SoFar};
+use super::playlist_title;
 use crate::clock::Clock;
 use crate::control::{Candidate, OPENING_MAX, OpenError, OpenRequest, OpenToken};
-use crate::title::{ByteSourceId, Generation, SharedTitle, SourceFile, Title};
+use crate::playlist::is_playlist;
+use crate::title::{
+    ByteSourceId, Generation, SharedTitle, SourceFile, SourceFiles, SourcePart, Title,
+};
 use crate::uring::{Caching, Waker, open_media};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use packetizer::container;
+use packetizer::index::MediaIndex;
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -101,21 +106,36 @@ fn open(
         }
         if let Some(cached) = &request.cached
             && cached.path == path
-            && cached.generation == generation(&metadata)
+            && is_current(cached, &metadata)
         {
             return Ok(Arc::clone(cached));
         }
         let source = ByteSourceId(sources_opened.fetch_add(1, Ordering::Relaxed));
-        let title = open_title(&request.name, &path, caching, source)?;
+        let title = if is_playlist(&candidate.relative) {
+            playlist_title::open(&request.name, &path, candidate, caching, source)?
+        } else {
+            open_title(&request.name, &path, caching, source)?
+        };
         return Ok(Arc::new(title));
     }
     Err(failure.unwrap_or(OpenError::NotFound))
 }
 
+/// Whether the files are still those that the title was made of; `metadata` is its own file's.
+fn is_current(title: &Title, metadata: &Metadata) -> bool {
+    let Some(playlist) = title.files.playlist else {
+        return title.generation == generation(metadata);
+    };
+    let is_same = |part: &SourcePart| {
+        fs::metadata(&part.path).is_ok_and(|metadata| generation(&metadata) == part.generation)
+    };
+    playlist == generation(metadata) && title.files.parts.iter().all(is_same)
+}
+
 /// The candidate's file, if there is one and it lies below its root by visible names only,
 /// symbolic links resolved. Fails if that cannot be known: the root is gone, or a directory may not
 /// be searched.
-fn resolve(candidate: &Candidate) -> Result<Option<PathBuf>, OpenError> {
+pub(super) fn resolve(candidate: &Candidate) -> Result<Option<PathBuf>, OpenError> {
     let root = candidate.root.canonicalize().map_err(|error| unreadable(&error))?;
     let path = match root.join(&candidate.relative).canonicalize() {
         Ok(path) => path,
@@ -137,7 +157,7 @@ fn resolve(candidate: &Candidate) -> Result<Option<PathBuf>, OpenError> {
 const ABSENT: [Option<i32>; 4] =
     [Some(libc::ENOENT), Some(libc::ENOTDIR), Some(libc::ELOOP), Some(libc::ENAMETOOLONG)];
 
-fn unreadable(error: &io::Error) -> OpenError {
+pub(super) fn unreadable(error: &io::Error) -> OpenError {
     OpenError::Unreadable(error.to_string())
 }
 
@@ -147,6 +167,20 @@ fn open_title(
     caching: Caching,
     source: ByteSourceId,
 ) -> Result<Title, OpenError> {
+    let (part, index) = open_file(path, caching)?;
+    let generation = part.generation;
+    let files = SourceFiles { playlist: None, parts: vec![part] };
+    let (name, path) = (name.to_owned(), path.to_owned());
+    let title = Title { name, path, generation, source, index, looped: false, files };
+    tell(&title);
+    Ok(title)
+}
+
+/// Opens a media file, and finds what is in it.
+pub(super) fn open_file(
+    path: &Path,
+    caching: Caching,
+) -> Result<(SourcePart, MediaIndex), OpenError> {
     let unreadable = |error: io::Error| unreadable(&error);
     let file = open_media(path, caching).map_err(unreadable)?;
     // Headers lie anywhere and have any length, so they are read through the page cache.
@@ -164,7 +198,7 @@ fn open_title(
         let count = headers.read_at(buffer, offset)?;
         if let Some(so_far) = progress.reach(clock.now(), offset + count as u64) {
             let SoFar { percent, bytes_per_second } = so_far;
-            info!(title = name, path = %path.display(), percent, bytes_per_second, "still opening");
+            info!(path = %path.display(), percent, bytes_per_second, "title still being opened");
         }
         Ok(count)
     });
@@ -172,30 +206,30 @@ fn open_title(
         container::OpenError::Read(error) => unreadable(error),
         container::OpenError::Index(error) => OpenError::NotPlayable(error.to_string()),
     })?;
+    let generation = generation(&metadata);
+    Ok((SourcePart { start: 0, path: path.to_owned(), generation, file }, index))
+}
+
+/// Tells the operator of a title that was opened.
+pub(super) fn tell(title: &Title) {
+    let parts = &title.files.parts;
     info!(
-        title = name,
-        path = %path.display(),
-        tracks = index.tracks.len(),
-        duration = %index.duration,
-        index_bytes = index.bytes(),
-        direct = file.direct_alignment.is_some(),
+        title = title.name,
+        path = %title.path.display(),
+        files = (parts.len() > 1).then_some(parts.len()),
+        tracks = title.index.tracks.len(),
+        duration = %title.index.duration,
+        index_bytes = title.index.bytes(),
+        direct = parts.iter().all(|part| part.file.direct_alignment.is_some()),
         "title opened"
     );
-    Ok(Title {
-        name: name.to_owned(),
-        path: path.to_owned(),
-        generation: generation(&metadata),
-        source,
-        index,
-        file: Some(file),
-    })
 }
 
 fn is_same_file(file: &SourceFile, metadata: &Metadata) -> bool {
     file.file.metadata().is_ok_and(|other| generation(&other) == generation(metadata))
 }
 
-fn generation(metadata: &Metadata) -> Generation {
+pub(super) fn generation(metadata: &Metadata) -> Generation {
     let seconds = i128::from(metadata.mtime());
     Generation {
         inode: (metadata.dev(), metadata.ino()),
@@ -251,6 +285,56 @@ mod tests {
         };
         assert_eq!(is_open("directory.mp4").unwrap_err(), OpenError::NotFound);
         assert!(matches!(is_open("plain.mp4").unwrap_err(), OpenError::NotPlayable(_)));
+    }
+
+    #[test]
+    fn a_title_is_the_same_until_a_file_of_it_changes() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().to_owned();
+        let wave = b"RIFF\x2c\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\
+            \x02\0\x10\0data\x08\0\0\0\x01\x02\x03\x04\x05\x06\x07\x08";
+        let change = |name: &str, bytes: &[u8]| {
+            // Written beside and moved, as files are replaced.
+            fs::write(root.join("new"), bytes).unwrap();
+            fs::rename(root.join("new"), root.join(name)).unwrap();
+        };
+        for name in ["a.wav", "b.wav", "c.wav"] {
+            change(name, wave);
+        }
+        symlink("b.wav", root.join("link.wav")).unwrap();
+        change("list.m3u8", b"a.wav\nlink.wav");
+        let sources_opened = AtomicU64::new(0);
+        let ask = |name: &str, cached: Option<&SharedTitle>| {
+            let candidates = vec![Candidate { root: root.clone(), relative: name.into() }];
+            let (token, name, cached) = (OpenToken(0), name.to_owned(), cached.cloned());
+            let request = OpenRequest { token, name, candidates, cached };
+            open(&request, Caching::Pages, &sources_opened)
+        };
+        for (name, changes) in [
+            ("a.wav", &[("c.wav", false), ("a.wav", true)][..]),
+            ("list.m3u8", &[("c.wav", false), ("a.wav", true), ("b.wav", true)]),
+        ] {
+            let mut title = ask(name, None).unwrap();
+            for (changed, is_another) in changes {
+                let before = Arc::clone(&title);
+                assert!(Arc::ptr_eq(&before, &ask(name, Some(&before)).unwrap()), "{name}");
+                change(changed, wave);
+                title = ask(name, Some(&before)).unwrap();
+                assert_eq!(!Arc::ptr_eq(&before, &title), *is_another, "{name}: {changed}");
+                assert_eq!(before.source != title.source, *is_another);
+            }
+        }
+        let title = ask("list.m3u8", None).unwrap();
+        fs::remove_file(root.join("link.wav")).unwrap();
+        symlink("c.wav", root.join("link.wav")).unwrap();
+        let other = ask("list.m3u8", Some(&title)).unwrap();
+        assert!(!Arc::ptr_eq(&title, &other), "the link leads elsewhere");
+        change("list.m3u8", b"a.wav\na.wav");
+        let another = ask("list.m3u8", Some(&other)).unwrap();
+        assert!(!Arc::ptr_eq(&other, &another), "the list names others");
+        fs::remove_file(root.join("a.wav")).unwrap();
+        let gone = ask("list.m3u8", Some(&another)).unwrap_err();
+        assert!(matches!(&gone, OpenError::NotPlayable(why) if why.contains("a.wav")), "{gone}");
     }
 
     #[test]

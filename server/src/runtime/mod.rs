@@ -9,6 +9,7 @@ pub mod logs;
 pub mod mailbox_queue;
 mod opening;
 mod placement;
+mod playlist_title;
 pub mod probe;
 pub mod sample;
 mod serve;

@@ -8,6 +8,13 @@ use crate::clock::MonoTime;
 use crate::mailbox::EndReason;
 use packetizer::index::{AccessUnitEntry, Extent};
 
+/// What the reads of a load have in common.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReadOf {
+    source: SourceSlot,
+    is_urgent: bool,
+}
+
 /// One extent on its way into the pool.
 #[derive(Debug)]
 pub(super) struct Part {
@@ -34,14 +41,15 @@ impl Part {
     pub(super) fn issue(
         &mut self,
         read: ReadId,
-        source: SourceSlot,
         now: MonoTime,
+        of: ReadOf,
         operations: &mut Vec<Operation>,
     ) {
         self.issued = now;
         let blocks = self.blocks.expect("reserved before it is issued");
         let (offset, bytes) = (self.offset, self.bytes);
-        operations.push(Operation::Read { read, source, offset, bytes, blocks });
+        let ReadOf { source, is_urgent } = of;
+        operations.push(Operation::Read { read, source, offset, bytes, blocks, is_urgent });
     }
 
     /// Bytes a read must bring to cover the extent.
@@ -76,6 +84,8 @@ pub(super) struct Load {
     /// About what its images will take.
     pub(super) image_bytes: usize,
     pub(super) failure: Option<EndReason>,
+    /// Its first packet was due soon when it was asked for.
+    pub(super) is_urgent: bool,
     /// It takes later segments along.
     pub(super) is_lengthened: bool,
     /// Its place in the queue, unless it has been started.
@@ -91,8 +101,22 @@ impl Load {
     ) -> Self {
         let remaining = parts.len();
         let (failure, queued) = (None, None);
-        let is_lengthened = false;
-        Self { source, images, parts, remaining, image_bytes, failure, is_lengthened, queued }
+        let (is_urgent, is_lengthened) = (true, false);
+        Self {
+            source,
+            images,
+            parts,
+            remaining,
+            image_bytes,
+            failure,
+            is_urgent,
+            is_lengthened,
+            queued,
+        }
+    }
+
+    pub(super) const fn reads(&self) -> ReadOf {
+        ReadOf { source: self.source, is_urgent: self.is_urgent }
     }
 
     /// A unit's bytes, as they were read.

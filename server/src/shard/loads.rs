@@ -218,9 +218,10 @@ impl Loads {
         let started = self.queue.start(now, &load.queued.take().expect("started once"));
         self.queued_bytes -= load.image_bytes;
         self.reserved_bytes += load.image_bytes;
+        let reads = load.reads();
         for (index, part) in load.parts.iter_mut().enumerate() {
             let read = u32::try_from(self.reads.insert((slot, index))).expect("bounded");
-            part.issue(ReadId(read), load.source, now, operations);
+            part.issue(ReadId(read), now, reads, operations);
         }
         started
     }
@@ -235,6 +236,7 @@ impl Loads {
     ) -> (Ended, Option<usize>) {
         let (slot, index) = self.reads[read.0 as usize];
         let load = &mut self.loads[slot];
+        let reads = load.reads();
         let part = &mut load.parts[index];
         let ended = match result {
             ReadResult::Read(bytes) if u64::from(bytes) >= part.wanted_bytes() => {
@@ -244,7 +246,7 @@ impl Loads {
             }
             ReadResult::Read(_) if part.short_reads + 1 < SHORT_READS_MAX => {
                 part.short_reads += 1;
-                part.issue(read, load.source, now, operations);
+                part.issue(read, now, reads, operations);
                 return (Ended::Again, None);
             }
             ReadResult::Failed(errno)
@@ -278,7 +280,8 @@ impl Loads {
         while let Some((_, read)) = self.retries.pop_front_if(|(at, _)| *at <= now) {
             let (slot, index) = self.reads[read.0 as usize];
             let load = &mut self.loads[slot];
-            load.parts[index].issue(read, load.source, now, operations);
+            let reads = load.reads();
+            load.parts[index].issue(read, now, reads, operations);
         }
     }
 

@@ -75,6 +75,8 @@ pub enum Operation {
         bytes: u32,
         /// Where to.
         blocks: BlockRun,
+        /// Somebody waits for it: its completion begins a turn. Others may wait for the next.
+        is_urgent: bool,
     },
     /// Own this socket under `connection`; watch it for input (and keep watching).
     OpenConnection {

@@ -8,7 +8,7 @@ use crate::mailbox::{
     AdoptedConnection, Command, Direction, EndReason, Paused, Play, SetUpRefused, Start,
     StreamTransport, Token,
 };
-use crate::title::{ByteSourceId, Generation, SharedTitle, Title};
+use crate::title::{ByteSourceId, Generation, SharedTitle, SourceFiles, Title};
 use bytes::Bytes;
 use egress::Destination;
 use operation::{Datagram, PairId, PairSocket};
@@ -77,7 +77,8 @@ fn film_of(id: u64, pictures: u32, bytes: u32, gap: usize, ticks: u32) -> Film {
         generation: Generation { inode: (0, id), modified_nanos: 0, bytes: file.len() as u64 },
         source: ByteSourceId(id),
         index: builder.finish(Npt::from_nanos(u64::from(pictures * ticks) * 40 * MILLI)),
-        file: None,
+        looped: false,
+        files: SourceFiles::default(),
     };
     Film { title: Arc::new(title), file }
 }
@@ -171,7 +172,7 @@ impl Rig {
                         let film = self.films.iter().position(is_it).unwrap();
                         self.sources.insert(source.0, film);
                     }
-                    Operation::Read { read, source, offset, bytes, blocks } => {
+                    Operation::Read { read, source, offset, bytes, blocks, is_urgent: _ } => {
                         let file = &self.films[self.sources[&source.0]].file;
                         let from = &file[(offset as usize).min(file.len())..];
                         let count = from.len().min(bytes as usize);

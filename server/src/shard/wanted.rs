@@ -72,7 +72,7 @@ impl Shard {
             Wanted { key, slot: self.cache.begin(key, start, slot) }
         });
         let mut load = Load::new(key.source, images.collect(), parts, image_bytes);
-        load.is_lengthened = is_lengthened;
+        (load.is_urgent, load.is_lengthened) = (is_urgent, is_lengthened);
         let fits = self.loads.could_hold(&load.parts);
         if fits && !load.parts.is_empty() {
             self.loads.enqueue(claim, load);

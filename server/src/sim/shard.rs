@@ -154,7 +154,7 @@ impl SimShard {
             match operation {
                 Operation::OpenSource { source, title } => self.disk.open(source, title.source),
                 Operation::CloseSource { source } => self.disk.close(source),
-                Operation::Read { read, source, offset, bytes, blocks } => {
+                Operation::Read { read, source, offset, bytes, blocks, is_urgent: _ } => {
                     self.disk.read(around, read, source, offset, bytes, blocks);
                 }
                 Operation::OpenConnection { connection, id, .. } => {

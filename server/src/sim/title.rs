@@ -1,6 +1,6 @@
 //! A synthetic title: an index and the bytes it speaks of.
 
-use crate::title::{ByteSourceId, Generation, SharedTitle, Title};
+use crate::title::{ByteSourceId, Generation, SharedTitle, SourceFiles, Title};
 use fastrand::Rng;
 use packetizer::codec::CodecConfig;
 use packetizer::codec::aac::AacConfig;
@@ -91,7 +91,8 @@ fn renamed(source: ByteSourceId) -> SharedTitle {
         generation: same.generation,
         source,
         index: same.index.clone(),
-        file: None,
+        looped: false,
+        files: SourceFiles::default(),
     })
 }
 
@@ -178,7 +179,8 @@ fn synthesize(random: &mut Rng, id: u64, seconds: i64, halves: i64, lean: u32) -
         generation: Generation { inode: (0, id), modified_nanos: 0, bytes: file.len() as u64 },
         source: ByteSourceId(id),
         index: builder.finish(duration),
-        file: None,
+        looped: false,
+        files: SourceFiles::default(),
     };
     let units = [video, audio].map(|track| Arc::new(units(&title.index, track))).to_vec();
     SimTitle { title: Arc::new(title), file, units }

@@ -83,6 +83,8 @@ pub struct Driver {
     mailbox: Waker,
     reads: Vec<Option<ReadUnderWay>>,
     reads_free: Vec<u32>,
+    /// Those of them whose completion nobody waits for.
+    patient_reads: usize,
     sender: Sender,
     inbox: Inbox,
     /// Input of connections, on its way to the shard.
@@ -96,6 +98,7 @@ pub struct Driver {
 struct ReadUnderWay {
     read: ReadId,
     lent: Lent,
+    is_urgent: bool,
 }
 
 impl Driver {
@@ -134,6 +137,7 @@ impl Driver {
             mailbox,
             reads: Vec::new(),
             reads_free: Vec::new(),
+            patient_reads: 0,
             sender: Sender::default(),
             inbox: Inbox::new(),
             input: vec![0; INPUT_BYTES].into_boxed_slice(),
@@ -178,8 +182,8 @@ impl Driver {
                     self.sources.open(&self.ring, source, title);
                 }
                 Operation::CloseSource { source } => self.sources.close(&self.ring, source),
-                Operation::Read { read, source, offset, bytes, blocks } => {
-                    self.read(read, source, offset, bytes, blocks);
+                Operation::Read { read, source, offset, bytes, blocks, is_urgent } => {
+                    self.read((read, is_urgent), source, offset, bytes, blocks);
                 }
                 Operation::OpenConnection { connection, id: _, socket } => {
                     let socket = socket.expect("only simulated connections have no socket");
@@ -242,22 +246,37 @@ impl Driver {
     }
 
     /// Waits until there is something to [`poll`](Self::poll) or `timeout` has passed; `None`
-    /// waits however long it takes, zero not at all.
+    /// waits however long it takes, zero not at all. Reads that nobody waits for are something
+    /// after 4 ms at the latest: most are found by the turn that comes anyway, and a turn costs its
+    /// wake-up whatever it does. What else happens while they are under way waits for them as long.
     ///
     /// # Errors
     /// If the ring fails, which ends the shard.
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        self.ring.wait(timeout)
+        if self.patient_reads == 0 {
+            return self.ring.wait(timeout, 1);
+        }
+        let timeout = timeout.map_or(PATIENCE, |timeout| timeout.min(PATIENCE));
+        self.ring.wait(Some(timeout), self.patient_reads + 1)
     }
 
-    fn read(&mut self, read: ReadId, source: SourceSlot, offset: u64, bytes: u32, run: BlockRun) {
+    fn read(
+        &mut self,
+        (read, is_urgent): (ReadId, bool),
+        source: SourceSlot,
+        offset: u64,
+        bytes: u32,
+        run: BlockRun,
+    ) {
         let lent = self.pool.lend(run);
         let index = self.reads_free.pop().unwrap_or_else(|| {
             self.reads.push(None);
             u32::try_from(self.reads.len() - 1).expect("fewer reads than blocks")
         });
-        self.ring.read(self.sources.file(source), offset, bytes, &lent, Key::Read(index));
-        self.reads[index as usize] = Some(ReadUnderWay { read, lent });
+        let (file, offset) = self.sources.file(source, offset);
+        self.ring.read(file, offset, bytes, &lent, Key::Read(index));
+        self.reads[index as usize] = Some(ReadUnderWay { read, lent, is_urgent });
+        self.patient_reads += usize::from(!is_urgent);
     }
 
     fn complete(
@@ -293,7 +312,8 @@ impl Driver {
             }
             Key::Read(index) => {
                 let done = self.reads[index as usize].take();
-                let ReadUnderWay { read, lent } = done.expect("a read completes once");
+                let ReadUnderWay { read, lent, is_urgent } = done.expect("a read completes once");
+                self.patient_reads -= usize::from(!is_urgent);
                 self.reads_free.push(index);
                 self.pool.give_back(&lent);
                 let result = match u32::try_from(completion.result) {
@@ -378,7 +398,7 @@ impl Drop for Driver {
             self.ring.cancel(key);
         }
         while self.ring.under_way() > 0 {
-            if let Err(error) = self.ring.wait(None) {
+            if let Err(error) = self.ring.wait(None, 1) {
                 tracing::error!(%error, "the ring failed; its memory is left to the kernel");
                 self.pool.leak();
                 return;
@@ -389,6 +409,8 @@ impl Drop for Driver {
     }
 }
 
+/// How long a read that nobody waits for may have ended without a turn.
+const PATIENCE: Duration = Duration::from_millis(4);
 /// Bytes that are received from a connection at once.
 const INPUT_BYTES: usize = 64 * 1024;
 /// Receive calls that one socket gets in a row.

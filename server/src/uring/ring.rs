@@ -187,9 +187,9 @@ impl Ring {
         self.uring.completion().is_empty()
     }
 
-    /// Submits what was asked for and waits until something completes or `timeout` has passed
-    /// (`None`: however long it takes; zero: not at all).
-    pub(super) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+    /// Submits what was asked for and waits until `count` entries have completed or `timeout` has
+    /// passed (`None`: however long it takes; zero: not at all).
+    pub(super) fn wait(&mut self, timeout: Option<Duration>, count: usize) -> io::Result<()> {
         let submitter = self.uring.submitter();
         let timeout = if self.early.is_empty() { timeout } else { Some(Duration::ZERO) };
         let result = match timeout {
@@ -197,9 +197,9 @@ impl Ring {
             Some(Duration::ZERO) => submitter.submit(),
             Some(timeout) => {
                 let timeout = Timespec::from(timeout);
-                submitter.submit_with_args(1, &SubmitArgs::new().timespec(&timeout))
+                submitter.submit_with_args(count, &SubmitArgs::new().timespec(&timeout))
             }
-            None => submitter.submit_and_wait(1),
+            None => submitter.submit_and_wait(count),
         };
         match result.map_err(|error| (error.raw_os_error(), error)) {
             Ok(_) => Ok(()),
@@ -212,7 +212,7 @@ impl Ring {
     fn push(&mut self, entry: squeue::Entry, key: Key) {
         let entry = entry.user_data(key.encode());
         while self.uring.submission().is_full() {
-            self.wait(Some(Duration::ZERO)).expect("the kernel takes entries of a ring it made");
+            self.wait(Some(Duration::ZERO), 1).expect("the kernel takes entries of a ring it made");
             if self.uring.submission().is_full() {
                 let mut early = std::mem::take(&mut self.early);
                 self.completions(&mut early);
@@ -281,7 +281,7 @@ mod tests {
         let mut seen = vec![false; count as usize];
         let mut completions = Vec::new();
         while ring.under_way() > 0 {
-            ring.wait(Some(Duration::from_secs(5))).unwrap();
+            ring.wait(Some(Duration::from_secs(5)), 1).unwrap();
             ring.completions(&mut completions);
             assert!(!completions.is_empty(), "{} completions are lost", ring.under_way());
             for completion in completions.drain(..) {

@@ -3,9 +3,9 @@
 use super::ring::{File, Ring};
 use crate::shard::operation::SourceSlot;
 use crate::title::SharedTitle;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::AsRawFd;
 
-/// Open sources. A title stays alive, and its file open, from `open` to `close`.
+/// Open sources. A title stays alive, and its files open, from `open` to `close`.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
     slots: Vec<Option<Source>>,
@@ -14,13 +14,19 @@ pub(super) struct Sources {
 #[derive(Debug)]
 struct Source {
     title: SharedTitle,
+    /// Its only file is in the table. Those of a playlist, which may be a thousand, are not: they
+    /// would take the slots of other titles, and cost little more by descriptor.
     registered: bool,
 }
 
 impl Sources {
     pub(super) fn open(&mut self, ring: &Ring, slot: SourceSlot, title: SharedTitle) {
         // Refused without a table, or where the kernel is short of memory: then by descriptor.
-        let registered = ring.update_file(slot.0, descriptor(&title)).is_ok();
+        let sole = match &title.files.parts[..] {
+            [part] => part.file.file.as_raw_fd(),
+            _ => -1,
+        };
+        let registered = sole >= 0 && ring.update_file(slot.0, sole).is_ok();
         let index = slot.0 as usize;
         if self.slots.len() <= index {
             self.slots.resize_with(index + 1, || None);
@@ -36,17 +42,18 @@ impl Sources {
         }
     }
 
-    /// How the ring calls the source's file.
-    pub(super) fn file(&self, slot: SourceSlot) -> File {
-        match self.slots.get(slot.0 as usize) {
-            Some(Some(source)) if source.registered => File::Slot(slot.0),
-            Some(Some(source)) => File::Descriptor(descriptor(&source.title)),
-            Some(None) | None => File::Descriptor(-1),
+    /// How the ring calls the source's file at `offset`, and where that is in the file.
+    pub(super) fn file(&self, slot: SourceSlot, offset: u64) -> (File, u64) {
+        let Some(Some(source)) = self.slots.get(slot.0 as usize) else { return (NO_FILE, offset) };
+        if source.registered {
+            return (File::Slot(slot.0), offset);
         }
+        let located = source.title.files.locate(offset);
+        located.map_or((NO_FILE, offset), |(source, offset)| {
+            (File::Descriptor(source.file.as_raw_fd()), offset)
+        })
     }
 }
 
-/// The title's descriptor; -1, which reads as `EBADF`, for one without a file.
-fn descriptor(title: &SharedTitle) -> RawFd {
-    title.file.as_ref().map_or(-1, |source| source.file.as_raw_fd())
-}
+/// Reads as `EBADF`.
+const NO_FILE: File = File::Descriptor(-1);

@@ -14,7 +14,7 @@ use server::runtime::mailbox_queue::{ControlEnd, mailbox};
 use server::runtime::shard_loop;
 use server::shard::counters::Counters;
 use server::shard::{Shard, ShardConfig};
-use server::title::{ByteSourceId, Generation, SharedTitle, Title};
+use server::title::{ByteSourceId, Generation, SharedTitle, SourceFiles, SourcePart, Title};
 use server::uring::{Caching, Driver, DriverLimits, PairSockets, Waker, open_media};
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -150,13 +150,17 @@ fn title(test: &str) -> Option<SharedTitle> {
     let bytes = plain.metadata().unwrap().len();
     let read = |offset, buffer: &mut [u8]| plain.read_at(buffer, offset);
     let index = packetizer::container::open(bytes, read).unwrap();
+    let generation = Generation { inode: (0, 1), modified_nanos: 0, bytes };
+    let file = open_media(&path, Caching::Direct).unwrap();
+    let part = SourcePart { start: 0, path: path.clone(), generation, file };
     Some(Arc::new(Title {
         name: name.to_owned(),
-        generation: Generation { inode: (0, 1), modified_nanos: 0, bytes },
+        path,
+        generation,
         source: ByteSourceId(1),
         index,
-        file: Some(open_media(&path, Caching::Direct).unwrap()),
-        path,
+        looped: false,
+        files: SourceFiles { playlist: None, parts: vec![part] },
     }))
 }
 

@@ -105,6 +105,7 @@ pub(super) fn correct_codec(codec: &mut CodecConfig, frame: &[u8]) -> bool {
         | CodecConfig::H263
         | CodecConfig::MpegVideo
         | CodecConfig::Jpeg
+        | CodecConfig::Mp2t
         | CodecConfig::Aac(_)
         | CodecConfig::Opus(_)
         | CodecConfig::Vorbis(_)

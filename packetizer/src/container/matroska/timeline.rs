@@ -75,7 +75,8 @@ impl Pace {
             | CodecConfig::Mpeg4Visual(_)
             | CodecConfig::H263
             | CodecConfig::MpegVideo
-            | CodecConfig::Jpeg => Self::Pictures,
+            | CodecConfig::Jpeg
+            | CodecConfig::Mp2t => Self::Pictures,
             // No CodecID stands for it.
             CodecConfig::Amr(config) => Self::Even(config.rtp_rate().ticks_per_second() / 50),
         }
@@ -144,7 +145,11 @@ impl Timeline {
     fn samples_of(&mut self, frame: &BlockFrame<'_>) -> Option<u32> {
         let stripped: &[u8] = match &self.track.wrapping {
             Wrapping::Prefix(prefix) => prefix,
-            Wrapping::None | Wrapping::TransportStream(_) | Wrapping::Ogg(_) => &[],
+            Wrapping::None
+            | Wrapping::TransportStream(_)
+            | Wrapping::Packets(_)
+            | Wrapping::Ogg(_)
+            | Wrapping::Joined(_) => &[],
         };
         let mut head = [0; HEAD_BYTES];
         let mut head_bytes = 0;

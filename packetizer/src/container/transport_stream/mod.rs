@@ -16,6 +16,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod units;
+mod whole;
 
 use std::collections::BTreeMap;
 
@@ -31,6 +32,7 @@ use clock::Clock;
 use packets::{Layout, Packets};
 use psi::{ProgramStream, Sections};
 use stream::{OWN_PIECES_MAX, PIECES_MAX, Stream};
+use whole::Whole;
 
 /// Name of the format in errors.
 const FORMAT: &str = "MPEG transport stream";
@@ -45,6 +47,8 @@ struct Demuxer {
     packets: Packets,
     layout: Layout,
     program: Program,
+    /// If packets are delivered as they are.
+    whole: Option<Whole>,
 }
 
 /// What is known of the programmes.
@@ -66,7 +70,8 @@ pub(super) fn probe(head: &[u8], file_bytes: u64) -> Option<Box<dyn Demux>> {
     let mut scan = Scan::new(file_bytes);
     scan.consume(layout.start);
     let packets = Packets::new(layout.packet_bytes);
-    Some(Box::new(Demuxer { file_bytes, scan, packets, layout, program: Program::default() }))
+    let program = Program::default();
+    Some(Box::new(Demuxer { file_bytes, scan, packets, layout, program, whole: None }))
 }
 
 impl Demux for Demuxer {
@@ -76,6 +81,9 @@ impl Demux for Demuxer {
 
     fn supply(&mut self, bytes: &[u8]) -> Result<Option<MediaIndex>, IndexError> {
         self.scan.supply(bytes);
+        if self.whole.is_some() {
+            return self.supply_whole();
+        }
         let had_program = self.program.number.is_some();
         let (offset, is_last) = (self.scan.offset(), self.scan.is_last());
         let program = &mut self.program;
@@ -95,6 +103,23 @@ impl Demux for Demuxer {
         }
         let packets = std::mem::replace(&mut self.packets, Packets::new(self.layout.packet_bytes));
         std::mem::take(&mut self.program).finish(packets).map(Some)
+    }
+
+    fn keep_packets(&mut self) {
+        self.whole = Some(Whole::new(self.layout.packet_bytes));
+    }
+}
+
+impl Demuxer {
+    /// Has what was supplied taken as packets.
+    fn supply_whole(&mut self) -> Result<Option<MediaIndex>, IndexError> {
+        let Some(whole) = &mut self.whole else { return Ok(None) };
+        let (offset, is_last) = (self.scan.offset(), self.scan.is_last());
+        let used = self.packets.walk(self.scan.bytes(), offset, is_last, |at, packet| {
+            whole.take(at, packet).map(|()| true)
+        })?;
+        self.scan.consume(used);
+        if is_last { self.whole.take().map(Whole::finish).transpose() } else { Ok(None) }
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::control::testing::{Bench, config, title, udp};
 use crate::mailbox::Command;
-use crate::title::{SharedTitle, Title};
+use crate::title::SharedTitle;
 use packetizer::time::Npt;
 use std::sync::Arc;
 
@@ -15,10 +15,9 @@ fn bench() -> Bench {
     let clock_origins = origins.map(|text| text.parse().unwrap()).to_vec();
     let mut bench = Bench::with(Config { clock_origins, ..config() }, 1);
     for (name, created) in [("made/known.mp4", Some(847_463_840)), ("made/unknown.mp4", None)] {
-        let Title { name, path, generation, source, mut index, file } =
-            Arc::into_inner(title(name, 7, true)).expect("new");
-        index.created = created;
-        let title: SharedTitle = Arc::new(Title { name, path, generation, source, index, file });
+        let mut title = Arc::into_inner(title(name, 7, true)).expect("new");
+        title.index.created = created;
+        let title: SharedTitle = Arc::new(title);
         bench.titles.insert(title.name.clone(), Ok(title));
     }
     bench

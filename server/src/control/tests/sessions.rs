@@ -8,7 +8,7 @@ use crate::mailbox::{
     StreamTransport, Token,
 };
 use crate::pace::{Pace, Scale, SeekStyle, Speed};
-use crate::title::{ByteSourceId, Title};
+use crate::title::{ByteSourceId, SourceFiles, Title};
 use packetizer::image::PayloadClass;
 use packetizer::index::{IndexBuilder, TrackDescription};
 use packetizer::rtp::Ssrc;
@@ -561,7 +561,9 @@ fn viewers_whose_images_do_not_fit_are_refused_and_leave_nothing() {
         let title = title(name, 0, true);
         let generation = title.generation;
         let (path, name) = (title.path.clone(), name.to_owned());
-        let title = Title { name: name.clone(), path, generation, source, index, file: None };
+        let files = SourceFiles::default();
+        let title =
+            Title { name: name.clone(), path, generation, source, index, looped: false, files };
         bench.titles.insert(name, Ok(Arc::new(title)));
     }
     let (a, b) = ("rtsp://h/a.mp4/trackID=0", "rtsp://h/b.mp4/trackID=0");

@@ -6,9 +6,11 @@ use crate::clock::MonoTime;
 use crate::mailbox::ConnectionId;
 use crate::shard::egress::{Destination, Entry};
 use crate::shard::operation::{BLOCK_BYTES, BlockMemory, PairId, PairSocket};
-use crate::title::{ByteSourceId, Generation, SharedTitle, SourceFile, Title};
+use crate::title::{
+    ByteSourceId, Generation, SharedTitle, SourceFile, SourceFiles, SourcePart, Title,
+};
 use crate::uring::{Caching, monotonic_nanos, open_media};
-use packetizer::index::IndexBuilder;
+use packetizer::index::{FILE_ALIGNMENT, IndexBuilder};
 use packetizer::time::Npt;
 use std::fs::File;
 use std::io::Write;
@@ -16,6 +18,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 const LIMITS: DriverLimits = DriverLimits {
     blocks: 256,
@@ -72,14 +75,20 @@ fn events(driver: &mut Driver, count: usize, millis: u64) -> Vec<Told> {
     all
 }
 
-fn title(file: Option<SourceFile>) -> SharedTitle {
+/// A title of these files, by where they start.
+fn title(files: impl IntoIterator<Item = (u64, SourceFile)>) -> SharedTitle {
+    let generation = Generation { inode: (0, 0), modified_nanos: 0, bytes: 0 };
+    let path = Path::new("test");
+    let part = |(start, file)| SourcePart { start, path: path.to_owned(), generation, file };
+    let parts = files.into_iter().map(part).collect();
     Arc::new(Title {
         name: String::new(),
-        path: "test".into(),
-        generation: Generation { inode: (0, 0), modified_nanos: 0, bytes: 0 },
+        path: path.to_owned(),
+        generation,
         source: ByteSourceId(0),
         index: IndexBuilder::new().finish(Npt::ZERO),
-        file,
+        looped: false,
+        files: SourceFiles { playlist: None, parts },
     })
 }
 
@@ -104,7 +113,8 @@ fn read_and_compare(driver: &mut Driver, source: SourceSlot, path: &Path) {
         first += count;
         let bytes = count * BLOCK_BYTES as u32;
         let offset = offset / 4096 * 4096;
-        operations.push(Operation::Read { read, source, offset, bytes, blocks });
+        let is_urgent = read.0 % 2 == 0;
+        operations.push(Operation::Read { read, source, offset, bytes, blocks, is_urgent });
     }
     driver.perform(&mut operations);
     let mut seen = 0;
@@ -137,7 +147,7 @@ fn reads_give_what_the_file_holds() {
             let direct = open_media(&path, Caching::Direct).unwrap();
             let cached = SourceFile { file: File::open(&path).unwrap(), direct_alignment: None };
             for file in [direct, cached] {
-                let title = title(Some(file));
+                let title = title([(0, file)]);
                 let open = Operation::OpenSource { source: slot, title: Arc::clone(&title) };
                 driver.perform(&mut vec![open]);
                 read_and_compare(&mut driver, slot, &path);
@@ -149,14 +159,82 @@ fn reads_give_what_the_file_holds() {
 }
 
 #[test]
+fn a_source_of_several_files_is_read_from_the_one_that_has_the_offset() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut driver, _) = driver();
+    let source = SourceSlot(2);
+    let contents = [vec![1; 70_000], vec![2; 9000], vec![3; 40_000]];
+    let starts = [0, 3 * FILE_ALIGNMENT, 5 * FILE_ALIGNMENT];
+    let files = (0..).zip(&contents).map(|(number, bytes)| {
+        let path = directory.path().join(number.to_string());
+        std::fs::write(&path, bytes).unwrap();
+        open_media(&path, Caching::Direct).unwrap()
+    });
+    let title = title(starts.into_iter().zip(files));
+    let mut operations = vec![Operation::OpenSource { source, title: Arc::clone(&title) }];
+    // Where, and how much of which byte.
+    let cases = [
+        (starts[0], BLOCK_BYTES, 1),
+        (starts[0] + 65_536, 70_000 - 65_536, 1),
+        (starts[1], 9000, 2),
+        (starts[2], BLOCK_BYTES, 3),
+        (starts[2] + 32_768, 40_000 - 32_768, 3),
+        (starts[2] + 81_920, 0, 3),
+    ];
+    for ((offset, ..), number) in cases.iter().zip(0..) {
+        let blocks = BlockRun { first: number, count: 1 };
+        let (read, offset, bytes) = (ReadId(number), *offset, BLOCK_BYTES as u32);
+        operations.push(Operation::Read { read, source, offset, bytes, blocks, is_urgent: true });
+    }
+    driver.perform(&mut operations);
+    let mut seen = 0;
+    while seen < cases.len() {
+        driver.wait(Some(Duration::from_secs(5))).unwrap();
+        driver.poll(&mut operations, |event, _| {
+            let Event::ReadCompleted { read, result, memory } = event else { panic!("{event:?}") };
+            let (_, count, byte) = cases[read.0 as usize];
+            assert_eq!(result, ReadResult::Read(count as u32), "{read:?}");
+            let blocks = BlockRun { first: read.0, count: 1 };
+            assert!(memory.bytes(blocks, count as u32).iter().all(|found| *found == byte));
+            seen += 1;
+        });
+    }
+    driver.perform(&mut vec![Operation::CloseSource { source }]);
+    assert_eq!(Arc::strong_count(&title), 1);
+}
+
+#[test]
 fn a_source_without_a_file_fails_its_reads() {
     let (mut driver, _) = driver();
     let source = SourceSlot(1);
     let blocks = BlockRun { first: 0, count: 1 };
-    let read = Operation::Read { read: ReadId(7), source, offset: 0, bytes: 4096, blocks };
-    driver.perform(&mut vec![Operation::OpenSource { source, title: title(None) }, read]);
+    let (read, offset, is_urgent) = (ReadId(7), 0, true);
+    let read = Operation::Read { read, source, offset, bytes: 4096, blocks, is_urgent };
+    driver.perform(&mut vec![Operation::OpenSource { source, title: title([]) }, read]);
     let failed = ReadResult::Failed(libc::EBADF);
     assert_eq!(events(&mut driver, 1, 1000), [Told::Read(ReadId(7), failed)]);
+}
+
+#[test]
+fn a_read_that_nobody_waits_for_is_found_soon_but_begins_no_turn() {
+    let (mut driver, _) = driver();
+    let (source, offset, bytes) = (SourceSlot(1), 0, 4096);
+    let mut operations = vec![Operation::OpenSource { source, title: title([]) }];
+    driver.perform(&mut operations);
+    for (is_urgent, at_least) in [(true, Duration::ZERO), (false, PATIENCE), (true, Duration::ZERO)]
+    {
+        let blocks = BlockRun { first: 0, count: 1 };
+        let read = ReadId(u32::from(is_urgent));
+        operations.push(Operation::Read { read, source, offset, bytes, blocks, is_urgent });
+        driver.perform(&mut operations);
+        let began = Instant::now();
+        // Fails at once, for there is no file, and would wait for good if it were forgotten.
+        driver.wait(None).unwrap();
+        assert!(began.elapsed() >= at_least, "urgent: {is_urgent}");
+        let failed = Told::Read(read, ReadResult::Failed(libc::EBADF));
+        assert_eq!(events(&mut driver, 1, 1000), [failed]);
+    }
+    assert_eq!(driver.patient_reads, 0);
 }
 
 #[test]
@@ -165,14 +243,15 @@ fn dropping_waits_for_reads_and_frees_ports_and_files() {
     let path = media_file(directory.path(), 4 << 20);
     for _ in 0..20 {
         let (mut driver, _) = driver();
-        let title = title(Some(open_media(&path, Caching::Direct).unwrap()));
+        let title = title([(0, open_media(&path, Caching::Direct).unwrap())]);
         let source = SourceSlot(0);
         let mut operations = vec![Operation::OpenSource { source, title: Arc::clone(&title) }];
         for n in 0..64 {
             let blocks = BlockRun { first: 4 * n, count: 4 };
             let bytes = 4 * BLOCK_BYTES as u32;
             let offset = u64::from(n) * u64::from(bytes);
-            operations.push(Operation::Read { read: ReadId(n), source, offset, bytes, blocks });
+            let (read, is_urgent) = (ReadId(n), n % 2 == 0);
+            operations.push(Operation::Read { read, source, offset, bytes, blocks, is_urgent });
         }
         driver.perform(&mut operations);
         driver.wait(Some(Duration::ZERO)).unwrap();

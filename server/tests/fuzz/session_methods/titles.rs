@@ -8,7 +8,7 @@ use packetizer::image::{BURST_PACKETS_DEFAULT, PayloadClass};
 use packetizer::index::{IndexBuilder, TrackDescription};
 use packetizer::time::{ClockRate, Npt};
 use server::config::{Config, MediaRoot};
-use server::title::{ByteSourceId, Generation, SharedTitle, Title};
+use server::title::{ByteSourceId, Generation, SharedTitle, SourceFiles, Title};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,6 +78,7 @@ pub(super) fn title(name: &str, version: u64) -> Option<SharedTitle> {
         generation,
         source: ByteSourceId(u64::from(track_count)),
         index: builder.finish(Npt::from_nanos(100_000_000)),
-        file: None,
+        looped: false,
+        files: SourceFiles::default(),
     }))
 }
