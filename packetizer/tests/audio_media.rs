@@ -377,6 +377,7 @@ const fn codec_name(codec: &CodecConfig) -> &'static str {
         | CodecConfig::Mpeg4Visual(_)
         | CodecConfig::H263
         | CodecConfig::MpegVideo
-        | CodecConfig::Jpeg => "no codec of these files",
+        | CodecConfig::Jpeg
+        | CodecConfig::Mp2t => "no codec of these files",
     }
 }

@@ -303,6 +303,7 @@ fn compare_codec(codec: &CodecConfig, probed: &str) -> Result<(), String> {
         CodecConfig::H263 => &["h263"],
         CodecConfig::MpegVideo => &["mpeg1video", "mpeg2video"],
         CodecConfig::Jpeg => &["mjpeg"],
+        CodecConfig::Mp2t => &[],
         CodecConfig::Aac(_) => &["aac"],
         CodecConfig::Opus(_) => &["opus"],
         CodecConfig::Vorbis(_) => &["vorbis"],

@@ -266,6 +266,7 @@ fn compare_codec(codec: &CodecConfig, probed: &Probed) -> Result<(), String> {
         CodecConfig::MpegVideo if probed.codec == "mpeg1video" => picture("mpeg1video"),
         CodecConfig::MpegVideo => picture("mpeg2video"),
         CodecConfig::Jpeg => picture("mjpeg"),
+        CodecConfig::Mp2t => picture("nothing in MP4"),
         CodecConfig::Aac(config) => sound("aac", config.rtp_rate, config.channels),
         CodecConfig::Opus(config) => sound("opus", codec.rtp_rate(), config.channels),
         CodecConfig::Vorbis(config) => sound("vorbis", config.rtp_rate, config.channels),

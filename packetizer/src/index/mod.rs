@@ -39,7 +39,7 @@ pub const UNIT_BYTES_MAX: u32 = 64 << 20;
 pub struct TrackId(pub u8);
 
 /// A set of tracks of one title, as a bit mask.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TrackSet(u32);
 
 impl TrackSet {
@@ -67,6 +67,12 @@ impl TrackSet {
     /// The tracks, lowest first.
     pub fn iter(self) -> impl Iterator<Item = TrackId> {
         (0..32).map(TrackId).filter(move |track| self.contains(*track))
+    }
+}
+
+impl FromIterator<TrackId> for TrackSet {
+    fn from_iter<T: IntoIterator<Item = TrackId>>(tracks: T) -> Self {
+        tracks.into_iter().fold(Self::EMPTY, Self::with)
     }
 }
 

@@ -16,7 +16,7 @@ pub fn write_packets(writer: &mut PacketWriter, unit: &[u8]) -> Result<(), UnitE
     if count == 0 {
         return Err(UnitError::Malformed("transport stream packets are longer than RTP's may be"));
     }
-    if unit.is_empty() || unit.len() % PACKET_BYTES != 0 {
+    if unit.is_empty() || !unit.len().is_multiple_of(PACKET_BYTES) {
         return Err(UnitError::Malformed("no whole transport stream packets"));
     }
     for packets in unit.chunks(count * PACKET_BYTES) {

@@ -42,7 +42,8 @@ pub(super) fn parse(moov: &[u8], file_bytes: u64) -> Result<Movie, IndexError> {
             break;
         }
     }
-    tracks.sort_by_key(|track: &ParsedTrack<'_>| !track.description.codec.is_video());
+    let is_video = |track: &ParsedTrack<'_>| track.description.codec.is_video();
+    tracks.sort_by_key(|track| (!is_video(track), !track.is_enabled));
     let created = find(moov, b"mvhd").and_then(|header| parse_creation_time(header.bytes()));
     let mut movie = Movie {
         file_bytes,
@@ -67,6 +68,8 @@ const TRAK_BOXES_MAX: usize = 1024;
 /// A track that can be delivered if its samples can.
 struct ParsedTrack<'a> {
     description: TrackDescription,
+    /// Of alternatives the one to play unless another is chosen.
+    is_enabled: bool,
     /// None at all may be there where the media is in fragments.
     samples: Option<SampleTables<'a>>,
     edit: Edit,
@@ -110,6 +113,7 @@ impl<'a> ParsedTrack<'a> {
                 language: parse_language(header.bytes()),
                 ..TrackDescription::new(container_id, codec, media_rate)
             },
+            is_enabled: is_enabled(trak),
             samples: match samples {
                 Ok(samples) => Some(samples),
                 Err(_) if is_fragmented => None,
@@ -153,7 +157,7 @@ struct MovieTrack {
 
 impl Movie {
     fn add(&mut self, track: ParsedTrack<'_>, defaults: Defaults) -> Result<(), IndexError> {
-        let ParsedTrack { description, samples, edit } = track;
+        let ParsedTrack { description, samples, edit, is_enabled: _ } = track;
         let (container_id, rate) = (description.container_id, description.media_rate);
         let pcm_frame_bytes = if let CodecConfig::Pcm(config) = &description.codec {
             Some(config.frame_bytes())
@@ -384,6 +388,12 @@ fn parse_track_id(trak: &Box<'_>) -> Option<u32> {
     let (version, _) = header.version_and_flags()?;
     header.take(if version == 1 { 16 } else { 8 })?; // creation and modification time
     header.u32()
+}
+
+/// Track_enabled of `tkhd` (§8.3.2), by which writers mark one of several tracks of a kind.
+fn is_enabled(trak: &Box<'_>) -> bool {
+    let flags = find(trak.body, b"tkhd").and_then(|header| header.bytes().version_and_flags());
+    flags.is_some_and(|(_, flags)| flags & 1 != 0)
 }
 
 /// The time scale of `mvhd` (§8.2.2) or `mdhd` (§8.4.2), which begin alike.

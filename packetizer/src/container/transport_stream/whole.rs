@@ -186,12 +186,14 @@ impl Whole {
         for unit in &self.units {
             let time = (unit.time - zero).max(earliest);
             earliest = time;
-            let others = u32::from(unit.packets.saturating_sub(1));
+            let [media_bytes, stretch] = [PACKET_BYTES, usize::from(self.packet_bytes)]
+                .map(|step| usize::from(unit.packets.saturating_sub(1)) * step + PACKET_BYTES)
+                .map(|bytes| u32::try_from(bytes).unwrap_or(u32::MAX));
             let entry = AccessUnitEntry {
                 index: 0,
                 offset: unit.offset,
-                bytes: others * u32::from(self.packet_bytes) + PACKET_BYTES as u32,
-                media_bytes: u32::from(unit.packets) * PACKET_BYTES as u32,
+                bytes: stretch,
+                media_bytes,
                 decode: time,
                 composition: time,
                 duration: u32::try_from((end - zero - time).max(1)).unwrap_or(1),
@@ -224,7 +226,7 @@ impl Whole {
 #[allow(clippy::cast_possible_truncation, reason = "small numbers of a test")]
 mod tests {
     use super::*;
-    use crate::container::{OpenError, TransportStreams, open_as};
+    use crate::container::{Demand, Demuxer, TransportStreams};
     use crate::index::TrackId;
 
     const CLOCK: u16 = 0x100;
@@ -258,16 +260,14 @@ mod tests {
     }
 
     fn opened(file: &[u8]) -> Result<MediaIndex, IndexError> {
-        let read = |offset: u64, buffer: &mut [u8]| -> Result<usize, ()> {
-            let rest = &file[offset as usize..];
-            let count = rest.len().min(buffer.len());
-            buffer[..count].copy_from_slice(&rest[..count]);
-            Ok(count)
-        };
-        open_as(file.len() as u64, TransportStreams::Whole, read).map_err(|error| match error {
-            OpenError::Index(error) => error,
-            OpenError::Read(()) => panic!("reads do not fail"),
-        })
+        let mut demuxer = Demuxer::new(file.len() as u64)?.with(TransportStreams::Whole);
+        loop {
+            let Demand { offset, bytes } = demuxer.demand();
+            let end = file.len().min(offset as usize + bytes as usize);
+            if let Some(index) = demuxer.supply(&file[offset as usize..end])? {
+                return Ok(index);
+            }
+        }
     }
 
     /// Packets of `CLOCK` at the pace, of which each `every`th tells the time; it is `skew` from the
