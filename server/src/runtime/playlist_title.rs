@@ -124,7 +124,10 @@ impl Files {
 fn find(root: &Path, entry: &Entry) -> Result<Found, OpenError> {
     for place in &entry.places {
         let candidate = Candidate { root: root.to_owned(), relative: place.clone() };
-        let resolved = resolve(&candidate).map_err(|error| of_entry(entry, error))?;
+        let resolved = match resolve(&candidate) {
+            Err(OpenError::Withheld(_)) => None, // not in the library
+            resolved => resolved.map_err(|error| of_entry(entry, error))?,
+        };
         if let Some(resolved) = resolved.filter(|path| path.is_file()) {
             return Ok(Found { named: root.join(place), resolved });
         }
