@@ -10,6 +10,7 @@ pub mod codec;
 pub mod container;
 pub mod image;
 pub mod index;
+pub mod language;
 pub mod payload;
 pub mod rtcp;
 pub mod rtp;

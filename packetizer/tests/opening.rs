@@ -1,7 +1,7 @@
 //! What opening a title costs, in time, memory and bytes read, container by container.
 //!
-//! Titles of some seconds, of which the bytes count; with `REELRING_OPENING=full` of hours, and then
-//! the time counts too (`perf/results/2026-11-23-opening.md`).
+//! Titles of some seconds, of which the bytes count; with `REELRING_OPENING=full` of hours, and
+//! then the time counts too (`perf/results/2026-11-23-opening.md`).
 
 #![allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::unwrap_used)]
 #![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "it measures")]
@@ -50,7 +50,7 @@ const fn title(name: &'static str, source: &'static str, output: &'static str) -
     Title { name, source, output, hours, millis_max, unit_bytes_max, read_percent_max }
 }
 
-const fn titles() -> [Title; 12] {
+const fn titles() -> [Title; 13] {
     let mp4 = Title {
         hours: 4,
         millis_max: 100,
@@ -77,6 +77,7 @@ const fn titles() -> [Title; 12] {
         title("sound.aac", "h264.mp4", "-vn -f adts"),
         title("sound.mp3", "sound.mp3", "-f mp3"),
         title("sound.wav", "sound.wav", "-rf64 auto -f wav"),
+        title("program.mpg", "mpeg2.ts", "-f mpeg"),
     ]
 }
 

@@ -57,6 +57,7 @@ fn codecs() -> Vec<CodecConfig> {
         CodecConfig::H263,
         CodecConfig::MpegVideo,
         CodecConfig::Jpeg,
+        CodecConfig::Mp2t,
         CodecConfig::Aac(AacConfig::parse(&[0x12, 0x10]).unwrap()),
         CodecConfig::Opus(OpusConfig { channels: 2 }),
         CodecConfig::Vorbis(VorbisConfig {

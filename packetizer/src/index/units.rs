@@ -58,6 +58,7 @@ impl MediaBytes {
             }
             Wrapping::TransportStream(_)
             | Wrapping::Packets(_)
+            | Wrapping::ProgramStream(_)
             | Wrapping::Ogg(_)
             | Wrapping::Joined(_) => Self::Told,
         }

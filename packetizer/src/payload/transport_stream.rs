@@ -1,10 +1,7 @@
 //! MPEG transport streams as such in RTP (RFC 2250 §2).
 
 use super::{PacketWriter, UnitError};
-use crate::wrapping::transport_stream::PACKET_BYTES;
-
-/// Transport stream packets that an RTP packet takes where packets have the length of Ethernet's.
-pub const UNIT_PACKETS: u8 = 7;
+use crate::codec::mp2t::PACKET_BYTES;
 
 /// Writes the packets of a unit: whole transport stream packets, as many as fit each. None is
 /// marked: time stamps go on evenly (§2, M bit).
@@ -16,7 +13,7 @@ pub fn write_packets(writer: &mut PacketWriter, unit: &[u8]) -> Result<(), UnitE
     if count == 0 {
         return Err(UnitError::Malformed("transport stream packets are longer than RTP's may be"));
     }
-    if unit.is_empty() || unit.len() % PACKET_BYTES != 0 {
+    if unit.is_empty() || !unit.len().is_multiple_of(PACKET_BYTES) {
         return Err(UnitError::Malformed("no whole transport stream packets"));
     }
     for packets in unit.chunks(count * PACKET_BYTES) {

@@ -89,7 +89,8 @@ pub(super) fn write(sdp: &mut String, payload_type: u8, codec: &CodecConfig, byt
 }
 
 /// The encoding name of the rtpmap, as each payload format registers it.
-const fn encoding_name(codec: &CodecConfig) -> &'static str {
+#[must_use]
+pub const fn encoding_name(codec: &CodecConfig) -> &'static str {
     match codec {
         CodecConfig::H264(_) => "H264",
         CodecConfig::H265(_) => "H265",

@@ -14,8 +14,11 @@ macro_rules! line {
 
 mod formats;
 
+pub use formats::encoding_name;
+
 use crate::codec::CodecConfig;
-use crate::index::{MediaIndex, TRACKS_MAX, Track, TrackId};
+use crate::index::{MediaIndex, TRACKS_MAX, Track, TrackId, TrackSet};
+use crate::language;
 use std::fmt::Write;
 use std::net::IpAddr;
 
@@ -38,14 +41,47 @@ pub struct Origin<'a> {
     pub absolute_range: Option<&'a str>,
 }
 
+/// What of the presentation is described, and how it is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Selection {
+    /// The tracks; others of the index are not mentioned.
+    pub tracks: TrackSet,
+    /// Play goes on without an end: so does the range.
+    pub is_endless: bool,
+    /// What follows the control name of each track, as `?loop=1`. A client makes the URL of its
+    /// SETUP of that name, whatever it does with the query of the presentation's own URL.
+    pub control_query: &'static str,
+}
+
+impl Selection {
+    /// The whole presentation, once.
+    #[must_use]
+    pub fn all(index: &MediaIndex) -> Self {
+        let tracks = index.tracks.iter().zip(0..).map(|(_, id)| TrackId(id));
+        Self { tracks: tracks.collect(), is_endless: false, control_query: "" }
+    }
+}
+
 /// Describes a presentation: a media section a track, in the index's order.
 #[must_use]
 pub fn presentation_description(index: &MediaIndex, origin: &Origin<'_>) -> String {
+    selected_description(index, origin, &Selection::all(index))
+}
+
+/// Describes what is selected of a presentation, in the index's order.
+#[must_use]
+pub fn selected_description(
+    index: &MediaIndex,
+    origin: &Origin<'_>,
+    selection: &Selection,
+) -> String {
     let mut sdp = String::with_capacity(1024);
-    let parameter_bytes_max = parameter_bytes_max(index.tracks.len());
-    write_session(&mut sdp, index, origin);
-    for (track, id) in index.tracks.iter().zip(0..) {
-        write_media(&mut sdp, track, TrackId(id), parameter_bytes_max);
+    let parameter_bytes_max = parameter_bytes_max(selection.tracks.iter().count());
+    write_session(&mut sdp, index, origin, selection.is_endless);
+    for id in selection.tracks.iter() {
+        if let Some(track) = index.tracks.get(usize::from(id.0)) {
+            write_media(&mut sdp, track, id, selection.control_query, parameter_bytes_max);
+        }
     }
     sdp
 }
@@ -72,7 +108,7 @@ pub fn parse_control(url: &str) -> Option<TrackId> {
     (control(track) == url).then_some(track)
 }
 
-fn write_session(sdp: &mut String, index: &MediaIndex, origin: &Origin<'_>) {
+fn write_session(sdp: &mut String, index: &MediaIndex, origin: &Origin<'_>, is_endless: bool) {
     let Origin { session_id, address, name, absolute_range } = origin;
     // The null address: the client names its own in SETUP (RFC 2326 App. C.1.7).
     let (family, null) = if address.is_ipv4() { ("IP4", "0.0.0.0") } else { ("IP6", "::") };
@@ -83,7 +119,10 @@ fn write_session(sdp: &mut String, index: &MediaIndex, origin: &Origin<'_>) {
     line!(sdp, "t=0 0");
     line!(sdp, "a=tool:reelring");
     line!(sdp, "a=control:*");
-    line!(sdp, "a=range:npt=0-{}", index.duration);
+    match is_endless {
+        true => line!(sdp, "a=range:npt=0-"),
+        false => line!(sdp, "a=range:npt=0-{}", index.duration),
+    }
     if let Some(range) = absolute_range {
         line!(sdp, "a=range:{range}");
     }
@@ -95,15 +134,21 @@ fn text(name: &str) -> String {
     if name.is_empty() { "-".to_owned() } else { name.replace(char::is_control, " ") }
 }
 
-fn write_media(sdp: &mut String, track: &Track, id: TrackId, parameter_bytes_max: usize) {
+fn write_media(
+    sdp: &mut String,
+    track: &Track,
+    id: TrackId,
+    control_query: &str,
+    parameter_bytes_max: usize,
+) {
     let payload_type = payload_type(id, &track.codec);
     let media = if track.codec.is_video() { "video" } else { "audio" };
     line!(sdp, "m={media} 0 RTP/AVP {payload_type}");
     line!(sdp, "b=AS:{}", kilobits_per_second(track.bits_per_second));
     formats::write(sdp, payload_type, &track.codec, parameter_bytes_max);
-    line!(sdp, "a=control:{}", control(id));
-    if let Some(language) = track.language.filter(|code| code.iter().all(u8::is_ascii_lowercase)) {
-        line!(sdp, "a=lang:{}", language.map(char::from).iter().collect::<String>());
+    line!(sdp, "a=control:{}{control_query}", control(id));
+    if let Some(tag) = track.language.and_then(language::tag) {
+        line!(sdp, "a=lang:{tag}");
     }
 }
 
@@ -210,8 +255,22 @@ mod tests {
             a=fmtp:97 streamtype=5;profile-level-id=1;mode=AAC-hbr;sizelength=13;indexlength=3;\
             indexdeltalength=3;config=1210\r\n\
             a=control:trackID=1\r\n\
-            a=lang:fra\r\n";
+            a=lang:fr\r\n";
         assert_eq!(presentation_description(&index([video(1), audio(0)]), &ORIGIN), expected);
+    }
+
+    #[test]
+    fn a_selection_has_its_tracks_alone_and_endless_play_no_end() {
+        let index = index([video(1), audio(0), audio(2)]);
+        let tracks: TrackSet = [TrackId(2), TrackId(0), TrackId(9)].into_iter().collect();
+        let selection = Selection { tracks, is_endless: true, control_query: "?loop=1" };
+        let sdp = selected_description(&index, &ORIGIN, &selection);
+        let lines = |of: &str| sdp.lines().filter(|line| line.starts_with(of)).collect::<Vec<_>>();
+        assert_eq!(lines("m="), ["m=video 0 RTP/AVP 96", "m=audio 0 RTP/AVP 98"]);
+        assert_eq!(lines("a=range"), ["a=range:npt=0-"]);
+        let controls = ["a=control:*", "a=control:trackID=0?loop=1", "a=control:trackID=2?loop=1"];
+        assert_eq!(lines("a=control"), controls);
+        assert!(sdp_types::Session::parse(sdp.as_bytes()).is_ok());
     }
 
     #[test]

@@ -3,9 +3,10 @@
 //! container's own in between is taken out when the unit is laid out in packets.
 
 pub mod ogg;
+pub mod program_stream;
 pub mod transport_stream;
 
-use transport_stream::PACKET_BYTES;
+use crate::codec::mp2t::PACKET_BYTES;
 
 /// How the access units of a track lie in the container file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub enum Wrapping {
     /// Transport stream packets with something in front of or behind each, which lie so many bytes
     /// apart: 192 or 204.
     Packets(u16),
+    /// In the PES packets of a programme stream.
+    ProgramStream(program_stream::Packets),
     /// In pages of a logical Ogg bitstream.
     Ogg(ogg::Serial),
     /// In several files, one behind the other in one space of bytes, by where each begins.
@@ -52,6 +55,7 @@ impl Wrapping {
                     unit.extend_from_slice(&packet[..packet.len().min(PACKET_BYTES)]);
                 }
             }
+            Self::ProgramStream(packets) => packets.unwrap(offset, bytes, unit),
             Self::Ogg(serial) => serial.unwrap(bytes, unit),
             Self::Joined(files) => unwrap_of(files, offset, bytes, unit),
         }
@@ -71,7 +75,7 @@ fn unwrap_of(files: &[FileWrapping], offset: u64, bytes: &[u8], unit: &mut Vec<u
 
 #[cfg(test)]
 mod tests {
-    use super::transport_stream::{PACKET_BYTES, PacketGrid, Stretch};
+    use super::transport_stream::{PacketGrid, Stretch};
     use super::*;
 
     #[test]

@@ -1,9 +1,8 @@
 //! Elementary streams in transport stream packets (ISO 13818-1 §2.4.3).
 
+use crate::codec::mp2t::PACKET_BYTES;
 use std::sync::Arc;
 
-/// Bytes of a packet, without what some recorders put in front or behind.
-pub const PACKET_BYTES: usize = 188;
 /// What each packet begins with.
 pub const SYNC_BYTE: u8 = 0x47;
 
@@ -166,18 +165,21 @@ impl PesHeader {
         if marker & 0xc0 != 0x80 {
             return None;
         }
-        let stamp = |at: usize| {
-            let [high, b1, b0, a1, a0] = *stamps.get(at..)?.first_chunk::<5>()?;
-            let wide = u64::from(high >> 1 & 7) << 30;
-            let middle = u64::from(u16::from_be_bytes([b1, b0]) >> 1) << 15;
-            Some(wide | middle | u64::from(u16::from_be_bytes([a1, a0]) >> 1))
-        };
+        let stamp = |at: usize| time_stamp(stamps.get(at..)?);
         Some(Self {
             bytes: 9 + usize::from(*length),
             presentation: if flags & 0x80 != 0 && *length >= 5 { stamp(0) } else { None },
             decoding: if flags & 0xc0 == 0xc0 && *length >= 10 { stamp(5) } else { None },
         })
     }
+}
+
+/// The time stamp that `bytes` begin with: 33 bits in five bytes.
+pub(super) fn time_stamp(bytes: &[u8]) -> Option<u64> {
+    let [high, b1, b0, a1, a0] = *bytes.first_chunk::<5>()?;
+    let wide = u64::from(high >> 1 & 7) << 30;
+    let middle = u64::from(u16::from_be_bytes([b1, b0]) >> 1) << 15;
+    Some(wide | middle | u64::from(u16::from_be_bytes([a1, a0]) >> 1))
 }
 
 /// stream_id of PES packets without a header: programme stream map, padding, private stream 2,

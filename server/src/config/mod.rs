@@ -38,6 +38,8 @@ pub struct Config {
     pub clock_origins: Vec<ClockOrigin>,
     /// Files are read through the page cache even where they can be read past it.
     pub page_cache: bool,
+    /// Transport streams are sent as they are.
+    pub mp2t: bool,
     /// Where control listens for RTSP.
     pub listen: Vec<SocketAddr>,
     /// Where it listens for HTTP tunnels and nothing else.

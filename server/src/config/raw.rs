@@ -50,6 +50,15 @@ pub struct RawConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub page_cache: Option<bool>,
 
+    /// Send MPEG transport streams as they are (MP2T, RFC 2250), not the streams in them.
+    ///
+    /// For set-top boxes that want them so. All programmes, tables and private data of a file go
+    /// along in one RTP stream; no track can be chosen, and fast play shows what normal play does.
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true,
+        value_name = "BOOL", help_heading = "Media")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mp2t: Option<bool>,
+
     /// Listen for RTSP there; repeat for more [default: port 8554 of every address]
     ///
     /// `[::]` means every IPv6 address and 0.0.0.0 every IPv4 address; the default is both. Port 0
@@ -297,6 +306,7 @@ impl RawConfig {
             moved: self.moved.or(file.moved),
             clock_origin: self.clock_origin.or(file.clock_origin),
             page_cache: self.page_cache.or(file.page_cache),
+            mp2t: self.mp2t.or(file.mp2t),
             listen: self.listen.or(file.listen),
             http_listen: self.http_listen.or(file.http_listen),
             rtp_ports: self.rtp_ports.or(file.rtp_ports),
@@ -357,7 +367,7 @@ mod tests {
     const EVERY_FLAG: &str = "--media /a --media films=/b \
         --moved a.mp4=rtsp://h/b.mp4 --moved old/=rtsp://h/new/ \
         --clock-origin a.mp4=2026-01-01T00:00:00Z --clock-origin b/=creation-time \
-        --page-cache --listen 127.0.0.1:8554 \
+        --page-cache --mp2t --listen 127.0.0.1:8554 \
         --listen [::1]:554 --http-listen 0.0.0.0:80 --rtp-ports 7000-7015 --packet-bytes 1200 --shard-cpus 1-2 \
         --control-cpu 0 --scheduler fifo:2 --hugepages transparent --memory 1GiB --max-sessions 10 --max-connections 20 \
         --max-sessions-per-address 3 --max-connections-per-address 4 --egress-limit 1Gbit/s \
@@ -368,6 +378,7 @@ mod tests {
         moved = ["a.mp4=rtsp://h/b.mp4", "old/=rtsp://h/new/"]
         clock-origin = ["a.mp4=2026-01-01T00:00:00Z", "b/=creation-time"]
         page-cache = true
+        mp2t = true
         listen = ["127.0.0.1:8554", "[::1]:554"]
         http-listen = ["0.0.0.0:80"]
         rtp-ports = "7000-7015"

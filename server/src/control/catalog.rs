@@ -42,6 +42,8 @@ pub struct Candidate {
 pub enum OpenError {
     /// There is no such file, or none that may be served.
     NotFound,
+    /// There is a file, and it may not be served.
+    Withheld(String),
     /// There is a file, and it is no presentation that can be delivered.
     NotPlayable(String),
     /// It could not be read.
@@ -54,6 +56,7 @@ impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotFound => write!(f, "no such title"),
+            Self::Withheld(reason) => write!(f, "not served: {reason}"),
             Self::NotPlayable(reason) => write!(f, "not playable: {reason}"),
             Self::Unreadable(reason) => write!(f, "cannot be read: {reason}"),
             Self::Overloaded => write!(f, "no room for its index"),

@@ -32,6 +32,7 @@ pub(super) fn config() -> Config {
         moved: Vec::new(),
         clock_origins: Vec::new(),
         page_cache: false,
+        mp2t: false,
         listen: Vec::new(),
         http_listen: Vec::new(),
         shard_cpus: vec![None],

@@ -1,7 +1,10 @@
 //! The catalog workers: threads that open titles, because that blocks. There are a few, so that a
 //! title of a day, whose index takes seconds to build, does not keep the others waiting.
 
+use super::opening::{Progress, SoFar};
 use super::playlist_title;
+use crate::clock::Clock;
+use crate::config::Config;
 use crate::control::{Candidate, OPENING_MAX, OpenError, OpenRequest, OpenToken};
 use crate::playlist::is_playlist;
 use crate::title::{
@@ -9,7 +12,7 @@ use crate::title::{
 };
 use crate::uring::{Caching, Waker, open_media};
 use crossbeam::channel::{Receiver, Sender, bounded};
-use packetizer::container;
+use packetizer::container::{self, TransportStreams};
 use packetizer::index::MediaIndex;
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -31,16 +34,37 @@ pub(super) struct CatalogWorkers {
     threads: Vec<JoinHandle<()>>,
 }
 
+/// How media is opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Opening {
+    /// How it is to be read.
+    caching: Caching,
+    transport_streams: TransportStreams,
+}
+
+impl Opening {
+    /// As the operator wants it.
+    pub(super) const fn of(config: &Config) -> Self {
+        Self {
+            caching: Caching::of(config.page_cache),
+            transport_streams: match config.mp2t {
+                true => TransportStreams::Whole,
+                false => TransportStreams::Demuxed,
+            },
+        }
+    }
+}
+
 /// Titles that are opened at once.
 const THREADS: usize = 3;
 
 impl CatalogWorkers {
-    /// Starts the threads, which wake `waker` for their answers and open media to be read as
-    /// `caching` says.
+    /// Starts the threads, which wake `waker` for their answers and open media as `opening`
+    /// says.
     ///
     /// # Errors
     /// When threads or descriptors run out.
-    pub(super) fn start(waker: Waker, caching: Caching) -> io::Result<Self> {
+    pub(super) fn start(waker: Waker, opening: Opening) -> io::Result<Self> {
         let (requests, incoming) = bounded::<OpenRequest>(OPENING_MAX);
         let (outgoing, answers) = bounded(OPENING_MAX);
         let sources_opened = Arc::new(AtomicU64::new(0));
@@ -50,7 +74,7 @@ impl CatalogWorkers {
             let (waker, sources_opened) = (waker.clone(), Arc::clone(&sources_opened));
             let thread = thread::Builder::new().name("catalog".to_owned()).spawn(move || {
                 for request in incoming {
-                    let result = open(&request, caching, &sources_opened);
+                    let result = open(&request, opening, &sources_opened);
                     if outgoing.send((request.token, result)).is_err() {
                         break;
                     }
@@ -85,7 +109,7 @@ impl CatalogWorkers {
 /// Opens the first candidate that is there.
 fn open(
     request: &OpenRequest,
-    caching: Caching,
+    opening: Opening,
     sources_opened: &AtomicU64,
 ) -> Result<SharedTitle, OpenError> {
     let mut failure = None;
@@ -110,9 +134,9 @@ fn open(
         }
         let source = ByteSourceId(sources_opened.fetch_add(1, Ordering::Relaxed));
         let title = if is_playlist(&candidate.relative) {
-            playlist_title::open(&request.name, &path, candidate, caching, source)?
+            playlist_title::open(&request.name, &path, candidate, opening, source)?
         } else {
-            open_title(&request.name, &path, caching, source)?
+            open_title(&request.name, &path, opening, source)?
         };
         return Ok(Arc::new(title));
     }
@@ -140,9 +164,15 @@ pub(super) fn resolve(candidate: &Candidate) -> Result<Option<PathBuf>, OpenErro
         Err(error) if ABSENT.contains(&error.raw_os_error()) => return Ok(None),
         Err(error) => return Err(unreadable(&error)),
     };
-    let Ok(below) = path.strip_prefix(&root) else { return Ok(None) };
     let is_hidden = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(b".");
-    Ok((!below.iter().any(is_hidden)).then_some(path))
+    match path.strip_prefix(&root) {
+        Ok(below) if below.iter().any(is_hidden) => Ok(None),
+        Ok(_) => Ok(Some(path)),
+        Err(_) => {
+            let why = "it leads out of the media directory, which must hold what is served";
+            Err(OpenError::Withheld(why.to_owned()))
+        }
+    }
 }
 
 /// What the kernel says of a name that no file has, or can have.
@@ -156,10 +186,10 @@ pub(super) fn unreadable(error: &io::Error) -> OpenError {
 fn open_title(
     name: &str,
     path: &Path,
-    caching: Caching,
+    opening: Opening,
     source: ByteSourceId,
 ) -> Result<Title, OpenError> {
-    let (part, index) = open_file(path, caching)?;
+    let (part, index) = open_file(path, opening)?;
     let generation = part.generation;
     let files = SourceFiles { playlist: None, parts: vec![part] };
     let (name, path) = (name.to_owned(), path.to_owned());
@@ -171,19 +201,30 @@ fn open_title(
 /// Opens a media file, and finds what is in it.
 pub(super) fn open_file(
     path: &Path,
-    caching: Caching,
+    opening: Opening,
 ) -> Result<(SourcePart, MediaIndex), OpenError> {
     let unreadable = |error: io::Error| unreadable(&error);
-    let file = open_media(path, caching).map_err(unreadable)?;
+    let file = open_media(path, opening.caching).map_err(unreadable)?;
     // Headers lie anywhere and have any length, so they are read through the page cache.
     let headers = File::open(path).map_err(unreadable)?;
     let metadata = headers.metadata().map_err(unreadable)?;
     if !is_same_file(&file, &metadata) {
         return Err(OpenError::Unreadable("the file was replaced while it was opened".to_owned()));
     }
-    let index = container::open(metadata.len(), |offset, buffer: &mut [u8]| {
-        headers.read_at(buffer, offset)
-    });
+    if metadata.len() == 0 {
+        return Err(OpenError::NotPlayable("an empty file: was it copied whole?".to_owned()));
+    }
+    let clock = Clock::start();
+    let mut progress = Progress::new(clock.now(), metadata.len());
+    let read = |offset, buffer: &mut [u8]| {
+        let count = headers.read_at(buffer, offset)?;
+        if let Some(so_far) = progress.reach(clock.now(), offset + count as u64) {
+            let SoFar { percent, bytes_per_second } = so_far;
+            info!(path = %path.display(), percent, bytes_per_second, "title still being opened");
+        }
+        Ok(count)
+    };
+    let index = container::open_as(metadata.len(), opening.transport_streams, read);
     let index = index.map_err(|error| match error {
         container::OpenError::Read(error) => unreadable(error),
         container::OpenError::Index(error) => OpenError::NotPlayable(error.to_string()),
@@ -243,23 +284,25 @@ mod tests {
             ("plain.mp4", true),
             ("nested/deep.mp4", true),
             ("inner.mp4", true),
-            ("outer.mp4", false),
             ("visible/secret.mp4", false),
             ("loop.mp4", false),
             ("missing.mp4", false),
             ("plain.mp4/below", false),
             (&"x".repeat(300), false),
-            ("../outside.mp4", false),
         ] {
             let candidate = Candidate { root: root.clone(), relative: relative.into() };
             assert_eq!(resolve(&candidate).unwrap().is_some(), is_found, "{relative}");
+        }
+        for relative in ["outer.mp4", "../outside.mp4"] {
+            let candidate = Candidate { root: root.clone(), relative: relative.into() };
+            assert!(matches!(resolve(&candidate), Err(OpenError::Withheld(_))), "{relative}");
         }
         let is_open = |relative: &str| {
             let candidates = vec![Candidate { root: root.clone(), relative: relative.into() }];
             let name = relative.to_owned();
             open(
                 &OpenRequest { token: OpenToken(0), name, candidates, cached: None },
-                Caching::Direct,
+                Opening::default(),
                 &AtomicU64::new(0),
             )
         };
@@ -288,7 +331,7 @@ mod tests {
             let candidates = vec![Candidate { root: root.clone(), relative: name.into() }];
             let (token, name, cached) = (OpenToken(0), name.to_owned(), cached.cloned());
             let request = OpenRequest { token, name, candidates, cached };
-            open(&request, Caching::Pages, &sources_opened)
+            open(&request, Opening::default(), &sources_opened)
         };
         for (name, changes) in [
             ("a.wav", &[("c.wav", false), ("a.wav", true)][..]),
@@ -327,7 +370,7 @@ mod tests {
             let (name, candidates) = ("plain.mp4".to_owned(), candidates.to_vec());
             open(
                 &OpenRequest { token: OpenToken(0), name, candidates, cached: None },
-                Caching::Direct,
+                Opening::default(),
                 &AtomicU64::new(0),
             )
         };

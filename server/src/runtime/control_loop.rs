@@ -1,6 +1,6 @@
 //! The control thread's shell: performs the effects of [`Control`] on tokio-uring.
 
-use super::catalog_worker::CatalogWorkers;
+use super::catalog_worker::{CatalogWorkers, Opening};
 use super::connection_task::{ConnectionSlot, serve};
 use super::logs::show_counters;
 use super::mailbox_queue::ControlEnd;
@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::control::{Control, Effect, Port, Unread};
 use crate::limits::CONNECTION_PROBES;
 use crate::mailbox::{AdoptedConnection, Command, ConnectionId};
-use crate::uring::{Caching, Waker, path_mtu, socket_of};
+use crate::uring::{Waker, path_mtu, socket_of};
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -84,7 +84,8 @@ pub fn run(
     waker: Waker,
     signals: UnixStream,
 ) -> io::Result<()> {
-    let workers = CatalogWorkers::start(waker.clone(), Caching::of(config.page_cache))?;
+    let opening = Opening::of(&config);
+    let workers = CatalogWorkers::start(waker.clone(), opening)?;
     let drain_deadline = config.drain_deadline;
     let sends_elsewhere = config.redirect_to.is_some();
     let control =

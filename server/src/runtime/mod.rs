@@ -7,6 +7,7 @@ pub mod control_loop;
 mod launch;
 pub mod logs;
 pub mod mailbox_queue;
+mod opening;
 mod placement;
 mod playlist_title;
 pub mod probe;

@@ -1,12 +1,11 @@
 //! Opening a playlist: its files one after another, as one title.
 
-use super::catalog_worker::{generation, open_file, resolve, tell, unreadable};
+use super::catalog_worker::{Opening, generation, open_file, resolve, tell, unreadable};
 use crate::control::{Candidate, OpenError};
 use crate::limits::PLAYLIST_BYTES_MAX;
 use crate::playlist::{Entry, Playlist};
 use crate::shard::operation::BLOCK_BYTES;
 use crate::title::{ByteSourceId, Generation, SourceFiles, SourcePart, Title};
-use crate::uring::Caching;
 use packetizer::index::{FILE_ALIGNMENT, Join, MediaIndex, next_file_start};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -20,7 +19,7 @@ pub(super) fn open(
     name: &str,
     path: &Path,
     candidate: &Candidate,
-    caching: Caching,
+    opening: Opening,
     source: ByteSourceId,
 ) -> Result<Title, OpenError> {
     let file = File::open(path).map_err(|error| unreadable(&error))?;
@@ -31,7 +30,7 @@ pub(super) fn open(
     let directory = candidate.relative.parent().unwrap_or(Path::new(""));
     let list = Playlist::parse(&text, directory);
     let list = list.map_err(|error| OpenError::NotPlayable(error.to_string()))?;
-    let (index, parts) = Files::new(&candidate.root, &list)?.join(&list, caching)?;
+    let (index, parts) = Files::new(&candidate.root, &list)?.join(&list, opening)?;
     let title = Title {
         name: name.to_owned(),
         path: path.to_owned(),
@@ -87,7 +86,7 @@ impl Files {
     fn join(
         mut self,
         list: &Playlist,
-        caching: Caching,
+        opening: Opening,
     ) -> Result<(MediaIndex, Vec<SourcePart>), OpenError> {
         let (mut join, mut parts) = (Join::new(), Vec::new());
         let mut kept: BTreeMap<&Path, (u64, MediaIndex)> = BTreeMap::new();
@@ -96,7 +95,7 @@ impl Files {
             let (file_start, index) = match kept.remove(file.named.as_path()) {
                 Some(known) => known,
                 None => {
-                    let opened = open_file(&file.resolved, caching);
+                    let opened = open_file(&file.resolved, opening);
                     let (part, index) = opened.map_err(|error| of_entry(entry, error))?;
                     let file_start = start;
                     start = file_start
@@ -125,7 +124,10 @@ impl Files {
 fn find(root: &Path, entry: &Entry) -> Result<Found, OpenError> {
     for place in &entry.places {
         let candidate = Candidate { root: root.to_owned(), relative: place.clone() };
-        let resolved = resolve(&candidate).map_err(|error| of_entry(entry, error))?;
+        let resolved = match resolve(&candidate) {
+            Err(OpenError::Withheld(_)) => None, // not in the library
+            resolved => resolved.map_err(|error| of_entry(entry, error))?,
+        };
         if let Some(resolved) = resolved.filter(|path| path.is_file()) {
             return Ok(Found { named: root.join(place), resolved });
         }
@@ -137,7 +139,7 @@ fn find(root: &Path, entry: &Entry) -> Result<Found, OpenError> {
 fn of_entry(entry: &Entry, error: OpenError) -> OpenError {
     match error {
         OpenError::NotFound => refusal(entry, NOT_FOUND),
-        OpenError::NotPlayable(why) => refusal(entry, &why),
+        OpenError::NotPlayable(why) | OpenError::Withheld(why) => refusal(entry, &why),
         OpenError::Unreadable(why) => OpenError::Unreadable(entry.refused(&why).to_string()),
         OpenError::Overloaded => OpenError::Overloaded,
     }
@@ -211,7 +213,7 @@ mod tests {
             fs::write(&path, text).unwrap();
             let candidate =
                 Candidate { root: self.root(), relative: PathBuf::from("films/list.txt") };
-            open("list", &path, &candidate, Caching::Pages, ByteSourceId(7))
+            open("list", &path, &candidate, Opening::default(), ByteSourceId(7))
         }
     }
 

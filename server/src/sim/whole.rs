@@ -386,6 +386,7 @@ fn config(is_tight: bool) -> Config {
     Config {
         media: vec![MediaRoot { name: None, directory: PathBuf::from("/sim") }],
         page_cache: false,
+        mp2t: false,
         listen: Vec::new(),
         http_listen: Vec::new(),
         shard_cpus: vec![None],

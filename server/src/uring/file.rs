@@ -10,9 +10,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// How media files are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Caching {
     /// Past the page cache (`O_DIRECT`) where the file system can.
+    #[default]
     Direct,
     /// Through the page cache.
     Pages,

@@ -8,7 +8,7 @@ const ZEROS_MAX: usize = 64;
 
 /// The kind of video, if `head` begins with a start code and what follows has the headers that a
 /// decoder needs before the first picture.
-pub(super) fn recognize(head: &[u8]) -> Option<VideoKind> {
+pub(in crate::container) fn recognize(head: &[u8]) -> Option<VideoKind> {
     let zeros = head.iter().take(ZEROS_MAX).take_while(|byte| **byte == 0).count();
     let start = head.get(zeros.checked_sub(2)?..)?;
     let first = *start.strip_prefix(START_CODE)?.first()?;

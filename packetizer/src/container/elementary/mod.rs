@@ -7,6 +7,8 @@
 
 mod kind;
 
+pub(super) use kind::recognize;
+
 use super::scan::Scan;
 use super::{Demand, Demux, IndexError};
 use crate::codec::picture::{FieldRate, Picture, PictureCutter, Reorder};
@@ -38,7 +40,7 @@ struct Timed {
 
 /// A byte stream of a kind of video, told by the headers at its beginning.
 pub(super) fn probe(head: &[u8], file_bytes: u64) -> Option<Box<dyn Demux>> {
-    let kind = kind::recognize(head)?;
+    let kind = recognize(head)?;
     Some(Box::new(Demuxer {
         scan: Scan::new(file_bytes),
         cutter: PictureCutter::new(kind, 0),

@@ -147,6 +147,7 @@ impl Timeline {
             Wrapping::Prefix(prefix) => prefix,
             Wrapping::None
             | Wrapping::TransportStream(_)
+            | Wrapping::ProgramStream(_)
             | Wrapping::Packets(_)
             | Wrapping::Ogg(_)
             | Wrapping::Joined(_) => &[],

@@ -13,7 +13,7 @@ const SHIFTS_MAX: usize = 8;
 
 /// The clock of a programme.
 #[derive(Debug, Default)]
-pub(super) struct Clock {
+pub(in crate::container) struct Clock {
     /// What is added to stamps, for each jump: the latest last.
     shifts: Vec<i64>,
     /// The latest time that was given.

@@ -8,7 +8,7 @@ use crate::time::ClockRate;
 
 /// An access unit of sound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Sound {
+pub(in crate::container) struct Sound {
     /// Position in the stream of its first byte, which may be behind a header.
     pub(super) start: u64,
     /// Position of the frame's first byte.
@@ -21,7 +21,7 @@ pub(super) struct Sound {
 
 /// Kinds of frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FrameKind {
+pub(in crate::container) enum FrameKind {
     Adts,
     MpegAudio,
     Ac3,
@@ -98,7 +98,7 @@ impl FrameKind {
 
 /// Cuts a stream that comes in pieces. Memory: a frame and the piece.
 #[derive(Debug)]
-pub(super) struct FrameCutter {
+pub(in crate::container) struct FrameCutter {
     kind: FrameKind,
     /// Bytes of frames that are not whole yet, and where they begin.
     buffer: Vec<u8>,
@@ -112,18 +112,18 @@ pub(super) struct FrameCutter {
 }
 
 impl FrameCutter {
-    pub(super) const fn new(kind: FrameKind) -> Self {
+    pub(in crate::container) const fn new(kind: FrameKind) -> Self {
         Self { kind, buffer: Vec::new(), position: 0, is_in_step: false, open: None, codec: None }
     }
 
     /// Takes the next bytes, and calls `each` with every access unit that has ended.
-    pub(super) fn feed(&mut self, bytes: &[u8], mut each: impl FnMut(Sound)) {
+    pub(in crate::container) fn feed(&mut self, bytes: &[u8], mut each: impl FnMut(Sound)) {
         self.buffer.extend_from_slice(bytes);
         self.cut(false, &mut each);
     }
 
     /// Ends the last access unit where the stream ends; part of a frame is none.
-    pub(super) fn finish(&mut self, mut each: impl FnMut(Sound)) {
+    pub(in crate::container) fn finish(&mut self, mut each: impl FnMut(Sound)) {
         self.cut(true, &mut each);
         if let Some(open) = self.open.take() {
             each(open);

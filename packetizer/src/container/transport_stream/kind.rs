@@ -6,7 +6,7 @@ use crate::index::SkipReason;
 
 /// What a stream holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum StreamKind {
+pub(in crate::container) enum StreamKind {
     Video(VideoKind),
     /// AAC frames with their ADTS headers.
     Adts,
@@ -19,7 +19,7 @@ pub(super) enum StreamKind {
 
 impl StreamKind {
     /// From stream_type and the descriptors of the stream.
-    pub(super) fn of(stream_type: u8, descriptors: Descriptors<'_>) -> Self {
+    pub(in crate::container) fn of(stream_type: u8, descriptors: Descriptors<'_>) -> Self {
         match stream_type {
             0x01 | 0x02 => Self::Video(VideoKind::Mpeg),
             0x03 | 0x04 => Self::MpegAudio,
@@ -44,7 +44,7 @@ impl StreamKind {
     }
 
     /// Whether it is delivered.
-    pub(super) const fn is_delivered(&self) -> bool {
+    pub(in crate::container) const fn is_delivered(&self) -> bool {
         !matches!(self, Self::Skipped(_))
     }
 }
@@ -59,7 +59,7 @@ fn not_media(name: &str) -> StreamKind {
 
 /// The descriptors of a stream.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Descriptors<'a>(pub(super) &'a [u8]);
+pub(in crate::container) struct Descriptors<'a>(pub(in crate::container) &'a [u8]);
 
 impl<'a> Descriptors<'a> {
     /// descriptor_tag and contents of each that is whole.
@@ -74,7 +74,7 @@ impl<'a> Descriptors<'a> {
     }
 
     /// The first language of the ISO 639 language descriptor, unless it is undetermined.
-    pub(super) fn language(self) -> Option<[u8; 3]> {
+    pub(in crate::container) fn language(self) -> Option<[u8; 3]> {
         const ISO_639_LANGUAGE: u8 = 0x0a;
         let (_, contents) = self.iter().find(|(tag, _)| *tag == ISO_639_LANGUAGE)?;
         let language = contents.first_chunk::<3>()?.map(|letter| letter.to_ascii_lowercase());

@@ -7,15 +7,15 @@
 //! name, an access unit that is too large left out. Memory while opening: a piece of the file,
 //! where the packets of one access unit a stream lie (24 MiB at most), and 40 bytes a unit.
 
-mod clock;
-mod frames;
-mod kind;
+pub(super) mod clock;
+pub(super) mod frames;
+pub(super) mod kind;
 mod packets;
 mod psi;
-mod stream;
+pub(super) mod stream;
 #[cfg(test)]
 mod tests;
-mod units;
+pub(super) mod units;
 mod whole;
 
 use std::collections::BTreeMap;

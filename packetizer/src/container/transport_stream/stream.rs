@@ -13,15 +13,15 @@ use crate::index::{SkipReason, UNIT_BYTES_MAX};
 use crate::wrapping::transport_stream::{Packet, PesHeader};
 
 /// Packets that one access unit of each stream may lie in, whatever the others hold.
-pub(super) const OWN_PIECES_MAX: usize = 1 << 14;
+pub(in crate::container) const OWN_PIECES_MAX: usize = 1 << 14;
 /// Packets that the streams' access units may lie in, all together.
-pub(super) const PIECES_MAX: usize = UNIT_BYTES_MAX as usize / 64;
+pub(in crate::container) const PIECES_MAX: usize = UNIT_BYTES_MAX as usize / 64;
 /// Time stamps that wait for the access unit they belong to.
 const STAMPS_MAX: usize = 1 << 16;
 
 /// A stream that is delivered.
 #[derive(Debug)]
-pub(super) struct Stream {
+pub(in crate::container) struct Stream {
     pub(super) pid: u16,
     pub(super) language: Option<[u8; 3]>,
     cutter: Cutter,
@@ -31,7 +31,7 @@ pub(super) struct Stream {
     pieces: VecDeque<Piece>,
     stamps: VecDeque<Stamp>,
     times: Times,
-    pub(super) units: Vec<TimedUnit>,
+    pub(in crate::container) units: Vec<TimedUnit>,
     /// Whether an access unit was too large.
     has_oversized: bool,
     /// The counter and payload of the last packet.
@@ -75,7 +75,16 @@ struct Times {
 impl Stream {
     /// A stream of a kind that is delivered; `None` of another.
     pub(super) fn new(stream: &ProgramStream) -> Option<Self> {
-        let cutter = match stream.kind {
+        Self::of(&stream.kind, stream.pid, stream.language)
+    }
+
+    /// The same, of a stream with this number.
+    pub(in crate::container) fn of(
+        kind: &StreamKind,
+        pid: u16,
+        language: Option<[u8; 3]>,
+    ) -> Option<Self> {
+        let cutter = match *kind {
             StreamKind::Video(kind) => Cutter::Video(Box::new(PictureCutter::new(kind, 0))),
             StreamKind::Adts => Cutter::Sound(FrameCutter::new(FrameKind::Adts)),
             StreamKind::MpegAudio => Cutter::Sound(FrameCutter::new(FrameKind::MpegAudio)),
@@ -83,8 +92,8 @@ impl Stream {
             StreamKind::Skipped(_) => return None,
         };
         Some(Self {
-            pid: stream.pid,
-            language: stream.language,
+            pid,
+            language,
             cutter,
             position: 0,
             pieces: VecDeque::new(),
@@ -130,14 +139,26 @@ impl Stream {
         payload.extend_from_slice(packet.payload);
         self.last = self.last.take().map(|(_, payload)| (packet.counter, payload));
         let Some((at, bytes)) = elementary else { return };
-        if let Some(header) = packet.is_start.then(|| PesHeader::parse(packet.payload)).flatten() {
+        let header = packet.is_start.then(|| PesHeader::parse(packet.payload)).flatten();
+        self.append(offset + at as u64, bytes, header, clock);
+    }
+
+    /// Takes the next bytes of the elementary stream, which lie at `offset` in the file, with the
+    /// header of the PES packet that they begin, if they do.
+    pub(in crate::container) fn append(
+        &mut self,
+        offset: u64,
+        bytes: &[u8],
+        header: Option<PesHeader>,
+        clock: &mut Clock,
+    ) {
+        if let Some(header) = header {
             self.stamp(header);
         }
         let Ok(length) = u32::try_from(bytes.len()) else { return };
         if length == 0 {
             return;
         }
-        let offset = offset + at as u64;
         self.pieces.push_back(Piece { position: self.position, offset, bytes: length });
         self.position += u64::from(length);
         self.cut(Some(bytes), clock);
@@ -145,13 +166,13 @@ impl Stream {
     }
 
     /// How many packets the access unit lies in that is being put together.
-    pub(super) fn piece_count(&self) -> usize {
+    pub(in crate::container) fn piece_count(&self) -> usize {
         self.pieces.len()
     }
 
     /// Gives up the access unit that is being put together, because it lies in too many packets:
     /// without its beginning it is left out when it ends.
-    pub(super) fn give_up(&mut self) {
+    pub(in crate::container) fn give_up(&mut self) {
         self.pieces.clear();
         self.has_oversized = true;
     }
@@ -278,7 +299,7 @@ impl Stream {
     }
 
     /// What is left out of a stream that is delivered.
-    pub(super) fn left_out(&self) -> Option<SkipReason> {
+    pub(in crate::container) fn left_out(&self) -> Option<SkipReason> {
         self.has_oversized.then_some(OVERSIZED)
     }
 
@@ -291,7 +312,10 @@ impl Stream {
     }
 
     /// Ends the stream: what is declared of it, or why it is not delivered.
-    pub(super) fn finish(&mut self, clock: &mut Clock) -> Result<CodecConfig, SkipReason> {
+    pub(in crate::container) fn finish(
+        &mut self,
+        clock: &mut Clock,
+    ) -> Result<CodecConfig, SkipReason> {
         self.cut(None, clock);
         if self.units.is_empty() && self.is_scrambled {
             return Err(SkipReason::Encrypted);

@@ -5,25 +5,30 @@ use crate::index::AccessUnitEntry;
 
 /// An access unit as the index has it; times in 90 kHz.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TimedUnit {
-    pub(super) offset: u64,
-    pub(super) bytes: u32,
+pub(in crate::container) struct TimedUnit {
+    pub(in crate::container) offset: u64,
+    pub(in crate::container) bytes: u32,
     /// Without the packets' headers, and what other streams' packets lie in between.
-    pub(super) media_bytes: u32,
-    pub(super) duration: u32,
-    pub(super) decode: i64,
-    pub(super) composition: i64,
-    pub(super) sync: bool,
+    pub(in crate::container) media_bytes: u32,
+    pub(in crate::container) duration: u32,
+    pub(in crate::container) decode: i64,
+    pub(in crate::container) composition: i64,
+    pub(in crate::container) sync: bool,
 }
 
 impl TimedUnit {
     /// A unit of which is not known yet where it lies.
-    pub(super) const fn unplaced(decode: i64, composition: i64, duration: u32, sync: bool) -> Self {
+    pub(in crate::container) const fn unplaced(
+        decode: i64,
+        composition: i64,
+        duration: u32,
+        sync: bool,
+    ) -> Self {
         Self { offset: 0, bytes: 0, media_bytes: 0, duration, decode, composition, sync }
     }
 
     /// As the index has it, with times from `zero` on.
-    pub(super) const fn entry(&self, zero: i64) -> AccessUnitEntry {
+    pub(in crate::container) const fn entry(&self, zero: i64) -> AccessUnitEntry {
         let Self { offset, bytes, media_bytes, duration, sync, .. } = *self;
         let (decode, composition) = (self.decode - zero, self.composition - zero);
         AccessUnitEntry {

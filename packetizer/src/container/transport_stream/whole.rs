@@ -8,14 +8,14 @@
 use super::clock::Clock;
 use super::{FORMAT, IndexError, too_many_units};
 use crate::codec::CodecConfig;
+use crate::codec::mp2t::{PACKET_BYTES, UNIT_PACKETS};
 use crate::index::{
     AccessUnitEntry, IndexBuilder, MediaIndex, SkipReason, SkippedTrack, TrackDescription,
     UNITS_MAX,
 };
-use crate::payload::transport_stream::UNIT_PACKETS;
 use crate::time::{ClockRate, Npt};
 use crate::wrapping::Wrapping;
-use crate::wrapping::transport_stream::{PACKET_BYTES, Packet};
+use crate::wrapping::transport_stream::Packet;
 
 /// What a file without clock references is refused with.
 const NO_CLOCK: &str = "a transport stream without programme clock reference";
@@ -186,12 +186,14 @@ impl Whole {
         for unit in &self.units {
             let time = (unit.time - zero).max(earliest);
             earliest = time;
-            let others = u32::from(unit.packets.saturating_sub(1));
+            let [media_bytes, stretch] = [PACKET_BYTES, usize::from(self.packet_bytes)]
+                .map(|step| usize::from(unit.packets.saturating_sub(1)) * step + PACKET_BYTES)
+                .map(|bytes| u32::try_from(bytes).unwrap_or(u32::MAX));
             let entry = AccessUnitEntry {
                 index: 0,
                 offset: unit.offset,
-                bytes: others * u32::from(self.packet_bytes) + PACKET_BYTES as u32,
-                media_bytes: u32::from(unit.packets) * PACKET_BYTES as u32,
+                bytes: stretch,
+                media_bytes,
                 decode: time,
                 composition: time,
                 duration: u32::try_from((end - zero - time).max(1)).unwrap_or(1),
@@ -224,7 +226,7 @@ impl Whole {
 #[allow(clippy::cast_possible_truncation, reason = "small numbers of a test")]
 mod tests {
     use super::*;
-    use crate::container::{OpenError, TransportStreams, open_as};
+    use crate::container::{Demand, Demuxer, TransportStreams};
     use crate::index::TrackId;
 
     const CLOCK: u16 = 0x100;
@@ -258,20 +260,18 @@ mod tests {
     }
 
     fn opened(file: &[u8]) -> Result<MediaIndex, IndexError> {
-        let read = |offset: u64, buffer: &mut [u8]| -> Result<usize, ()> {
-            let rest = &file[offset as usize..];
-            let count = rest.len().min(buffer.len());
-            buffer[..count].copy_from_slice(&rest[..count]);
-            Ok(count)
-        };
-        open_as(file.len() as u64, TransportStreams::Whole, read).map_err(|error| match error {
-            OpenError::Index(error) => error,
-            OpenError::Read(()) => panic!("reads do not fail"),
-        })
+        let mut demuxer = Demuxer::new(file.len() as u64)?.with(TransportStreams::Whole);
+        loop {
+            let Demand { offset, bytes } = demuxer.demand();
+            let end = file.len().min(offset as usize + bytes as usize);
+            if let Some(index) = demuxer.supply(&file[offset as usize..end])? {
+                return Ok(index);
+            }
+        }
     }
 
-    /// Packets of `CLOCK` at the pace, of which each `every`th tells the time; it is `skew` from the
-    /// middle on.
+    /// Packets of `CLOCK` at the pace, of which each `every`th tells the time; it is `skew` off
+    /// from the middle on.
     fn film(count: i64, every: i64, skew: i64) -> Vec<Has> {
         let told = |at: i64| 50_000 + at * PACE + if at < count / 2 { 0 } else { skew };
         let of = |at: i64| Has {

@@ -273,7 +273,7 @@ impl Control {
         error: &OpenError,
     ) -> Rejection {
         let status = match error {
-            OpenError::NotFound => StatusCode::NOT_FOUND,
+            OpenError::NotFound | OpenError::Withheld(_) => StatusCode::NOT_FOUND,
             OpenError::NotPlayable(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             OpenError::Unreadable(_) => StatusCode::INTERNAL_SERVER_ERROR,
             OpenError::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
@@ -283,7 +283,10 @@ impl Control {
             let (peer, title) = (peer.map(tracing::field::display), excerpt(name));
             match error {
                 OpenError::NotFound => info!(peer, title, not_logged, "no such title"),
-                OpenError::NotPlayable(_) | OpenError::Unreadable(_) | OpenError::Overloaded => {
+                OpenError::Withheld(_)
+                | OpenError::NotPlayable(_)
+                | OpenError::Unreadable(_)
+                | OpenError::Overloaded => {
                     warn!(peer, title, reason = %error, not_logged, "title refused");
                 }
             }

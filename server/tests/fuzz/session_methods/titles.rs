@@ -21,6 +21,7 @@ pub(super) fn config() -> Config {
     Config {
         media: vec![MediaRoot { name: None, directory: PathBuf::from("/media") }],
         page_cache: false,
+        mp2t: false,
         listen: Vec::new(),
         http_listen: Vec::new(),
         shard_cpus: vec![None; SHARD_COUNT],

@@ -4,7 +4,7 @@
 
 mod fragments;
 mod hostile;
-mod writer;
+pub(super) mod writer;
 
 use std::convert::Infallible;
 
@@ -97,6 +97,16 @@ fn reads_tables_into_units() {
 }
 
 #[test]
+fn enabled_tracks_come_before_others_of_their_kind() {
+    let audio = |id, flags| TrackBoxes { id, flags, ..TrackBoxes::audio() };
+    let video = |id, flags| TrackBoxes { id, flags, ..TrackBoxes::video() };
+    let tracks = [audio(1, 6), audio(2, 7), video(3, 0), audio(4, 1), video(5, 3)];
+    let index = open_movie(&tracks).unwrap();
+    let order: Vec<u32> = index.tracks.iter().map(|track| track.container_id).collect();
+    assert_eq!(order, [5, 3, 2, 4, 1]);
+}
+
+#[test]
 fn compact_sizes_long_offsets_and_signed_composition_offsets() {
     let sizes = |bits: u32, data: &[u8]| make_box(b"stz2", &[&words(&[0, bits, 4]), data]);
     for (table, expected) in [
@@ -159,8 +169,8 @@ fn edit_lists_place_the_media_in_the_presentation() {
         (&[(0, 1024)], -1024, 160),             // no duration: all
         (&[(500, -1), (160, 1024)], 5376, 660), // delayed
         (&[(250, -1), (250, -1), (160, 1024)], 5376, 660),
-        (&[(80, 1024), (80, 0)], -1024, 160), // only the first counts
-        (&[(500, -1)], 0, 240),               // nothing but empty: ignored
+        (&[(80, 1024), (80, 2048)], -1024, 160), // as if it were one
+        (&[(500, -1)], 0, 240),                  // nothing but empty: ignored
         (&[], 0, 240),
     ] {
         let track = TrackBoxes { edts: make_edits(edits), ..TrackBoxes::video() };

@@ -1,7 +1,7 @@
 //! Writes movie headers for tests, box by box, so that each test can bend one of them.
 
 /// A box with a 32-bit size.
-pub(super) fn make_box(kind: &[u8; 4], parts: &[&[u8]]) -> Vec<u8> {
+pub(in super::super) fn make_box(kind: &[u8; 4], parts: &[&[u8]]) -> Vec<u8> {
     let body = parts.concat();
     let size = u32::try_from(body.len() + 8).unwrap();
     [&size.to_be_bytes()[..], kind, &body].concat()
@@ -19,7 +19,7 @@ pub(super) fn words(values: &[u32]) -> Vec<u8> {
 }
 
 /// A full box of version 0: a count, then `rows` of words.
-pub(super) fn make_table<const N: usize>(kind: &[u8; 4], rows: &[[u32; N]]) -> Vec<u8> {
+pub(in super::super) fn make_table<const N: usize>(kind: &[u8; 4], rows: &[[u32; N]]) -> Vec<u8> {
     let count = u32::try_from(rows.len()).unwrap();
     make_box(kind, &[&words(&[0, count]), &words(rows.as_flattened())])
 }
@@ -28,6 +28,8 @@ pub(super) fn make_table<const N: usize>(kind: &[u8; 4], rows: &[[u32; N]]) -> V
 #[derive(Clone, Debug)]
 pub(super) struct TrackBoxes {
     pub(super) id: u32,
+    /// Of its header (`tkhd`): enabled, in the movie, in its preview.
+    pub(super) flags: u32,
     pub(super) handler: [u8; 4],
     pub(super) mdhd: Vec<u8>,
     pub(super) edts: Vec<u8>,
@@ -41,6 +43,7 @@ impl TrackBoxes {
     pub(super) fn video() -> Self {
         Self {
             id: 1,
+            flags: 7,
             handler: *b"vide",
             mdhd: make_media_header(12_800, *b"und"),
             edts: Vec::new(),
@@ -61,6 +64,7 @@ impl TrackBoxes {
     pub(super) fn audio() -> Self {
         Self {
             id: 2,
+            flags: 7,
             handler: *b"soun",
             mdhd: make_media_header(48_000, *b"deu"),
             edts: Vec::new(),
@@ -93,7 +97,7 @@ impl TrackBoxes {
         let minf = make_box(b"minf", &[&self.dinf, &stbl]);
         let hdlr = make_box(b"hdlr", &[&[0; 8], &self.handler, &[0; 13]]);
         let mdia = make_box(b"mdia", &[&self.mdhd, &hdlr, &minf]);
-        let tkhd = make_box(b"tkhd", &[&words(&[7, 0, 0, self.id]), &[0; 68]]);
+        let tkhd = make_box(b"tkhd", &[&words(&[self.flags, 0, 0, self.id]), &[0; 68]]);
         make_box(b"trak", &[&tkhd, &self.edts, &mdia])
     }
 }
