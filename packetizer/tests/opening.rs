@@ -50,7 +50,7 @@ const fn title(name: &'static str, source: &'static str, output: &'static str) -
     Title { name, source, output, hours, millis_max, unit_bytes_max, read_percent_max }
 }
 
-const fn titles() -> [Title; 12] {
+const fn titles() -> [Title; 13] {
     let mp4 = Title {
         hours: 4,
         millis_max: 100,
@@ -77,6 +77,7 @@ const fn titles() -> [Title; 12] {
         title("sound.aac", "h264.mp4", "-vn -f adts"),
         title("sound.mp3", "sound.mp3", "-f mp3"),
         title("sound.wav", "sound.wav", "-rf64 auto -f wav"),
+        title("program.mpg", "mpeg2.ts", "-f mpeg"),
     ]
 }
 

@@ -1,5 +1,5 @@
-//! Damaged copies of other people's small transport streams, with packets of all lengths, and of
-//! elementary streams of video.
+//! Damaged copies of other people's small transport streams, with packets of all lengths, of
+//! programme streams, and of elementary streams of video.
 
 use super::damage::Container;
 use super::fields::{Field, bytes_between};
@@ -42,6 +42,19 @@ fn damaged_elementary_streams() {
         take: |file| Some(file.to_vec()),
         fields: start_codes,
         files_min: 15,
+        opened_min: 60,
+    }
+    .check();
+}
+
+#[test]
+fn damaged_program_streams() {
+    Container {
+        name: "programme streams",
+        extensions: &["ps", "mpg", "mpeg", "vob"],
+        take: |file| Some(file.to_vec()),
+        fields: start_codes,
+        files_min: 1,
         opened_min: 60,
     }
     .check();

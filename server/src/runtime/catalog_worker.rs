@@ -220,7 +220,7 @@ pub(super) fn open_file(
         let count = headers.read_at(buffer, offset)?;
         if let Some(so_far) = progress.reach(clock.now(), offset + count as u64) {
             let SoFar { percent, bytes_per_second } = so_far;
-            info!(path = %path.display(), percent, bytes_per_second, "still opening");
+            info!(path = %path.display(), percent, bytes_per_second, "title still being opened");
         }
         Ok(count)
     };

@@ -124,7 +124,10 @@ impl Files {
 fn find(root: &Path, entry: &Entry) -> Result<Found, OpenError> {
     for place in &entry.places {
         let candidate = Candidate { root: root.to_owned(), relative: place.clone() };
-        let resolved = resolve(&candidate).map_err(|error| of_entry(entry, error))?;
+        let resolved = match resolve(&candidate) {
+            Err(OpenError::Withheld(_)) => None, // not in the library
+            resolved => resolved.map_err(|error| of_entry(entry, error))?,
+        };
         if let Some(resolved) = resolved.filter(|path| path.is_file()) {
             return Ok(Found { named: root.join(place), resolved });
         }
@@ -136,7 +139,7 @@ fn find(root: &Path, entry: &Entry) -> Result<Found, OpenError> {
 fn of_entry(entry: &Entry, error: OpenError) -> OpenError {
     match error {
         OpenError::NotFound => refusal(entry, NOT_FOUND),
-        OpenError::NotPlayable(why) => refusal(entry, &why),
+        OpenError::NotPlayable(why) | OpenError::Withheld(why) => refusal(entry, &why),
         OpenError::Unreadable(why) => OpenError::Unreadable(entry.refused(&why).to_string()),
         OpenError::Overloaded => OpenError::Overloaded,
     }
