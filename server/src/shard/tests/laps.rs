@@ -31,7 +31,7 @@ fn a_lap_follows_the_end_without_a_gap() {
     assert_eq!(packets.len(), 90_000 / 40 + 1);
     assert_eq!(sequence(&packets[2250]).wrapping_sub(sequence(&packets[0])), 2250);
     // The picture 3200 places behind the first one of the title.
-    assert_eq!(u32::from(packets[2250][13]), 200 % 251);
+    assert_eq!(packets[2250][13], 200);
     assert_eq!(rig.finished(), []);
     assert!(rig.shard.sessions[0].ranges.len() <= 2, "those that are over are forgotten");
 }
