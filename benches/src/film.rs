@@ -6,7 +6,7 @@ use packetizer::codec::h264::H264Config;
 use packetizer::codec::nal::NalFraming;
 use packetizer::index::{IndexBuilder, TrackDescription, TrackId};
 use packetizer::time::{ClockRate, Npt};
-use server::title::{ByteSourceId, Generation, SharedTitle, Title};
+use server::title::{ByteSourceId, Generation, SharedTitle, SourceFiles, Title};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -91,7 +91,8 @@ fn title(id: u64, seconds: u32, file: &mut Vec<u8>) -> Title {
         generation: Generation { inode: (0, id), modified_nanos: 0, bytes: file.len() as u64 },
         source: ByteSourceId(id),
         index: builder.finish(Npt::from_nanos(u64::from(seconds) * 1_000_000_000)),
-        file: None,
+        looped: false,
+        files: SourceFiles::default(),
     }
 }
 

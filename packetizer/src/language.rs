@@ -1,4 +1,5 @@
-//! Languages: ISO 639-2/T codes, which containers and tracks have, and the tags of BCP 47 (RFC 5646),
+//! Languages: ISO 639-2/T codes, which containers and tracks have, and the tags of BCP 47
+//! (RFC 5646),
 //! which SDP and URLs have.
 
 /// The ISO 639-2/T code of a language tag by its primary subtag (RFC 5646 §2.2.1), in any case:
@@ -22,7 +23,8 @@ pub fn terminological(code: &[u8]) -> Option<[u8; 3]> {
     (code.iter().all(u8::is_ascii_lowercase) && code != *b"und").then_some(code)
 }
 
-/// The tag of an ISO 639-2/T code: that of ISO 639-1, if there is one (RFC 5646 §4.5, the shortest).
+/// The tag of an ISO 639-2/T code: that of ISO 639-1, if there is one (RFC 5646 §4.5, the
+/// shortest).
 /// `None` for what is no code.
 #[must_use]
 pub fn tag(code: [u8; 3]) -> Option<String> {

@@ -20,13 +20,11 @@ use packetizer::image::{
 };
 use packetizer::index::{AccessUnitEntry, MediaIndex, SegmentId, Track, TrackId};
 use packetizer::wrapping::Wrapping;
-use serde_json::Value;
-use support::{media_files, media_root};
-
-const EXTENSIONS: [&str; 17] = [
-    "wav", "mp3", "mp2", "aac", "adts", "ac3", "eac3", "ogg", "oga", "opus", "ivf", "flv", "amr",
-    "awb", "au", "aiff", "flac",
-];
+use support::codecs::names;
+use support::ffprobe::{Packet, Probed, adler32, probe};
+use support::seeks::compare_seeks;
+use support::tally::Tally;
+use support::{ADTS, extensions, media_files, media_root};
 
 /// Files where ffprobe and the index differ, and why.
 const EXCEPTIONS: &[(&str, &str)] = &[
@@ -54,32 +52,25 @@ const EXACT_TRACKS_MIN: usize = 41;
 #[test]
 fn index_agrees_with_ffprobe() {
     let Some(root) = media_root() else { return };
-    let (mut exact, mut refused, mut differing) = (0, Vec::new(), Vec::new());
-    for path in media_files(&root, &EXTENSIONS) {
-        let name = path.strip_prefix(&root).unwrap().display().to_string();
+    let mut files = media_files(&root, extensions::AUDIO);
+    files.push(root.join(ADTS));
+    let mut tally = Tally::default();
+    for path in files {
+        let name = Tally::name(&root, &path);
         let file = std::fs::read(&path).unwrap();
         match open_bytes(&file) {
             Ok(index) => match compare(&index, &file, &path) {
-                Ok(()) => exact += index.tracks.len(),
-                Err(why) => differing.push((name, why)),
+                Ok(()) => tally.exact += index.tracks.len(),
+                Err(why) => tally.differing.push((name, why)),
             },
-            Err(error) => refused.push((name, error.to_string())),
+            Err(error) => tally.refused.push((name, error.to_string())),
         }
     }
-    println!("{exact} tracks exact, {} refused, {} differing", refused.len(), differing.len());
-    for (name, why) in refused.iter().chain(&differing) {
-        println!("{name}: {why}");
-    }
-    assert!(exact >= EXACT_TRACKS_MIN, "only {exact} tracks exact");
-    let names = |list: &[(String, String)]| -> Vec<String> {
-        list.iter().map(|(name, _)| name.clone()).collect()
-    };
-    let expected = |list: &[(&str, &str)]| -> Vec<String> {
-        list.iter().map(|(name, _)| (*name).to_owned()).collect()
-    };
-    assert_eq!(names(&differing), expected(EXCEPTIONS), "what differs");
-    assert_eq!(names(&refused), expected(REFUSED), "what is refused");
-    for ((name, error), (_, why)) in refused.iter().zip(REFUSED) {
+    tally.judge(EXACT_TRACKS_MIN, EXCEPTIONS);
+    let refused: Vec<&str> = tally.refused.iter().map(|(name, _)| &**name).collect();
+    let expected: Vec<&str> = REFUSED.iter().map(|(name, _)| *name).collect();
+    assert_eq!(refused, expected, "what is refused");
+    for ((name, error), (_, why)) in tally.refused.iter().zip(REFUSED) {
         assert!(error.contains(why), "{name}: {error}");
     }
 }
@@ -100,7 +91,7 @@ const MADE: &[(&str, &str, &str)] = &[
     ("five.eac3", NOISE, "-c:a eac3 -ac 6 -b:a 640k"),
     ("mono.ac3", NOISE, "-c:a ac3 -ac 1 -ar 44100"),
     // Packets that go on in the next page, and short ones.
-    ("long.opus", NOISE, "-c:a libopus -ac 2 -frame_duration 120 -b:a 500k -page_duration 9000000"),
+    ("long.opus", NOISE, "-c:a libopus -ac 2 -b:a 510k -vbr off -page_duration 9000000"),
     ("short.opus", NOISE, "-c:a libopus -ac 1 -frame_duration 2.5 -application lowdelay"),
     ("two.ogg", NOISE, "-map 0 -map 0 -c:a:0 libvorbis -q:a:0 10 -c:a:1 libopus -b:a:1 256k"),
     ("theora.ogg", PICTURES, "-f lavfi -i sine=duration=1 -c:v libtheora -c:a libvorbis -ac 2"),
@@ -146,71 +137,12 @@ fn open_bytes(file: &[u8]) -> Result<MediaIndex, OpenError<Infallible>> {
     })
 }
 
-/// A stream as ffprobe sees it.
-struct Probed {
-    codec: String,
-    /// Seconds of a tick.
-    tick: f64,
-    packets: Vec<Packet>,
-}
-
-struct Packet {
-    offset: Option<u64>,
-    bytes: u32,
-    composition: Option<i64>,
-    sync: bool,
-    /// As ffprobe prints it.
-    checksum: String,
-}
-
-fn probe(path: &Path) -> Vec<Probed> {
-    let output = Command::new("ffprobe")
-        .args(["-v", "quiet", "-print_format", "json"])
-        .args(["-show_entries", "stream=index,codec_name,time_base"])
-        .args(["-show_entries", "packet=stream_index,pos,size,pts,flags,data_hash"])
-        .args(["-show_data_hash", "adler32"])
-        .arg(path)
-        .output()
-        .unwrap();
-    let json: Value = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
-    let number = |value: &Value| -> Option<i64> {
-        value.as_i64().or_else(|| value.as_str().and_then(|text| text.parse().ok()))
-    };
-    let list = |name: &str| json[name].as_array().cloned().unwrap_or_default();
-    let mut streams: Vec<Probed> = list("streams")
-        .iter()
-        .map(|stream| {
-            let base = stream["time_base"].as_str().unwrap_or("1/1").split_once('/').unwrap();
-            let (numerator, denominator): (f64, f64) =
-                (base.0.parse().unwrap(), base.1.parse().unwrap());
-            let codec = stream["codec_name"].as_str().unwrap_or_default().to_owned();
-            Probed { codec, tick: numerator / denominator, packets: Vec::new() }
-        })
-        .collect();
-    for packet in list("packets") {
-        let stream = number(&packet["stream_index"]).unwrap() as usize;
-        streams[stream].packets.push(Packet {
-            offset: number(&packet["pos"]).map(i64::cast_unsigned),
-            bytes: number(&packet["size"]).unwrap() as u32,
-            composition: number(&packet["pts"]),
-            sync: packet["flags"].as_str().unwrap_or_default().starts_with('K'),
-            checksum: packet["data_hash"].as_str().unwrap_or_default().to_owned(),
-        });
-    }
-    streams
-}
-
 fn compare(index: &MediaIndex, file: &[u8], path: &Path) -> Result<(), String> {
-    let probed = probe(path);
+    let probed = probe(path, &[]);
     for (position, track) in index.tracks.iter().enumerate() {
-        let name = codec_name(&track.codec);
-        let is_named = |codec: &str| match name {
-            "pcm" => codec.starts_with(name),
-            "mp3" => ["mp2", "mp3"].contains(&codec),
-            _ => codec == name,
-        };
-        let stream = probed.iter().find(|stream| is_named(&stream.codec));
-        let stream = stream.ok_or(format!("ffprobe has no {name}"))?;
+        let names = names(&track.codec);
+        let stream = probed.iter().find(|stream| names.contains(&&*stream.codec));
+        let stream = stream.ok_or(format!("ffprobe has none of {names:?}"))?;
         let track_id = TrackId(position as u8);
         if let CodecConfig::Pcm(config) = &track.codec {
             let lengths = stream.packets.iter().map(|packet| u64::from(packet.bytes));
@@ -226,8 +158,10 @@ fn compare(index: &MediaIndex, file: &[u8], path: &Path) -> Result<(), String> {
         } else {
             let packets = whole_packets(index, track_id, track, stream, file.len() as u64);
             compare_contents(index, track_id, track, packets, file, path)?;
-            compare_times(index, track_id, track, packets, stream.tick, path)?;
+            let tick = stream.nanos(1) as f64 / 1e9;
+            compare_times(index, track_id, track, packets, tick, path)?;
         }
+        compare_seeks(index, track_id, stream, seek_slack(index, track_id, stream))?;
         lay_out(index, track_id, file)?;
     }
     Ok(())
@@ -303,7 +237,7 @@ fn compare_contents(
         if unwrapped.len() as u32 != packet.bytes {
             return Err(format!("unit {at}: {} bytes, not {}", unwrapped.len(), packet.bytes));
         }
-        if format!("adler32:{:08x}", adler32(&unwrapped)) != packet.checksum {
+        if Some(adler32(&unwrapped)) != packet.adler32 {
             return Err(format!("unit {at}: other bytes"));
         }
         if unit.sync != packet.sync {
@@ -313,13 +247,14 @@ fn compare_contents(
     Ok(())
 }
 
-/// RFC 1950 §9.
-fn adler32(bytes: &[u8]) -> u32 {
-    let (low, high) = bytes.iter().fold((1, 0), |(low, high), byte| {
-        let low = (low + u32::from(*byte)) % 65_521;
-        (low, (high + low) % 65_521)
-    });
-    high << 16 | low
+/// How far times of seeks may be apart: as much as those of units, which are rounded in another
+/// way, at most.
+fn seek_slack(index: &MediaIndex, track: TrackId, stream: &Probed) -> i64 {
+    let media = &index.tracks[usize::from(track.0)];
+    let frame =
+        index.unit(track, 1).map_or(0, |unit| media.media_rate.nanos_floor(unit.duration.into()));
+    let rounding = if media.codec.is_video() { 0 } else { frame };
+    2 * stream.nanos(1) + rounding
 }
 
 fn compare_times(
@@ -357,27 +292,4 @@ fn compare_times(
         }
     }
     Ok(())
-}
-
-const fn codec_name(codec: &CodecConfig) -> &'static str {
-    match codec {
-        CodecConfig::Vp8 => "vp8",
-        CodecConfig::Vp9 => "vp9",
-        CodecConfig::Av1(_) => "av1",
-        CodecConfig::H264(_) => "h264",
-        CodecConfig::Aac(_) => "aac",
-        CodecConfig::Opus(_) => "opus",
-        CodecConfig::Vorbis(_) => "vorbis",
-        CodecConfig::MpegAudio(_) => "mp3",
-        CodecConfig::Ac3(_) => "ac3",
-        CodecConfig::EAc3(_) => "eac3",
-        CodecConfig::Amr(_) => "amr_nb",
-        CodecConfig::Pcm(_) => "pcm",
-        CodecConfig::H265(_)
-        | CodecConfig::Mpeg4Visual(_)
-        | CodecConfig::H263
-        | CodecConfig::MpegVideo
-        | CodecConfig::Jpeg
-        | CodecConfig::Mp2t => "no codec of these files",
-    }
 }

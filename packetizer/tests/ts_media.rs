@@ -9,18 +9,18 @@
 
 mod support;
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
 
 use packetizer::codec::CodecConfig;
 use packetizer::codec::aac::AdtsHeader;
-use packetizer::container::{OpenError, open};
 use packetizer::index::{AccessUnitEntry, MediaIndex, TrackId};
 use packetizer::wrapping::Wrapping;
-use serde_json::Value;
-use support::{media_files, media_root};
+use support::codecs::{is_delivered, names};
+use support::ffprobe::{Packet, Probed, ffprobe, number, probe};
+use support::seeks::compare_seeks;
+use support::tally::Tally;
+use support::{ADTS, extensions, media_files, media_root, open_file};
 
 /// Files where ffprobe or ffmpeg and the index differ, and why.
 const EXCEPTIONS: &[(&str, &str)] = &[
@@ -34,21 +34,13 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("fuzzing-corpus/station.1080p.h264", "begins with text: a file of a revision control system"),
 ];
 
-/// A file of ADTS frames, whatever its name says.
-const ADTS: &str = "shaka-player/fileSequence0.ts";
-
 /// Files that agree today; a change that loses some is a regression.
 const EXACT_FILES_MIN: usize = 72;
-
-/// Names by ffprobe of codecs that are delivered.
-const DELIVERED: [&str; 9] =
-    ["h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "aac", "mp2", "mp3", "ac3"];
 
 #[test]
 fn index_agrees_with_ffmpeg() {
     let Some(root) = media_root() else { return };
-    let extensions = ["ts", "264", "h264", "265", "h265", "hevc", "m2v", "m1v"];
-    let mut files = media_files(&root, &extensions);
+    let mut files = media_files(&root, extensions::STREAMS);
     files.retain(|path| !path.ends_with(ADTS));
     assert!(files.len() > 60, "only {} files", files.len());
     let verdicts: Vec<_> = std::thread::scope(|scope| {
@@ -58,32 +50,16 @@ fn index_agrees_with_ffmpeg() {
             .collect();
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
-    let (mut exact, mut refused, mut differing) = (0, 0, Vec::new());
+    let mut tally = Tally::default();
     for (path, verdict) in files.iter().zip(verdicts) {
-        let name = path.strip_prefix(&root).unwrap().display().to_string();
+        let name = Tally::name(&root, path);
         match verdict {
-            Verdict::Exact => exact += 1,
-            Verdict::Refused(error) => {
-                println!("refused: {name}: {error}");
-                refused += 1;
-            }
-            Verdict::Differs(why) => differing.push((name, why)),
+            Verdict::Exact => tally.exact += 1,
+            Verdict::Refused(error) => tally.refused.push((name, error)),
+            Verdict::Differs(why) => tally.differing.push((name, why)),
         }
     }
-    println!("{exact} files exact, {} differing, {refused} rightly refused", differing.len());
-    for (name, why) in &differing {
-        println!("differs: {name}: {why}");
-    }
-    assert!(exact >= EXACT_FILES_MIN, "only {exact} files exact");
-    for (exception, why) in EXCEPTIONS {
-        let differs = differing.iter().any(|(name, _)| name == exception);
-        assert!(differs, "{exception} agrees: it is no exception ({why})");
-    }
-    let unexplained: Vec<_> = differing
-        .iter()
-        .filter(|(name, _)| !EXCEPTIONS.iter().any(|(exception, _)| name == exception))
-        .collect();
-    assert!(unexplained.is_empty(), "{} unexplained", unexplained.len());
+    tally.judge(EXACT_FILES_MIN, EXCEPTIONS);
 }
 
 /// Kinds of streams of which there are no other people's files, made with ffmpeg.
@@ -126,87 +102,18 @@ enum Verdict {
 }
 
 fn judge(path: &Path) -> Verdict {
-    let probed = probe(path);
+    let probed = probe(path, &[]);
     match open_file(path) {
         Ok(index) => {
             compare(path, &index, &probed).map_or_else(Verdict::Differs, |()| Verdict::Exact)
         }
-        Err(error) if !probed.iter().any(Probed::is_deliverable) => {
-            Verdict::Refused(error.to_string())
-        }
+        Err(error) if !probed.iter().any(is_deliverable) => Verdict::Refused(error.to_string()),
         Err(error) => Verdict::Differs(error.to_string()),
     }
 }
 
-fn open_file(path: &Path) -> Result<MediaIndex, OpenError<std::io::Error>> {
-    let file = File::open(path).unwrap();
-    open(file.metadata().unwrap().len(), |offset, buffer| file.read_at(buffer, offset))
-}
-
-/// A track as ffprobe sees it.
-struct Probed {
-    /// Its number among ffmpeg's, and the packet identifier in a transport stream.
-    number: usize,
-    container_id: Option<u32>,
-    codec: String,
-    packets: Vec<Packet>,
-}
-
-impl Probed {
-    fn is_deliverable(&self) -> bool {
-        let delivered = DELIVERED.contains(&self.codec.as_str()) || self.codec == "eac3";
-        delivered && !self.packets.is_empty()
-    }
-}
-
-struct Packet {
-    bytes: u32,
-    decode: Option<i64>,
-    composition: Option<i64>,
-    sync: bool,
-}
-
-fn number(value: &Value) -> Option<i64> {
-    value.as_i64().or_else(|| value.as_str().and_then(|text| text.parse().ok()))
-}
-
-fn ffprobe(path: &Path, options: &[&str]) -> Value {
-    let output = Command::new("ffprobe")
-        .args(["-v", "quiet", "-print_format", "json"])
-        .args(options)
-        .arg(path)
-        .output()
-        .unwrap();
-    serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
-}
-
-fn probe(path: &Path) -> Vec<Probed> {
-    let streams = ["-show_entries", "stream=index,id,codec_name"];
-    let packets = ["-show_entries", "packet=stream_index,size,dts,pts,flags"];
-    let json = ffprobe(path, &[streams, packets].concat());
-    let list = |name: &str| json[name].as_array().cloned().unwrap_or_default();
-    let mut tracks: Vec<Probed> = list("streams")
-        .iter()
-        .enumerate()
-        .map(|(number, stream)| Probed {
-            number,
-            container_id: stream["id"]
-                .as_str()
-                .and_then(|id| u32::from_str_radix(id.trim_start_matches("0x"), 16).ok()),
-            codec: stream["codec_name"].as_str().unwrap_or_default().to_owned(),
-            packets: Vec::new(),
-        })
-        .collect();
-    for packet in list("packets") {
-        let stream = number(&packet["stream_index"]).unwrap() as usize;
-        tracks[stream].packets.push(Packet {
-            bytes: number(&packet["size"]).unwrap() as u32,
-            decode: number(&packet["dts"]),
-            composition: number(&packet["pts"]),
-            sync: packet["flags"].as_str().unwrap_or_default().starts_with('K'),
-        });
-    }
-    tracks
+fn is_deliverable(probed: &Probed) -> bool {
+    is_delivered(&probed.codec) && !probed.packets.is_empty()
 }
 
 /// What differs first.
@@ -232,8 +139,14 @@ fn compare(path: &Path, index: &MediaIndex, probed: &[Probed]) -> Result<(), Str
         } else {
             compare_times(&entries, &other.packets, &mut constant).map_err(named)?;
         }
+        if !names(&track.codec).contains(&&*other.codec) {
+            return Err(named(format!("is {:?}", names(&track.codec))));
+        }
+        // Ticks between stamps are rounded in another way.
+        let slack = 2 * other.nanos(1);
+        compare_seeks(index, TrackId(position as u8), other, slack).map_err(named)?;
     }
-    for other in probed.iter().filter(|other| other.is_deliverable()) {
+    for other in probed.iter().filter(|other| is_deliverable(other)) {
         let id = other.container_id.unwrap_or(1);
         if !index.tracks.iter().any(|track| track.container_id == id) {
             return Err(format!("track {id} ({}) is missing: {:?}", other.codec, index.skipped));

@@ -166,7 +166,8 @@ fn a_playlist_that_cannot_be_played_is_refused_and_the_log_says_by_which_line() 
         }
     };
     for (name, _, expected, message) in cases {
-        // Of what is refused the log has a line a second, and tells when the name is asked for anew.
+        // Of what is refused the log has a line a second, and tells when the name is asked for
+        // anew.
         let is_told = support::poll(Duration::from_secs(5), || {
             assert_eq!(status(&format!("{name}.txt")), expected, "{name}");
             server.log().replace("\\\"", "\"").contains(message).then_some(())

@@ -1,7 +1,7 @@
 //! H.264: parameter sets and NAL unit types (RFC 6184, ISO 14496-15 §5.3.3).
 
 use super::ConfigError;
-use super::nal::NalFraming;
+use super::nal::{NalFraming, PARAMETER_SETS_MAX, nal_units};
 
 /// Parameter sets, and how NAL units lie in an access unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,8 @@ impl H264Config {
     /// parameter sets is ignored, since writers disagree about it.
     ///
     /// # Errors
-    /// When it is cut short, or has no parameter sets: without any SDP cannot describe the stream.
+    /// When it is cut short. It may have no parameter sets, if the stream has them (`avc3`); see
+    /// [`Self::is_complete`].
     pub fn parse(record: &[u8]) -> Result<Self, ConfigError> {
         let [1, _profile, _constraints, _level, length, counts, rest @ ..] = record else {
             return Err(ConfigError("avcC is cut short or of an unknown version"));
@@ -31,14 +32,32 @@ impl H264Config {
         let (sequence_parameter_sets, rest) = read_sets(rest, counts & 0x1f, NalType::SPS)?;
         let (count, rest) = rest.split_first().ok_or(ConfigError("avcC is cut short"))?;
         let (picture_parameter_sets, _) = read_sets(rest, *count, NalType::PPS)?;
-        if sequence_parameter_sets.is_empty() || picture_parameter_sets.is_empty() {
-            return Err(ConfigError("avcC has no parameter sets"));
-        }
         Ok(Self {
             framing: NalFraming::Length(length_bytes),
             sequence_parameter_sets,
             picture_parameter_sets,
         })
+    }
+
+    /// Whether there are parameter sets of each kind: without them SDP cannot describe the stream.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        !self.sequence_parameter_sets.is_empty() && !self.picture_parameter_sets.is_empty()
+    }
+
+    /// Takes the parameter sets in an access unit.
+    pub fn take_sets(&mut self, unit: &[u8]) {
+        for nal in nal_units(unit, self.framing).map_while(Result::ok) {
+            let (sets, bytes_min) = match NalType::of(nal) {
+                Some(NalType::SPS) => (&mut self.sequence_parameter_sets, SPS_BYTES_MIN),
+                Some(NalType::PPS) => (&mut self.picture_parameter_sets, PPS_BYTES_MIN),
+                _ => continue,
+            };
+            let is_new = sets.iter().all(|set| set != nal) && sets.len() < PARAMETER_SETS_MAX;
+            if is_new && nal.len() >= bytes_min {
+                sets.push(nal.to_vec());
+            }
+        }
     }
 
     /// profile_idc, the constraint flags and level_idc of the first sequence parameter set, for
@@ -51,6 +70,10 @@ impl H264Config {
         }
     }
 }
+
+/// Bytes of a sequence parameter set that tell profile and level.
+const SPS_BYTES_MIN: usize = 4;
+const PPS_BYTES_MIN: usize = 2;
 
 /// Reads `count` parameter sets with 16-bit lengths, and yields what follows them. Those of another
 /// type, or too short to be one, are left out.
@@ -66,7 +89,7 @@ fn read_sets(
         let length = usize::from(u16::from_be_bytes(*length));
         let (set, behind) = behind.split_at_checked(length).ok_or(cut_short)?;
         rest = behind;
-        let bytes_min = if wanted == NalType::SPS { 4 } else { 2 };
+        let bytes_min = if wanted == NalType::SPS { SPS_BYTES_MIN } else { PPS_BYTES_MIN };
         if NalType::of(set) == Some(wanted) && set.len() >= bytes_min {
             sets.push(set.to_vec());
         }
@@ -130,6 +153,7 @@ mod tests {
         three_bytes[4] = 0xfe;
         assert!(H264Config::parse(&three_bytes).unwrap_err().to_string().contains("3 bytes"));
         let empty = [1, 0x64, 0, 0x1f, 0xff, 0xe0, 0];
-        assert!(H264Config::parse(&empty).unwrap_err().to_string().contains("parameter sets"));
+        assert!(!H264Config::parse(&empty).unwrap().is_complete());
+        assert!(H264Config::parse(&RECORD).unwrap().is_complete());
     }
 }

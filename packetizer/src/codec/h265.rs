@@ -1,7 +1,7 @@
 //! H.265: parameter sets and NAL unit types (RFC 7798, ISO 14496-15 §8.3.3).
 
 use super::ConfigError;
-use super::nal::NalFraming;
+use super::nal::{NalFraming, PARAMETER_SETS_MAX, nal_units};
 
 /// Parameter sets, and how NAL units lie in an access unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +26,8 @@ impl H265Config {
     /// units than parameter sets are ignored.
     ///
     /// # Errors
-    /// When it is cut short, or a kind of parameter set is missing: without them SDP cannot
-    /// describe the stream.
+    /// When it is cut short. It may have no parameter sets, if the stream has them (`hev1`); see
+    /// [`Self::is_complete`].
     pub fn parse(record: &[u8]) -> Result<Self, ConfigError> {
         let cut_short = ConfigError("hvcC is cut short or of an unknown version");
         let (header, mut rest) = record.split_at_checked(RECORD_HEADER_BYTES).ok_or(cut_short)?;
@@ -46,15 +46,30 @@ impl H265Config {
         for _ in 0..*array_count {
             rest = config.read_array(rest).ok_or(cut_short)?;
         }
-        let sets = [
-            &config.video_parameter_sets,
-            &config.sequence_parameter_sets,
-            &config.picture_parameter_sets,
-        ];
-        if sets.iter().any(|sets| sets.is_empty()) {
-            return Err(ConfigError("hvcC has no parameter sets"));
-        }
         Ok(config)
+    }
+
+    /// Whether there are parameter sets of each kind: without them SDP cannot describe the stream.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        !self.video_parameter_sets.is_empty()
+            && !self.sequence_parameter_sets.is_empty()
+            && !self.picture_parameter_sets.is_empty()
+    }
+
+    /// Takes the parameter sets in an access unit.
+    pub fn take_sets(&mut self, unit: &[u8]) {
+        for nal in nal_units(unit, self.framing).map_while(Result::ok) {
+            let sets = match NalType::of(nal) {
+                Some(NalType::VPS) => &mut self.video_parameter_sets,
+                Some(NalType::SPS) => &mut self.sequence_parameter_sets,
+                Some(NalType::PPS) => &mut self.picture_parameter_sets,
+                _ => continue,
+            };
+            if sets.iter().all(|set| set != nal) && sets.len() < PARAMETER_SETS_MAX {
+                sets.push(nal.to_vec());
+            }
+        }
     }
 
     /// Takes the parameter sets of an array and yields what follows it.
@@ -133,16 +148,16 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_cut_short_or_has_not_all_sets() {
+    fn refuses_what_is_cut_short_and_tells_when_sets_are_missing() {
         let whole = record(&[VPS, SPS, PPS]);
         for end in 0..whole.len() {
             let error = H265Config::parse(&whole[..end]).unwrap_err();
             assert!(error.to_string().contains("cut short"), "{end}");
         }
         for sets in [&[][..], &[VPS, SPS], &[SPS, PPS], &[VPS, PPS, SEI]] {
-            let error = H265Config::parse(&record(sets)).unwrap_err();
-            assert!(error.to_string().contains("parameter sets"), "{sets:?}");
+            assert!(!H265Config::parse(&record(sets)).unwrap().is_complete(), "{sets:?}");
         }
+        assert!(H265Config::parse(&whole).unwrap().is_complete());
         let mut three_bytes = whole.clone();
         three_bytes[LENGTH_SIZE_AT] = 0xfe;
         assert!(H265Config::parse(&three_bytes).unwrap_err().to_string().contains("3 bytes"));

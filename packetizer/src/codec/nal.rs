@@ -12,6 +12,9 @@ pub enum NalFraming {
     StartCodes,
 }
 
+/// Parameter sets of a kind that are taken from a stream.
+pub(super) const PARAMETER_SETS_MAX: usize = 16;
+
 /// A NAL unit that reaches beyond its access unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NalError {

@@ -19,10 +19,12 @@ mod sole_track;
 #[cfg(test)]
 mod testing;
 mod transport_stream;
+mod trial;
 
 use std::fmt;
 
 use crate::index::{MediaIndex, SkippedTrack};
+use trial::Trial;
 
 /// Most bytes of a movie header (`moov`) that is read, and so the most a [`Demand`] asks for.
 pub const HEADER_BYTES_MAX: u32 = 256 << 20;
@@ -108,13 +110,16 @@ const PROBES: &[Probe] = &[
 
 /// Opens a container file: says which bytes it wants next, is given them, and in the end yields the
 /// index. Reads what it needs to find every access unit: headers and tables where the format has
-/// them, else the whole file from its beginning to its end.
+/// them, else the whole file from its beginning to its end; and of some codecs an access unit, to
+/// see whether it can be sent.
 #[derive(Debug)]
 pub struct Demuxer {
     file_bytes: u64,
     transport_streams: TransportStreams,
     /// Once the file's beginning has told what it is.
     format: Option<Box<dyn Demux>>,
+    /// Once it has an index.
+    trial: Option<Trial>,
 }
 
 impl Demuxer {
@@ -127,7 +132,7 @@ impl Demuxer {
             return Err(IndexError::Unrecognized);
         }
         let transport_streams = TransportStreams::default();
-        Ok(Self { file_bytes, transport_streams, format: None })
+        Ok(Self { file_bytes, transport_streams, format: None, trial: None })
     }
 
     /// One that delivers so much of transport streams.
@@ -139,6 +144,9 @@ impl Demuxer {
     /// The bytes it wants next. The same until [`Self::supply`] is called.
     #[must_use]
     pub fn demand(&self) -> Demand {
+        if let Some(demand) = self.trial.as_ref().and_then(Trial::demand) {
+            return demand;
+        }
         match &self.format {
             Some(format) => format.demand(),
             None => {
@@ -164,8 +172,15 @@ impl Demuxer {
                 file_bytes: demand.offset + bytes.len() as u64,
             });
         }
+        if let Some(mut trial) = self.trial.take() {
+            trial.supply(bytes);
+            return self.after(trial);
+        }
         if let Some(format) = &mut self.format {
-            return format.supply(bytes);
+            return match format.supply(bytes)? {
+                Some(index) => self.after(Trial::new(index)),
+                None => Ok(None),
+            };
         }
         let format = PROBES.iter().find_map(|probe| probe(bytes, self.file_bytes));
         let mut format = format.ok_or(IndexError::Unrecognized)?;
@@ -173,6 +188,17 @@ impl Demuxer {
             format.keep_packets();
         }
         self.format = Some(format);
+        Ok(None)
+    }
+}
+
+impl Demuxer {
+    /// Goes on with what is to be tried, or ends.
+    fn after(&mut self, trial: Trial) -> Result<Option<MediaIndex>, IndexError> {
+        if trial.demand().is_none() {
+            return trial.finish().map(Some);
+        }
+        self.trial = Some(trial);
         Ok(None)
     }
 }

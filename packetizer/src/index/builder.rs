@@ -163,10 +163,11 @@ impl IndexBuilder {
         Some(description.media_rate.nanos_floor(end))
     }
 
-    /// Cuts the segments and yields the index of a presentation of this duration. Tracks without
-    /// units are left out.
+    /// Cuts the segments and yields the index of a presentation of this duration, or where that is
+    /// none, of as long as its units take. Tracks without units are left out.
     #[must_use]
     pub fn finish(self, duration: Npt) -> MediaIndex {
+        let duration = if duration == Npt::ZERO { self.duration() } else { duration };
         let mut tracks = Vec::with_capacity(self.tracks.len());
         let mut all_units = Vec::with_capacity(self.tracks.len());
         for (description, mut units, pending) in self.tracks {
@@ -189,6 +190,19 @@ impl IndexBuilder {
     }
 }
 
+/// How long a picture is shown of which nothing says how long.
+const PICTURE: Npt = Npt::from_nanos(NANOS_PER_SECOND.unsigned_abs() / 25);
+
+impl IndexBuilder {
+    /// Until the end of the last composition; never none at all, which would leave nothing to play.
+    fn duration(&self) -> Npt {
+        let tracks = (0..self.tracks.len()).filter_map(|track| u8::try_from(track).ok());
+        let ends = tracks.filter_map(|track| self.composition_end(TrackId(track)));
+        let end = ends.max().and_then(|end| u64::try_from(end).ok()).filter(|end| *end > 0);
+        end.map_or(PICTURE, Npt::from_nanos)
+    }
+}
+
 fn describe(description: TrackDescription, units: &Units) -> Track {
     let rate = description.media_rate;
     let first = units.get(0).map_or(0, |unit| unit.decode);
@@ -208,8 +222,23 @@ fn describe(description: TrackDescription, units: &Units) -> Track {
 
 #[cfg(test)]
 mod tests {
+    use super::super::TrackSet;
     use super::super::fixture::{AUDIO, VIDEO, audio_description, title, video_description};
     use super::*;
+
+    #[test]
+    fn a_presentation_lasts_as_long_as_its_units_if_nothing_says_how_long() {
+        for (told, unit_ticks, expected_millis) in [(0, 0, 40), (0, 128, 10), (7, 128, 7)] {
+            let mut builder = IndexBuilder::new();
+            let video = builder.add_track(video_description()).unwrap();
+            builder.push(video, 0, 100, 0, 0, unit_ticks, true).unwrap();
+            let index = builder.finish(Npt::from_nanos(told * 1_000_000));
+            let millis = index.duration.nanos() / 1_000_000;
+            assert_eq!(millis, expected_millis, "{told} ms told, {unit_ticks} ticks");
+            let tracks = TrackSet::EMPTY.with(video);
+            assert!(index.cue(tracks, Npt::ZERO, None).is_some(), "playable from its start");
+        }
+    }
 
     #[test]
     fn describes_its_tracks() {

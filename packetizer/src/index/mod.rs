@@ -201,6 +201,35 @@ impl MediaIndex {
         self.units.get(usize::from(track.0))?.get(index)
     }
 
+    /// All units of a track in decode order.
+    pub fn all_units(&self, track: TrackId) -> impl Iterator<Item = AccessUnitEntry> + '_ {
+        self.units.get(usize::from(track.0)).into_iter().flat_map(|units| units.range(0, u32::MAX))
+    }
+
+    /// Leaves tracks out, as if they had never been added.
+    pub(crate) fn leave_out(&mut self, refused: Vec<(TrackId, SkipReason)>) {
+        if refused.is_empty() {
+            return;
+        }
+        let mut left = Vec::new();
+        let tracks = std::mem::take(&mut self.tracks).into_iter();
+        for ((id, track), units) in (0..).map(TrackId).zip(tracks).zip(self.units.drain(..)) {
+            match refused.iter().find(|(refused, _)| *refused == id) {
+                Some((_, reason)) => {
+                    let (container_id, reason) = (track.container_id, reason.clone());
+                    self.skipped.push(SkippedTrack { container_id, reason });
+                }
+                None => left.push((track, units)),
+            }
+        }
+        (self.tracks, self.units) = left.into_iter().unzip();
+        (self.segments, self.segment_count) = segments::cut_segments(&self.tracks, &self.units);
+        let ends = self.tracks.iter().zip(&self.units);
+        let ends = ends.map(|(track, units)| track.media_rate.nanos_floor(units.composition_end()));
+        let end = ends.max().unwrap_or(0).max(0).unsigned_abs();
+        self.duration = self.duration.min(Npt::from_nanos(end));
+    }
+
     /// The first unit of a track whose decode time is at least `ticks` of its media rate; the
     /// number of units if there is none.
     #[must_use]
@@ -248,6 +277,13 @@ pub enum SkipReason {
     SeveralDescriptions,
     /// Its media is in another file.
     External,
+    /// Its payload format cannot tell an access unit of it.
+    Payload {
+        /// Bytes of the access unit.
+        bytes: u32,
+        /// Why it cannot.
+        why: String,
+    },
     /// It has no access units.
     Empty,
     /// From this access unit on its media is not in the file; the units before are delivered.
@@ -272,6 +308,9 @@ impl fmt::Display for SkipReason {
                 f.write_str("its access units use different sample descriptions")
             }
             Self::External => f.write_str("its media is in another file"),
+            Self::Payload { bytes, why } => {
+                write!(f, "an access unit of {bytes} bytes cannot be sent: {why}")
+            }
             Self::Empty => f.write_str("no access units"),
             Self::Truncated { kept, declared } => {
                 write!(f, "only {kept} of {declared} access units lie inside the file")

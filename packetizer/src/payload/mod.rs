@@ -23,7 +23,7 @@ pub mod vp9;
 
 use crate::codec::CodecConfig;
 use crate::codec::nal::{NalError, nal_units};
-use crate::rtp::{HEADER_BYTES, Header, MARKER};
+use crate::rtp::{HEADER_BYTES, Header, MARKER, Ssrc};
 use std::fmt;
 
 /// Bytes in front of an interleaved packet: `$`, channel, length (RFC 2326 §10.12).
@@ -168,6 +168,27 @@ pub fn write_sound(
         | CodecConfig::MpegVideo
         | CodecConfig::Jpeg
         | CodecConfig::Mp2t => Err(UnitError::Malformed("pictures among sound")),
+    }
+}
+
+/// Whether an access unit can be sent in packets of so many bytes, RTP header included.
+///
+/// # Errors
+/// Why it cannot.
+pub fn try_unit(
+    codec: &CodecConfig,
+    unit: &[u8],
+    is_sync: bool,
+    packet_bytes_max: u16,
+) -> Result<(), UnitError> {
+    let (payload_type, sequence, timestamp, ssrc) = (0, 0, 0, Ssrc(0));
+    let header = Header { marker: false, payload_type, sequence, timestamp, ssrc };
+    let mut writer = PacketWriter::new(Vec::new(), header, None, packet_bytes_max);
+    writer.begin_unit(timestamp);
+    if codec.is_video() {
+        write_picture(&mut writer, codec, unit, is_sync)
+    } else {
+        write_sound(&mut writer, codec, &[unit])
     }
 }
 
@@ -362,7 +383,7 @@ fn fragments_of(unit: &[u8], bytes: usize) -> impl ExactSizeIterator<Item = Frag
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::rtp::{Packet, Ssrc};
+    use crate::rtp::Packet;
 
     const HEADER: Header = Header {
         marker: false,

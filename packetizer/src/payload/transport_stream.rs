@@ -1,10 +1,7 @@
 //! MPEG transport streams as such in RTP (RFC 2250 §2).
 
 use super::{PacketWriter, UnitError};
-use crate::wrapping::transport_stream::PACKET_BYTES;
-
-/// Transport stream packets that an RTP packet takes where packets have the length of Ethernet's.
-pub const UNIT_PACKETS: u8 = 7;
+use crate::codec::mp2t::PACKET_BYTES;
 
 /// Writes the packets of a unit: whole transport stream packets, as many as fit each. None is
 /// marked: time stamps go on evenly (§2, M bit).

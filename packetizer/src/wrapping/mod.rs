@@ -6,7 +6,7 @@ pub mod ogg;
 pub mod program_stream;
 pub mod transport_stream;
 
-use transport_stream::PACKET_BYTES;
+use crate::codec::mp2t::PACKET_BYTES;
 
 /// How the access units of a track lie in the container file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,7 +75,7 @@ fn unwrap_of(files: &[FileWrapping], offset: u64, bytes: &[u8], unit: &mut Vec<u
 
 #[cfg(test)]
 mod tests {
-    use super::transport_stream::{PACKET_BYTES, PacketGrid, Stretch};
+    use super::transport_stream::{PacketGrid, Stretch};
     use super::*;
 
     #[test]

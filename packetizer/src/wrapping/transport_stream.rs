@@ -1,9 +1,8 @@
 //! Elementary streams in transport stream packets (ISO 13818-1 §2.4.3).
 
+use crate::codec::mp2t::PACKET_BYTES;
 use std::sync::Arc;
 
-/// Bytes of a packet, without what some recorders put in front or behind.
-pub const PACKET_BYTES: usize = 188;
 /// What each packet begins with.
 pub const SYNC_BYTE: u8 = 0x47;
 

@@ -58,13 +58,11 @@ fn parse_video(record: &[u8]) -> Option<CodecConfig> {
     let config = H264Config::parse(record).ok()?;
     let NalFraming::Length(length_bytes) = config.framing else { panic!("lengths") };
     assert!([1, 2, 4].contains(&length_bytes));
-    assert!(!config.sequence_parameter_sets.is_empty());
     assert!(config.sequence_parameter_sets.iter().all(|set| set[0] & 0x1f == NalType::SPS.0));
-    assert!(!config.picture_parameter_sets.is_empty());
     assert!(config.picture_parameter_sets.iter().all(|set| set[0] & 0x1f == NalType::PPS.0));
     let sets = config.sequence_parameter_sets.iter().chain(&config.picture_parameter_sets);
     assert!(sets.map(Vec::len).sum::<usize>() < record.len(), "more than there was");
-    Some(CodecConfig::H264(config))
+    config.is_complete().then_some(CodecConfig::H264(config))
 }
 
 fn parse_audio(record: &[u8]) -> Option<CodecConfig> {

@@ -228,10 +228,19 @@ pub(crate) fn alone() -> File {
 
 /// Runs `checks`, a few at a time; each is named in what it says when it fails.
 pub(crate) fn together<T: Send>(checks: Vec<(String, T)>, check: impl Fn(&str, T) + Sync) {
+    at_once(CHECKS_AT_ONCE, checks, check);
+}
+
+/// Runs `checks`, so many at a time; each is named in what it says when it fails.
+pub(crate) fn at_once<T: Send>(
+    count: usize,
+    checks: Vec<(String, T)>,
+    check: impl Fn(&str, T) + Sync,
+) {
     let waiting = Mutex::new(checks.into_iter());
     let failed = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
-        for _ in 0..CHECKS_AT_ONCE {
+        for _ in 0..count {
             scope.spawn(|| {
                 loop {
                     let next = waiting.lock().unwrap().next();

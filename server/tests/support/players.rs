@@ -3,7 +3,7 @@
 use std::process::{Command, Output};
 
 /// Seconds after which a player is ended.
-const TIMEOUT_SECONDS: &str = "60";
+const TIMEOUT_SECONDS: u32 = 60;
 /// Times that a `gst-launch-1.0` is started which fails to link its own elements.
 const GSTREAMER_STARTS_MAX: usize = 3;
 
@@ -22,9 +22,14 @@ pub(crate) fn output_of(program: &str, arguments: &[&str]) -> String {
 
 /// Runs a program until it ends, or for a minute at most.
 pub(crate) fn run(program: &str, arguments: &[&str]) -> Output {
+    run_for(TIMEOUT_SECONDS, program, arguments)
+}
+
+/// Runs a program until it ends, or for so many seconds at most.
+pub(crate) fn run_for(seconds: u32, program: &str, arguments: &[&str]) -> Output {
     require(program);
     let mut command = Command::new("timeout");
-    command.args(["-k", "5", TIMEOUT_SECONDS, program]).args(arguments);
+    command.args(["-k", "5", &seconds.to_string(), program]).args(arguments);
     command.output().unwrap_or_else(|error| panic!("timeout {program}: {error}"))
 }
 

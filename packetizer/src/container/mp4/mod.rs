@@ -5,6 +5,7 @@
 //! is left out by name; what it does not need may be broken.
 
 mod boxes;
+mod edits;
 mod entry;
 mod fragments;
 mod movie;

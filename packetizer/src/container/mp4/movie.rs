@@ -1,6 +1,7 @@
 //! The movie header: tracks, their time scales and edit lists (ISO 14496-12 §8.2 to §8.6).
 
 use super::boxes::{Box, Bytes, boxes, find, find_path};
+use super::edits::Edits;
 use super::entry::parse_codec;
 use super::fragments::{self, Defaults, TrackFragment};
 use super::samples::{Sample, SampleTables};
@@ -72,7 +73,7 @@ struct ParsedTrack<'a> {
     is_enabled: bool,
     /// None at all may be there where the media is in fragments.
     samples: Option<SampleTables<'a>>,
-    edit: Edit,
+    edits: Edits,
 }
 
 impl<'a> ParsedTrack<'a> {
@@ -119,7 +120,7 @@ impl<'a> ParsedTrack<'a> {
                 Err(_) if is_fragmented => None,
                 Err(why) => return Err(SkipReason::Broken(why)),
             },
-            edit: Edit::parse(trak, media_rate, movie_rate).unwrap_or_default(),
+            edits: Edits::parse(trak, media_rate, movie_rate).map_err(SkipReason::Broken)?,
         })
     }
 }
@@ -145,19 +146,23 @@ struct MovieTrack {
     id: TrackId,
     container_id: u32,
     rate: ClockRate,
-    edit: Edit,
+    edits: Edits,
     defaults: Defaults,
     declared: u32,
     kept: u32,
+    /// Units that no edit shows.
+    left_out: u32,
     /// A unit lies beyond the file: none behind it is taken.
     is_cut: bool,
     /// Decode time behind the last unit, before any edit.
     decode_end: i64,
+    /// Decode time of the last unit in the presentation.
+    decode: i64,
 }
 
 impl Movie {
     fn add(&mut self, track: ParsedTrack<'_>, defaults: Defaults) -> Result<(), IndexError> {
-        let ParsedTrack { description, samples, edit, is_enabled: _ } = track;
+        let ParsedTrack { description, samples, edits, is_enabled: _ } = track;
         let (container_id, rate) = (description.container_id, description.media_rate);
         let pcm_frame_bytes = if let CodecConfig::Pcm(config) = &description.codec {
             Some(config.frame_bytes())
@@ -172,12 +177,14 @@ impl Movie {
             id,
             container_id,
             rate,
-            edit,
+            edits,
             defaults,
             declared: 0,
             kept: 0,
+            left_out: 0,
             is_cut: false,
             decode_end: 0,
+            decode: i64::MIN,
         };
         if let Some(samples) = samples {
             match pcm_frame_bytes {
@@ -208,7 +215,11 @@ impl Movie {
         if track.is_cut {
             return Ok(false);
         }
-        match push(&mut self.builder, track.id, sample, track.edit.shift) {
+        let Some(shift) = track.edits.place(sample) else {
+            track.left_out = track.left_out.saturating_add(1);
+            return Ok(true);
+        };
+        match track.push(&mut self.builder, sample, shift) {
             Ok(()) => {}
             // Time jumps further than can be told: it ends there.
             Err(BuildError::DecodeOrder) => {
@@ -271,7 +282,7 @@ impl Movie {
         if self.tracks.iter().all(|track| track.kept == 0) {
             for track in &mut self.tracks {
                 let ticks = track.rate.ticks_ceil(first);
-                track.edit.shift = track.edit.shift.saturating_sub(ticks);
+                track.edits.delay(ticks.saturating_neg());
             }
         }
     }
@@ -299,19 +310,24 @@ impl Movie {
                 let declared = declared.max(kept.saturating_add(1));
                 let reason = SkipReason::Truncated { kept, declared };
                 self.skipped.push(SkippedTrack { container_id, reason });
-            } else if kept < declared {
+            } else if kept.saturating_add(track.left_out) < declared {
                 let reason = SkipReason::Truncated { kept, declared };
                 self.skipped.push(SkippedTrack { container_id, reason });
             } else if kept == 0 {
                 self.skipped.push(SkippedTrack { container_id, reason: SkipReason::Empty });
             }
             let end = self.builder.composition_end(track.id).unwrap_or(0);
-            let edit_end = track.edit.end.map(|end| track.rate.nanos_floor(end));
+            let edit_end = track.edits.end().map(|end| track.rate.nanos_floor(end));
             let is_edited = !self.is_fragmented || track.declared > 0;
             let edit_end = edit_end.filter(|edit_end| is_edited && (1..end).contains(edit_end));
             nanos = nanos.max(edit_end.unwrap_or(end));
         }
+        let has_units = |track: &&MovieTrack| track.kept > 0;
+        let missed = (0..).map(TrackId).zip(self.tracks.iter().filter(has_units));
+        let missed = missed.filter(|(_, track)| track.edits.has_missed());
+        let refused: Vec<_> = missed.map(|(id, _)| (id, BETWEEN_SYNCS)).collect();
         let mut index = self.builder.finish(Npt::from_nanos(nanos.max(0).unsigned_abs()));
+        index.leave_out(refused);
         if index.tracks.is_empty() {
             return Err(IndexError::NoPlayableTrack { tracks: self.skipped });
         }
@@ -321,67 +337,29 @@ impl Movie {
     }
 }
 
-/// Units of one track in one fragment.
-const FRAGMENT_UNITS_MAX: usize = 1 << 20;
+const BETWEEN_SYNCS: SkipReason = SkipReason::Broken("an edit of it begins between sync samples");
 
-fn push(
-    builder: &mut IndexBuilder,
-    track: TrackId,
-    sample: &Sample,
-    shift: i64,
-) -> Result<(), BuildError> {
-    let decode = sample.decode.saturating_add(shift);
-    let composition = decode.saturating_add(i64::from(sample.composition_offset));
-    let Sample { offset, bytes, duration, sync, .. } = *sample;
-    builder.push(track, offset, bytes, decode, composition, duration, sync)
-}
-
-/// How an edit list places the media in the presentation (§8.6.6): empty edits delay it, the
-/// first other edit says which media time then comes. Later edits are ignored.
-#[derive(Clone, Copy, Debug, Default)]
-struct Edit {
-    /// Ticks to add to media times.
-    shift: i64,
-    /// End of a sole edit in ticks on the presentation's axis.
-    end: Option<i64>,
-}
-
-impl Edit {
-    /// Edits beyond this many ticks (centuries) are no edits.
-    const TICKS_MAX: i64 = 1 << 52;
-
-    /// `None` if there is no edit list or it makes no sense.
-    fn parse(trak: &Box<'_>, media_rate: ClockRate, movie_rate: Option<ClockRate>) -> Option<Self> {
-        let mut list = find_path(trak.body, &[b"edts", b"elst"])?;
-        let (version, _) = list.version_and_flags()?;
-        let count = list.u32()?;
-        let movie_rate = movie_rate?;
-        let mut delay = 0_u64;
-        for position in 0..count {
-            let (duration, media_time) = if version == 1 {
-                (list.u64()?, list.u64()?.cast_signed())
-            } else {
-                (u64::from(list.u32()?), i64::from(list.u32()?.cast_signed()))
-            };
-            list.u32()?; // media_rate
-            if media_time < 0 {
-                delay = delay.checked_add(duration)?;
-                continue;
-            }
-            let in_media = |movie_ticks: u64| {
-                let ticks =
-                    movie_rate.convert_nearest(i64::try_from(movie_ticks).ok()?, media_rate);
-                (ticks < Self::TICKS_MAX && media_time < Self::TICKS_MAX).then_some(ticks)
-            };
-            let delay_ticks = in_media(delay)?;
-            let is_sole = position + 1 == count;
-            let length = in_media(duration).filter(|length| is_sole && *length > 0);
-            let end = length.map(|length| delay_ticks + length);
-            return Some(Self { shift: delay_ticks - media_time, end });
-        }
-        None
+impl MovieTrack {
+    /// Appends a unit whose times are moved by `shift` ticks.
+    fn push(
+        &mut self,
+        builder: &mut IndexBuilder,
+        sample: &Sample,
+        shift: i64,
+    ) -> Result<(), BuildError> {
+        let decode = sample.decode.saturating_add(shift);
+        let composition = decode.saturating_add(i64::from(sample.composition_offset));
+        let Sample { offset, bytes, duration, sync, .. } = *sample;
+        // Where an edit begins a little before the one in front ends, decoding does not go back.
+        let decode = decode.max(self.decode);
+        builder.push(self.id, offset, bytes, decode, composition, duration, sync)?;
+        self.decode = decode;
+        Ok(())
     }
 }
+
+/// Units of one track in one fragment.
+const FRAGMENT_UNITS_MAX: usize = 1 << 20;
 
 fn parse_track_id(trak: &Box<'_>) -> Option<u32> {
     let mut header = find(trak.body, b"tkhd")?.bytes();

@@ -1,7 +1,8 @@
 //! Where packets lie in a file, with garbage in front of them and in between.
 
 use super::{FORMAT, IndexError};
-use crate::wrapping::transport_stream::{PACKET_BYTES, Packet, SYNC_BYTE, Stretch};
+use crate::codec::mp2t::PACKET_BYTES;
+use crate::wrapping::transport_stream::{Packet, SYNC_BYTE, Stretch};
 
 /// Lengths of a packet with what stands in front of it (a time stamp of 4 bytes, on Blu-ray discs)
 /// or behind (16 bytes of error correction, in broadcasting).

@@ -8,14 +8,14 @@
 use super::clock::Clock;
 use super::{FORMAT, IndexError, too_many_units};
 use crate::codec::CodecConfig;
+use crate::codec::mp2t::{PACKET_BYTES, UNIT_PACKETS};
 use crate::index::{
     AccessUnitEntry, IndexBuilder, MediaIndex, SkipReason, SkippedTrack, TrackDescription,
     UNITS_MAX,
 };
-use crate::payload::transport_stream::UNIT_PACKETS;
 use crate::time::{ClockRate, Npt};
 use crate::wrapping::Wrapping;
-use crate::wrapping::transport_stream::{PACKET_BYTES, Packet};
+use crate::wrapping::transport_stream::Packet;
 
 /// What a file without clock references is refused with.
 const NO_CLOCK: &str = "a transport stream without programme clock reference";
@@ -270,8 +270,8 @@ mod tests {
         }
     }
 
-    /// Packets of `CLOCK` at the pace, of which each `every`th tells the time; it is `skew` from the
-    /// middle on.
+    /// Packets of `CLOCK` at the pace, of which each `every`th tells the time; it is `skew` off
+    /// from the middle on.
     fn film(count: i64, every: i64, skew: i64) -> Vec<Has> {
         let told = |at: i64| 50_000 + at * PACE + if at < count / 2 { 0 } else { skew };
         let of = |at: i64| Has {

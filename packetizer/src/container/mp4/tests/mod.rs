@@ -4,7 +4,7 @@
 
 mod fragments;
 mod hostile;
-mod writer;
+pub(super) mod writer;
 
 use std::convert::Infallible;
 
@@ -169,8 +169,8 @@ fn edit_lists_place_the_media_in_the_presentation() {
         (&[(0, 1024)], -1024, 160),             // no duration: all
         (&[(500, -1), (160, 1024)], 5376, 660), // delayed
         (&[(250, -1), (250, -1), (160, 1024)], 5376, 660),
-        (&[(80, 1024), (80, 0)], -1024, 160), // only the first counts
-        (&[(500, -1)], 0, 240),               // nothing but empty: ignored
+        (&[(80, 1024), (80, 2048)], -1024, 160), // as if it were one
+        (&[(500, -1)], 0, 240),                  // nothing but empty: ignored
         (&[], 0, 240),
     ] {
         let track = TrackBoxes { edts: make_edits(edits), ..TrackBoxes::video() };

@@ -1,7 +1,7 @@
 //! Writes movie headers for tests, box by box, so that each test can bend one of them.
 
 /// A box with a 32-bit size.
-pub(super) fn make_box(kind: &[u8; 4], parts: &[&[u8]]) -> Vec<u8> {
+pub(in super::super) fn make_box(kind: &[u8; 4], parts: &[&[u8]]) -> Vec<u8> {
     let body = parts.concat();
     let size = u32::try_from(body.len() + 8).unwrap();
     [&size.to_be_bytes()[..], kind, &body].concat()
@@ -19,7 +19,7 @@ pub(super) fn words(values: &[u32]) -> Vec<u8> {
 }
 
 /// A full box of version 0: a count, then `rows` of words.
-pub(super) fn make_table<const N: usize>(kind: &[u8; 4], rows: &[[u32; N]]) -> Vec<u8> {
+pub(in super::super) fn make_table<const N: usize>(kind: &[u8; 4], rows: &[[u32; N]]) -> Vec<u8> {
     let count = u32::try_from(rows.len()).unwrap();
     make_box(kind, &[&words(&[0, count]), &words(rows.as_flattened())])
 }

@@ -1,0 +1,182 @@
+//! Every file of the shared media, played over UDP and TCP and compared with the file decoded
+//! directly: hashes of all decoded pictures, and sound by its coded bytes, of which its decoder is a
+//! function (PCM by its samples, whose byte order RTP changes).
+//!
+//! ffmpeg is the player; of streams that it cannot receive, others (`specified.rs`). The first three seconds
+//! of every file are played, many at once; `REELRING_WHOLE=1` plays all of them to their ends.
+//! The table of files and results goes to `media.md` below the target directory, and where
+//! `REELRING_MEDIA_TABLE` says.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    reason = "helpers of tests are tests"
+)]
+
+mod content;
+mod exceptions;
+mod manifest;
+mod played;
+mod specified;
+#[path = "../support/mod.rs"]
+mod support;
+mod table;
+
+use content::Reference;
+use exceptions::{DIFFERING, HOPELESS, REFUSED};
+use manifest::Entry;
+use played::play;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Mutex;
+use support::titles::shared_media;
+use support::{Server, alone, at_once};
+use table::{Outcome, Row, Verdict, differ, markdown};
+
+/// Seconds of each file that are played, unless all is.
+const SECONDS: u32 = 3;
+/// Players at once. They wait most of the time: files play as fast as they are.
+const PLAYERS: usize = 12;
+/// Files of the same container and codecs that are played over both transports where time is short;
+/// the others over one or the other in turn.
+const ALIKE: usize = 2;
+const TRANSPORTS: [&str; 2] = ["udp", "tcp"];
+/// Who got no processor time in time loses datagrams: once more, with fewer others.
+const PLAYERS_AGAIN: usize = 2;
+/// Share of the files with a codec that is carried which must be equal, in hundredths.
+const EQUAL_PERCENT_MIN: usize = 98;
+
+#[test]
+fn every_file_is_played_as_it_is() {
+    let Some(root) = shared_media() else { return };
+    let _alone = alone();
+    let whole = std::env::var("REELRING_WHOLE").is_ok_and(|value| value == "1");
+    let seconds = (!whole).then_some(SECONDS);
+    let entries = Entry::all(&root);
+    let server = Server::start(&root, &["--max-sessions-per-address", "1000"]);
+    let outcomes = play_all(&server, &entries, seconds);
+    let rows: Vec<Row<'_>> = entries.iter().zip(outcomes).map(row).collect();
+    report(&rows, seconds);
+    judge(&rows);
+}
+
+/// Everything, and what differed once more.
+fn play_all(server: &Server, entries: &[Entry], seconds: Option<u32>) -> Vec<Outcome> {
+    let spared = spared(entries, seconds.is_some());
+    let outcomes: Vec<Mutex<Option<Outcome>>> = entries.iter().map(|_| Mutex::default()).collect();
+    let all = entries.iter().zip(&outcomes).zip(spared);
+    let named = |job: ((&'_ Entry, _), _)| (job.0.0.name.clone(), job);
+    at_once(PLAYERS, all.clone().map(named).collect(), |_, ((entry, slot), spared)| {
+        *slot.lock().unwrap() = Some(outcome(server, entry, seconds, spared, false));
+    });
+    let differs = |job: &((_, &Mutex<Option<Outcome>>), _)| {
+        let slot = job.0.1.lock().unwrap();
+        matches!(&*slot, Some(Outcome::Played(verdicts)) if differ(verdicts))
+    };
+    let again = all.filter(differs).map(named).collect();
+    at_once(PLAYERS_AGAIN, again, |name, ((entry, slot), spared)| {
+        let mut slot = slot.lock().unwrap();
+        println!("once more: {name}: {slot:?}");
+        *slot = Some(outcome(server, entry, seconds, spared, true));
+    });
+    outcomes.into_iter().map(|slot| slot.into_inner().unwrap().unwrap()).collect()
+}
+
+/// Of files that are alike, the transport that each is not played over: none for the first ones.
+fn spared(entries: &[Entry], is_brief: bool) -> Vec<Option<usize>> {
+    let mut seen: BTreeMap<(&str, Vec<&str>), usize> = BTreeMap::new();
+    let spared = entries.iter().map(|entry| {
+        let count = seen.entry((&entry.container, entry.codecs())).or_default();
+        *count += 1;
+        (is_brief && *count > ALIKE).then_some(*count % 2)
+    });
+    spared.collect()
+}
+
+fn outcome(
+    server: &Server,
+    entry: &Entry,
+    seconds: Option<u32>,
+    spared: Option<usize>,
+    again: bool,
+) -> Outcome {
+    let index = match entry.open() {
+        Ok(index) => index,
+        Err(why) => return Outcome::Refused(why),
+    };
+    let reference = match Reference::read(entry, &index, seconds) {
+        Ok(reference) => reference,
+        Err(why) => return Outcome::Undecodable(why),
+    };
+    if reference.streams.picture.is_none() && reference.streams.sound.is_none() {
+        return Outcome::Undecodable("nothing in it decodes".to_owned());
+    }
+    let mut verdicts = [Verdict::Spared, Verdict::Spared];
+    // Each stream over UDP takes a pair of ports: not all begin with that.
+    let order = if entry.name.len().is_multiple_of(2) { [0, 1] } else { [1, 0] };
+    for at in order.into_iter().filter(|at| Some(*at) != spared) {
+        let differs = play(server, entry, &reference, TRANSPORTS[at], again);
+        verdicts[at] = differs.map_or(Verdict::Equal, Verdict::Differs);
+    }
+    Outcome::Played(verdicts)
+}
+
+fn row((entry, outcome): (&Entry, Outcome)) -> Row<'_> {
+    let named = |list: &'static [(&str, &'static str)]| {
+        list.iter().find(|(name, _)| *name == entry.name).map(|(_, why)| *why)
+    };
+    let remark = match &outcome {
+        Outcome::Refused(_) => {
+            entry.undeliverable().or_else(|| named(HOPELESS)).or_else(|| named(REFUSED))
+        }
+        Outcome::Undecodable(_) => named(HOPELESS),
+        Outcome::Played(_) => named(DIFFERING),
+    };
+    Row { entry, outcome, remark }
+}
+
+/// Files of the table that count: those with something in them that could be played.
+fn counted<'a>(rows: &'a [Row<'a>]) -> impl Iterator<Item = &'a Row<'a>> {
+    rows.iter().filter(|row| match row.outcome {
+        Outcome::Played(_) => true,
+        Outcome::Refused(_) | Outcome::Undecodable(_) => {
+            let is_hopeless = HOPELESS.iter().any(|(name, _)| *name == row.entry.name);
+            row.entry.undeliverable().is_none() && !is_hopeless
+        }
+    })
+}
+
+fn report(rows: &[Row<'_>], seconds: Option<u32>) {
+    let equal = counted(rows).filter(|row| row.is_equal()).count();
+    let count = counted(rows).count();
+    let extent = seconds.map_or("to its end".to_owned(), |seconds| format!("for {seconds} s"));
+    let heading = format!(
+        "# Every file of the shared media, played\n\n{} files; {equal} of {count} with a codec that \
+         is carried are the same over UDP and TCP as decoded directly, each played {extent}.",
+        rows.len()
+    );
+    println!("{equal} of {count} are equal");
+    let text = markdown(&heading, rows);
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("media.md");
+    std::fs::write(&path, &text).unwrap();
+    if let Ok(path) = std::env::var("REELRING_MEDIA_TABLE") {
+        std::fs::write(path, text).unwrap();
+    }
+}
+
+fn judge(rows: &[Row<'_>]) {
+    let unexplained: Vec<String> = rows
+        .iter()
+        .filter(|row| !row.is_equal() && row.remark.is_none())
+        .map(|row| format!("{}: {:?}", row.entry.name, row.outcome))
+        .collect();
+    assert!(unexplained.is_empty(), "not explained:\n{}", unexplained.join("\n"));
+    for (name, why) in DIFFERING.iter().chain(REFUSED).chain(HOPELESS) {
+        let found = rows.iter().find(|row| row.entry.name == *name);
+        let row = found.unwrap_or_else(|| panic!("{name} is not in the manifest"));
+        assert!(!row.is_equal(), "{name} is equal: it is no exception ({why})");
+    }
+    let equal = counted(rows).filter(|row| row.is_equal()).count();
+    let count = counted(rows).count();
+    assert!(equal * 100 >= count * EQUAL_PERCENT_MIN, "only {equal} of {count} are equal");
+}
