@@ -290,8 +290,8 @@ impl fmt::Display for Report {
             self.index_bytes,
             self.index_bytes_per_unit
         )?;
-        for track in &self.tracks {
-            write!(f, "\n{track}")?;
+        for (track, number) in self.tracks.iter().zip(1..) {
+            write!(f, "\ntrack {number}: {track}")?;
         }
         for skipped in &self.skipped {
             writeln!(f, "\nleft out: {skipped}")?;
@@ -302,7 +302,7 @@ impl fmt::Display for Report {
 
 impl fmt::Display for TrackReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "track {}: {}", self.container_id, self.codec)?;
+        write!(f, "{} (number {} in its file)", self.codec, self.container_id)?;
         if let Some(language) = &self.language {
             write!(f, ", {language}")?;
         }
