@@ -84,7 +84,7 @@ const ENCODERS: &[(&[&str], &[&str])] = &[
     (&["mpeg4", "-bf", "2"], &["libmp3lame"]),
     (&["mpeg2video", "-bf", "2"], &["mp2"]),
     (&["mpeg1video"], &["libmp3lame", "-ar", "22050"]),
-    (&["mjpeg", "-pix_fmt", "yuvj420p"], &["pcm_s24le"]),
+    (&["mjpeg", "-huffman", "default", "-pix_fmt", "yuvj420p"], &["pcm_s24le"]),
     // ffprobe takes every picture of H.263 for a key frame.
     (&["h263", "-s", "176x144", "-g", "1"], &["pcm_mulaw"]),
     (&["libx264", "-bf", "2", "-vtag", "H264", "-bsf:v", "h264_mp4toannexb"], &["pcm_s16be"]),
@@ -185,9 +185,8 @@ fn compare(index: &MediaIndex, file: &[u8], probed: &[Probed]) -> Result<usize, 
     }
     for number in &numbers {
         let is_there = index.tracks.iter().any(|track| track.container_id == *number);
-        let has_packets = stream_of(*number).is_some_and(|other| {
-            is_delivered(&other.codec) && !other.packets.is_empty()
-        });
+        let has_packets = stream_of(*number)
+            .is_some_and(|other| is_delivered(&other.codec) && !other.packets.is_empty());
         if has_packets && !is_there {
             return Err(format!("track {number} is missing: {:?}", index.skipped));
         }
