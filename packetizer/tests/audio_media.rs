@@ -251,7 +251,8 @@ fn compare_contents(
 /// way, at most.
 fn seek_slack(index: &MediaIndex, track: TrackId, stream: &Probed) -> i64 {
     let media = &index.tracks[usize::from(track.0)];
-    let frame = index.unit(track, 1).map_or(0, |unit| media.media_rate.nanos_floor(unit.duration.into()));
+    let frame =
+        index.unit(track, 1).map_or(0, |unit| media.media_rate.nanos_floor(unit.duration.into()));
     let rounding = if media.codec.is_video() { 0 } else { frame };
     2 * stream.nanos(1) + rounding
 }

@@ -27,8 +27,7 @@ fn every_file_of_the_manifest_is_compared() {
     assert!(names.len() > 400, "only {} files", names.len());
     let compared = |name: &str| {
         let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
-        let tests =
-            [extensions::MP4, extensions::MATROSKA, extensions::STREAMS, extensions::AUDIO];
+        let tests = [extensions::MP4, extensions::MATROSKA, extensions::STREAMS, extensions::AUDIO];
         let count = tests.iter().filter(|test| test.contains(&extension)).count();
         assert!(count <= 1, "{name} is compared by {count} tests");
         count == 1

@@ -107,9 +107,7 @@ fn judge(path: &Path) -> Verdict {
         Ok(index) => {
             compare(path, &index, &probed).map_or_else(Verdict::Differs, |()| Verdict::Exact)
         }
-        Err(error) if !probed.iter().any(is_deliverable) => {
-            Verdict::Refused(error.to_string())
-        }
+        Err(error) if !probed.iter().any(is_deliverable) => Verdict::Refused(error.to_string()),
         Err(error) => Verdict::Differs(error.to_string()),
     }
 }
