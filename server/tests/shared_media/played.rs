@@ -36,9 +36,8 @@ fn received(
 ) -> Result<Content, String> {
     let [pictures, sound] = reference.codecs.each_ref().map(|codec| codec.as_deref());
     let all = &reference.streams;
-    let of_player = |stream: &Option<String>, codec| {
-        stream.clone().filter(|_| !is_foreign_to_ffmpeg(codec))
-    };
+    let of_player =
+        |stream: &Option<String>, codec| stream.clone().filter(|_| !is_foreign_to_ffmpeg(codec));
     let streams = Streams {
         picture: of_player(&all.picture, pictures),
         sound: of_player(&all.sound, sound),
@@ -65,7 +64,11 @@ fn received(
 
 /// What ffmpeg receives over UDP, pictures by way of a file: datagrams do not wait for a decoder that
 /// gets no processor time, and ffmpeg reads BYE from its other port first.
-fn by_way_of_a_file(url: &str, reference: &Reference, streams: &Streams) -> Result<Content, String> {
+fn by_way_of_a_file(
+    url: &str,
+    reference: &Reference,
+    streams: &Streams,
+) -> Result<Content, String> {
     let codec = reference.codecs[0].as_deref().filter(|_| streams.picture.is_some());
     let Some((format, reader)) = codec.and_then(elementary) else {
         let options = ["-rtsp_transport", "udp"];
