@@ -91,6 +91,7 @@ fn read_value(bits: &mut BitReader<'_>) -> Option<u32> {
 }
 
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation, reason = "small numbers of a test")]
 mod tests {
     use super::*;
 

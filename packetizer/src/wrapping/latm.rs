@@ -42,6 +42,7 @@ fn byte_at(bytes: &[u8], bit: usize) -> Option<u8> {
 }
 
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation, reason = "small numbers of a test")]
 mod tests {
     use super::*;
 
