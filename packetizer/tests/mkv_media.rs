@@ -185,9 +185,8 @@ fn compare(index: &MediaIndex, file: &[u8], probed: &[Probed]) -> Result<usize, 
     }
     for number in &numbers {
         let is_there = index.tracks.iter().any(|track| track.container_id == *number);
-        let has_packets = stream_of(*number).is_some_and(|other| {
-            is_delivered(&other.codec) && !other.packets.is_empty()
-        });
+        let has_packets = stream_of(*number)
+            .is_some_and(|other| is_delivered(&other.codec) && !other.packets.is_empty());
         if has_packets && !is_there {
             return Err(format!("track {number} is missing: {:?}", index.skipped));
         }

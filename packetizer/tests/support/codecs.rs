@@ -51,7 +51,6 @@ pub(crate) fn names(codec: &CodecConfig) -> &'static [&'static str] {
         CodecConfig::H263 => &["h263"],
         CodecConfig::MpegVideo => &["mpeg1video", "mpeg2video"],
         CodecConfig::Jpeg => &["mjpeg"],
-        CodecConfig::Mp2t => &[],
         // The stream itself, which is no stream of its own.
         CodecConfig::Mp2t => &[],
         CodecConfig::Aac(_) => &["aac"],
