@@ -3,6 +3,8 @@
 
 #![allow(clippy::cast_possible_truncation, clippy::unwrap_used, clippy::print_stdout)]
 
+mod support;
+
 use std::convert::Infallible;
 use std::path::Path;
 use std::process::Command;
@@ -11,6 +13,7 @@ use packetizer::container::open;
 use packetizer::index::{AccessUnitEntry, MediaIndex, Track, TrackId};
 use packetizer::wrapping::Wrapping;
 use serde_json::Value;
+use support::{extensions, media_files, media_root};
 
 /// A file's name, what ffmpeg is to make it of, its format.
 const FILES: [(&str, &str, &str); 8] = [
@@ -33,6 +36,16 @@ fn index_agrees_with_ffmpeg() {
         let path = folder.path().join(name);
         make(&path, codecs, format);
         check(&path, name);
+    }
+}
+
+#[test]
+fn index_agrees_with_ffmpeg_on_other_peoples_files() {
+    let Some(root) = media_root() else { return };
+    let files = media_files(&root, extensions::PROGRAMME_STREAMS);
+    assert!(!files.is_empty());
+    for path in files {
+        check(&path, path.to_str().unwrap());
     }
 }
 
