@@ -1,5 +1,5 @@
-//! Presentations that are played in a loop: a range that goes on to the end of its title is followed
-//! by a lap, a range from the title's beginning to its end, and each lap by another.
+//! Presentations that are played in a loop: a range that goes on to the end of its title is
+//! followed by a lap, a range from the title's beginning to its end, and each lap by another.
 //!
 //! A lap waits behind its range as a queued one does (RFC 2326 §10.5), so numbering and timestamps
 //! run on, and is made when the range has begun: nobody has more than one lap to come. It begins

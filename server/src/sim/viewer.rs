@@ -249,8 +249,8 @@ impl Viewer {
         }
     }
 
-    /// The unit of a timestamp, and when it is due: of the range that a stream is in, or of one that
-    /// follows, which it enters.
+    /// The unit of a timestamp, and when it is due: of the range that a stream is in, or of one
+    /// that follows, which it enters.
     fn find(&mut self, position: usize, timestamp: u32) -> (u32, i64) {
         let mut laps = 0;
         loop {

@@ -573,8 +573,8 @@ fn is_to_peer(connection: &Connection, offer: &TransportOffer<'_>) -> bool {
     })
 }
 
-/// The track that a SETUP means: a presentation with one track, of its title's own or by choice, may
-/// be set up by its own URL.
+/// The track that a SETUP means: a presentation with one track, of its title's own or by choice,
+/// may be set up by its own URL.
 fn track_to_set_up(
     index: &MediaIndex,
     chosen: TrackSet,
