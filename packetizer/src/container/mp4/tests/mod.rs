@@ -114,7 +114,7 @@ fn languages_are_terminological() {
         (*b"yue", Some(*b"yue")),
         (*b"und", None),
     ] {
-        let mdhd = writer::make_media_header(48_000, code);
+        let mdhd = make_media_header(48_000, code);
         let audio = TrackBoxes { mdhd, ..TrackBoxes::audio() };
         assert_eq!(open_movie(&[audio]).unwrap().tracks[0].language, expected);
     }
