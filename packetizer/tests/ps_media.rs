@@ -1,7 +1,10 @@
-//! The index of programme streams against ffprobe and ffmpeg, on files that ffmpeg makes: how many
-//! access units, when, which of them are sync samples, and all their bytes.
+//! The index of programme streams against ffprobe and ffmpeg, on other people's files and on those
+//! that ffmpeg makes: how many access units, when, which of them are sync samples, and all their
+//! bytes.
 
 #![allow(clippy::cast_possible_truncation, clippy::unwrap_used, clippy::print_stdout)]
+
+mod support;
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -33,6 +36,16 @@ fn index_agrees_with_ffmpeg() {
         let path = folder.path().join(name);
         make(&path, codecs, format);
         check(&path, name);
+    }
+}
+
+#[test]
+fn index_of_other_peoples_files_agrees_with_ffmpeg() {
+    let Some(root) = support::media_root() else { return };
+    let files = support::media_files(&root, support::extensions::PROGRAM_STREAMS);
+    assert!(!files.is_empty());
+    for path in files {
+        check(&path, &path.display().to_string());
     }
 }
 
