@@ -91,7 +91,7 @@ const MADE: &[(&str, &str, &str)] = &[
     ("five.eac3", NOISE, "-c:a eac3 -ac 6 -b:a 640k"),
     ("mono.ac3", NOISE, "-c:a ac3 -ac 1 -ar 44100"),
     // Packets that go on in the next page, and short ones.
-    ("long.opus", NOISE, "-c:a libopus -ac 2 -b:a 510k -vbr off -page_duration 9000000"),
+    ("long.opus", NOISE, "-c:a libopus -ac 2 -vbr off -b:a 500k -page_duration 9000000"),
     ("short.opus", NOISE, "-c:a libopus -ac 1 -frame_duration 2.5 -application lowdelay"),
     ("two.ogg", NOISE, "-map 0 -map 0 -c:a:0 libvorbis -q:a:0 10 -c:a:1 libopus -b:a:1 256k"),
     ("theora.ogg", PICTURES, "-f lavfi -i sine=duration=1 -c:v libtheora -c:a libvorbis -ac 2"),
@@ -158,7 +158,8 @@ fn compare(index: &MediaIndex, file: &[u8], path: &Path) -> Result<(), String> {
         } else {
             let packets = whole_packets(index, track_id, track, stream, file.len() as u64);
             compare_contents(index, track_id, track, packets, file, path)?;
-            let tick = stream.nanos(1) as f64 / 1e9;
+            let (numerator, denominator) = stream.time_base;
+            let tick = numerator as f64 / denominator as f64;
             compare_times(index, track_id, track, packets, tick, path)?;
         }
         compare_seeks(index, track_id, stream, seek_slack(index, track_id, stream))?;
@@ -225,7 +226,8 @@ fn compare_contents(
     }
     // ffprobe counts the headers of ADTS in.
     let extension = path.extension().and_then(|e| e.to_str());
-    let header_bytes = if matches!(extension, Some("aac" | "adts")) { 7 } else { 0 };
+    let has_headers = matches!(extension, Some("aac" | "adts")) || path.ends_with(ADTS);
+    let header_bytes = if has_headers { 7 } else { 0 };
     for (at, packet) in packets.iter().enumerate() {
         let unit = index.unit(track_id, at as u32).unwrap();
         let (start, end) = (unit.offset as usize, unit.offset as usize + unit.bytes as usize);

@@ -164,7 +164,15 @@ fn compare_codec(codec: &CodecConfig, probed: &Probed) -> Result<(), String> {
         CodecConfig::Amr(config) => sound(config.rtp_rate(), 1),
         CodecConfig::Pcm(config) => sound(config.rtp_rate, config.channels),
         // Nothing else is told of pictures.
-        _ => ((None, None), (None, None)),
+        CodecConfig::H265(_)
+        | CodecConfig::Av1(_)
+        | CodecConfig::Vp8
+        | CodecConfig::Vp9
+        | CodecConfig::Mpeg4Visual(_)
+        | CodecConfig::H263
+        | CodecConfig::MpegVideo
+        | CodecConfig::Jpeg
+        | CodecConfig::Mp2t => ((None, None), (None, None)),
     };
     let names = names(codec);
     if names.contains(&&*probed.codec) && found == expected {

@@ -1,6 +1,5 @@
-//! The index of programme streams against ffprobe and ffmpeg, on other people's files and on those
-//! that ffmpeg makes: how many access units, when, which of them are sync samples, and all their
-//! bytes.
+//! The index of programme streams against ffprobe and ffmpeg, on files that ffmpeg makes: how many
+//! access units, when, which of them are sync samples, and all their bytes.
 
 #![allow(clippy::cast_possible_truncation, clippy::unwrap_used, clippy::print_stdout)]
 
@@ -14,6 +13,7 @@ use packetizer::container::open;
 use packetizer::index::{AccessUnitEntry, MediaIndex, Track, TrackId};
 use packetizer::wrapping::Wrapping;
 use serde_json::Value;
+use support::{extensions, media_files, media_root};
 
 /// A file's name, what ffmpeg is to make it of, its format.
 const FILES: [(&str, &str, &str); 8] = [
@@ -40,12 +40,12 @@ fn index_agrees_with_ffmpeg() {
 }
 
 #[test]
-fn index_of_other_peoples_files_agrees_with_ffmpeg() {
-    let Some(root) = support::media_root() else { return };
-    let files = support::media_files(&root, support::extensions::PROGRAM_STREAMS);
+fn index_agrees_with_ffmpeg_on_other_peoples_files() {
+    let Some(root) = media_root() else { return };
+    let files = media_files(&root, extensions::PROGRAMME_STREAMS);
     assert!(!files.is_empty());
     for path in files {
-        check(&path, &path.display().to_string());
+        check(&path, path.to_str().unwrap());
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) mod extensions {
     pub(crate) const MATROSKA: &[&str] = &["mkv", "webm", "mka"];
     pub(crate) const STREAMS: &[&str] =
         &["ts", "264", "h264", "jsv", "265", "h265", "hevc", "m2v", "m1v"];
-    pub(crate) const PROGRAM_STREAMS: &[&str] = &["mpg", "mpeg", "vob", "ps"];
+    pub(crate) const PROGRAMME_STREAMS: &[&str] = &["ps", "mpg", "vob"];
     pub(crate) const AUDIO: &[&str] = &[
         "wav", "mp3", "mp2", "aac", "adts", "ac3", "eac3", "ogg", "oga", "opus", "ivf", "flv",
         "amr", "awb", "au", "aiff", "flac",

@@ -11,6 +11,7 @@ use crate::index::{
     BuildError, IndexBuilder, MediaIndex, SkipReason, SkippedTrack, TRACKS_MAX, TrackDescription,
     TrackId, UNIT_BYTES_MAX, UNITS_MAX,
 };
+use crate::language;
 use crate::time::{ClockRate, Npt};
 
 /// Whether more media may follow in movie fragments (§8.8.1).
@@ -416,8 +417,7 @@ fn parse_language(mut header: Bytes<'_>) -> Option<[u8; 3]> {
     header.take(if version == 1 { 16 + 4 + 8 } else { 8 + 4 + 4 })?;
     let packed = header.u16()?;
     let letter = |shift: u32| (packed >> shift & 0x1f).to_be_bytes()[1] + 0x60;
-    let language = [letter(10), letter(5), letter(0)];
-    (language.iter().all(u8::is_ascii_lowercase) && language != *b"und").then_some(language)
+    language::terminological(&[letter(10), letter(5), letter(0)])
 }
 
 /// Whether the media is elsewhere: every data reference names another file (§8.7.2).

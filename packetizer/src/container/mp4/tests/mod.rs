@@ -107,6 +107,20 @@ fn enabled_tracks_come_before_others_of_their_kind() {
 }
 
 #[test]
+fn languages_are_terminological() {
+    for (code, expected) in [
+        (*b"deu", Some(*b"deu")),
+        (*b"ger", Some(*b"deu")),
+        (*b"yue", Some(*b"yue")),
+        (*b"und", None),
+    ] {
+        let mdhd = make_media_header(48_000, code);
+        let audio = TrackBoxes { mdhd, ..TrackBoxes::audio() };
+        assert_eq!(open_movie(&[audio]).unwrap().tracks[0].language, expected);
+    }
+}
+
+#[test]
 fn compact_sizes_long_offsets_and_signed_composition_offsets() {
     let sizes = |bits: u32, data: &[u8]| make_box(b"stz2", &[&words(&[0, bits, 4]), data]);
     for (table, expected) in [
