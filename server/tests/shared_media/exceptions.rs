@@ -15,7 +15,6 @@ pub(crate) const DIFFERING: &[(&str, &str)] = &[
 
 /// Files that are refused though the manifest names a codec that is carried, and media.
 pub(crate) const REFUSED: &[(&str, &str)] = &[
-    ("androidx-media/sample_h262_mpeg_audio.ps", "MPEG programme streams are not read"),
     ("fq/vorbis.mp4", "Vorbis in MP4 has no specification"),
     ("fuzzing-corpus/H264_bad_decoding.264", "no parameter sets in the first 64 KiB"),
     ("gstreamer/av1c_two_entries.mp4", "units of two sample descriptions in a track"),

@@ -71,7 +71,8 @@ fn payloads(
     let failed = |error: ClientError| error.to_string();
     let mut client = RtspClient::connect(url, None).map_err(failed)?;
     let presentation = client.describe().map_err(failed)?;
-    let media = presentation.media.iter().find(|media| media.encoding.eq_ignore_ascii_case(encoding));
+    let media =
+        presentation.media.iter().find(|media| media.encoding.eq_ignore_ascii_case(encoding));
     let media = media.ok_or(format!("no stream of {encoding}"))?;
     let lower = if transport == "udp" { Lower::Udp } else { Lower::Tcp };
     client.setup(media, lower).map_err(failed)?;
