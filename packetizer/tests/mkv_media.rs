@@ -84,7 +84,7 @@ const ENCODERS: &[(&[&str], &[&str])] = &[
     (&["mpeg4", "-bf", "2"], &["libmp3lame"]),
     (&["mpeg2video", "-bf", "2"], &["mp2"]),
     (&["mpeg1video"], &["libmp3lame", "-ar", "22050"]),
-    (&["mjpeg", "-pix_fmt", "yuvj420p"], &["pcm_s24le"]),
+    (&["mjpeg", "-huffman", "default", "-pix_fmt", "yuvj420p"], &["pcm_s24le"]),
     // ffprobe takes every picture of H.263 for a key frame.
     (&["h263", "-s", "176x144", "-g", "1"], &["pcm_mulaw"]),
     (&["libx264", "-bf", "2", "-vtag", "H264", "-bsf:v", "h264_mp4toannexb"], &["pcm_s16be"]),

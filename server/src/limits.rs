@@ -7,6 +7,8 @@ use std::time::Duration;
 pub const SESSION_STREAMS_MAX: usize = 8;
 /// Ranges that a session plays and that wait to be played (RFC 2326 §10.5).
 pub const RANGES_MAX: usize = 16;
+/// Nanoseconds of a title that can be played in a loop, at the least: each time round costs work.
+pub const LOOP_NANOS_MIN: u64 = 1_000_000_000;
 /// RTP/RTCP socket pairs of one shard; also the most UDP streams that one address may have there.
 pub const SHARD_PAIRS_MAX: usize = 16;
 /// Shards of one server.

@@ -219,6 +219,9 @@ pub struct Play {
     pub style: SeekStyle,
     /// Whether the range may wait for those before it to end. Otherwise it takes their place.
     pub may_queue: bool,
+    /// Whether play that comes to the end of the presentation goes on from its beginning. A range
+    /// with an end of its own does not, and none that is played backwards.
+    pub is_endless: bool,
 }
 
 impl Play {
@@ -229,6 +232,7 @@ impl Play {
         pace: Pace::NORMAL,
         style: SeekStyle::RandomAccess,
         may_queue: false,
+        is_endless: false,
     };
 
     /// Goes to `start` at once.
@@ -380,6 +384,8 @@ pub struct Cued {
     pub start: Npt,
     /// End of the range; before the start when play goes backwards.
     pub end: Npt,
+    /// Play goes on there from the beginning of the presentation, again and again.
+    pub is_endless: bool,
     /// What it is played by.
     pub pace: Pace,
     /// What its start means.

@@ -31,7 +31,7 @@ const PICTURES: &str = "-f lavfi -i testsrc2=size=352x288:rate=25:duration=3";
 const TONE: &str = "-f lavfi -i sine=frequency=440:sample_rate=48000:duration=3";
 
 /// Names say container and codecs.
-const RECIPES: [Recipe; 25] = [
+const RECIPES: [Recipe; 26] = [
     Recipe("h264-aac.mkv", "-c:v libx264 -g 25 -c:a aac", true, Sound::Units(3)),
     Recipe("h265-opus.mkv", "-c:v libx265 -g 25 -bf 2 -c:a libopus", true, Sound::Units(3)),
     Recipe("mpeg4-mp3.mkv", "-c:v mpeg4 -g 25 -c:a libmp3lame", true, Sound::Some),
@@ -62,6 +62,7 @@ const RECIPES: [Recipe; 25] = [
     Recipe("picture.ivf", "-c:v libvpx -g 25 -an", true, Sound::None),
     Recipe("sound.mp3", "-vn -c:a libmp3lame", false, Sound::Some),
     Recipe("sound.aac", "-vn -c:a aac", false, Sound::Decoded),
+    Recipe("sound.latm", "-vn -c:a aac", false, Sound::Decoded),
     Recipe("sound.opus", "-vn -c:a libopus", false, Sound::Units(3)),
     Recipe("sound.ogg", "-vn -c:a libvorbis", false, Sound::Units(3)),
     Recipe("sound.ac3", "-vn -c:a ac3", false, Sound::Units(0)),

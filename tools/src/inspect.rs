@@ -2,7 +2,7 @@
 //! first access units become packets and trains.
 
 use packetizer::codec::CodecConfig;
-use packetizer::container::{self, OpenError};
+use packetizer::container::OpenError;
 use packetizer::image::{
     BURST_PACKETS_DEFAULT, Framing, ImageRequest, ImageStorage, PacketImage, PayloadClass, Train,
 };
@@ -12,11 +12,13 @@ use packetizer::time::ClockRate;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::File;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+
+mod files;
+
+use files::Files;
 
 /// The RTP packets that the layout is shown for: what fits an Ethernet frame with IPv6 and a
 /// tunnel's header to spare.
@@ -25,7 +27,7 @@ const CLASS: PayloadClass = PayloadClass { packet_bytes_max: 1400 };
 /// What was found in a file.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
-    /// Bytes of the file.
+    /// Bytes of the file; of a playlist, of all its files.
     pub file_bytes: u64,
     /// Length of the presentation in seconds.
     pub duration: f64,
@@ -109,6 +111,8 @@ pub enum InspectError {
     Open(OpenError<io::Error>),
     /// Its media is not what its headers promise; says where.
     Media(String),
+    /// It is a playlist, and cannot be played; says which line is wrong.
+    Playlist(String),
 }
 
 impl fmt::Display for InspectError {
@@ -116,37 +120,31 @@ impl fmt::Display for InspectError {
         match self {
             Self::Io(error) => error.fmt(f),
             Self::Open(error) => error.fmt(f),
-            Self::Media(why) => f.write_str(why),
+            Self::Media(why) | Self::Playlist(why) => f.write_str(why),
         }
     }
 }
 
 impl std::error::Error for InspectError {}
 
-/// Inspects a file and shows the first `units_max` access units of each track.
+/// Inspects a file, or a playlist in the top directory of its library, and shows the first
+/// `units_max` access units of each track.
 ///
 /// # Errors
 /// The file cannot be read, or not be played.
 pub fn inspect(path: &Path, units_max: u32) -> Result<Report, InspectError> {
-    let file = File::open(path).map_err(InspectError::Io)?;
-    let metadata = file.metadata().map_err(InspectError::Io)?;
-    if !metadata.is_file() {
-        let why = io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
-        return Err(InspectError::Io(why));
-    }
-    let read = |offset, buffer: &mut [u8]| file.read_at(buffer, offset);
-    let index = container::open(metadata.len(), read).map_err(InspectError::Open)?;
+    let (files, index) = files::open(path)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let origin = Origin { session_id: 0, address, name: &name, absolute_range: None };
     let mut tracks = Vec::new();
     for (track, id) in index.tracks.iter().zip(0..) {
-        tracks.push(inspect_track(&file, &index, track, TrackId(id), units_max)?);
+        tracks.push(inspect_track(&files, &index, track, TrackId(id), units_max)?);
     }
     let unit_count = index.tracks.iter().map(|track| u64::from(track.unit_count)).sum();
     #[allow(clippy::cast_precision_loss, reason = "for people")]
     Ok(Report {
-        file_bytes: metadata.len(),
+        file_bytes: files.bytes,
         duration: index.duration.nanos() as f64 / 1e9,
         index_bytes: index.bytes(),
         unit_count,
@@ -159,7 +157,7 @@ pub fn inspect(path: &Path, units_max: u32) -> Result<Report, InspectError> {
 }
 
 fn inspect_track(
-    file: &File,
+    files: &Files,
     index: &MediaIndex,
     track: &Track,
     id: TrackId,
@@ -170,7 +168,7 @@ fn inspect_track(
         if units.len() >= units_max as usize {
             break;
         }
-        units.extend(inspect_segment(file, index, id, segment)?);
+        units.extend(inspect_segment(files, index, id, segment)?);
     }
     units.truncate(units_max as usize);
     let syncs = std::iter::successors(index.next_sync(id, 0), |sync| index.next_sync(id, sync + 1));
@@ -190,7 +188,7 @@ fn inspect_track(
 
 /// Lays out one segment as the server would, and says how each of its units travels.
 fn inspect_segment(
-    file: &File,
+    files: &Files,
     index: &MediaIndex,
     track: TrackId,
     segment: SegmentId,
@@ -198,7 +196,7 @@ fn inspect_segment(
     let mut media = HashMap::new();
     for unit in index.units(track, segment) {
         let mut bytes = vec![0; unit.bytes as usize];
-        file.read_exact_at(&mut bytes, unit.offset).map_err(InspectError::Io)?;
+        files.read_exact_at(&mut bytes, unit.offset).map_err(InspectError::Io)?;
         media.insert(unit.index, bytes);
     }
     let request = ImageRequest {
@@ -290,8 +288,8 @@ impl fmt::Display for Report {
             self.index_bytes,
             self.index_bytes_per_unit
         )?;
-        for track in &self.tracks {
-            write!(f, "\n{track}")?;
+        for (track, number) in self.tracks.iter().zip(1..) {
+            write!(f, "\ntrack {number}: {track}")?;
         }
         for skipped in &self.skipped {
             writeln!(f, "\nleft out: {skipped}")?;
@@ -302,7 +300,7 @@ impl fmt::Display for Report {
 
 impl fmt::Display for TrackReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "track {}: {}", self.container_id, self.codec)?;
+        write!(f, "{} (number {} in its file)", self.codec, self.container_id)?;
         if let Some(language) = &self.language {
             write!(f, ", {language}")?;
         }

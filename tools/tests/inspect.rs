@@ -78,6 +78,37 @@ fn units_are_those_that_ffprobe_lists() {
 }
 
 #[test]
+fn a_playlist_has_the_units_of_its_files_one_after_another() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    generate(Path::new(&path("one 1.mp4")));
+    std::fs::copy(path("one 1.mp4"), path("two.mp4")).unwrap();
+    std::fs::write(path("list.m3u8"), "#EXTM3U\r\none%201.mp4\r\n/two.mp4\r\n").unwrap();
+    let report = |name: &str| -> Value {
+        let output = inspect(&["--json", "--units", "1000", &path(name)]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let (one, both) = (report("one 1.mp4"), report("list.m3u8"));
+    for track in 0..2 {
+        let units = |report: &Value| {
+            let units = report["tracks"][track]["units"].as_array().unwrap().clone();
+            units.iter().map(|unit| unit["bytes"].as_u64().unwrap()).collect::<Vec<_>>()
+        };
+        assert!(units(&one).len() > 80, "{one}");
+        assert_eq!(units(&both), [units(&one), units(&one)].concat(), "track {track}");
+    }
+    assert_eq!(both["file_bytes"].as_u64(), one["file_bytes"].as_u64().map(|bytes| bytes * 2));
+    std::fs::write(path("list.m3u8"), "two.mp4\nnone.mp4").unwrap();
+    let output = inspect(&[&path("list.m3u8")]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        !output.status.success() && error.contains("line 2 (\"none.mp4\"): No such"),
+        "{error}"
+    );
+}
+
+#[test]
 fn files_that_cannot_be_played_are_named_with_the_reason() {
     for (path, reason) in [
         ("/nonexistent.mp4", "No such file"),

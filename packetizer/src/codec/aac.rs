@@ -25,7 +25,8 @@ impl AacConfig {
     /// When it is cut short or declares what reelring does not deliver.
     pub fn parse(audio_specific_config: &[u8]) -> Result<Self, ConfigError> {
         let mut bits = BitReader::new(audio_specific_config);
-        let parsed = parse_config(&mut bits).ok_or(ConfigError("AudioSpecificConfig is cut short"));
+        let parsed =
+            parse_config(&mut bits, true).ok_or(ConfigError("AudioSpecificConfig is cut short"));
         let parsed = parsed??;
         Ok(Self {
             audio_specific_config: audio_specific_config.to_vec(),
@@ -38,6 +39,18 @@ impl AacConfig {
                 parsed.core_samples
             },
         })
+    }
+}
+
+impl AacConfig {
+    /// How many bits the AudioSpecificConfig has that `bytes` begin with, where nothing else tells;
+    /// `None` if it is cut short.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub(super) fn bits(bytes: &[u8]) -> Option<Result<usize, ConfigError>> {
+        let mut bits = BitReader::new(bytes);
+        Some(parse_config(&mut bits, false)?.map(|_| bits.position()))
     }
 }
 
@@ -114,7 +127,8 @@ const PARAMETRIC_STEREO: u32 = 29;
 const SYNC_EXTENSION: u32 = 0x2b7;
 
 /// `None` when the bits end; an error when they declare what is not supported.
-fn parse_config(bits: &mut BitReader<'_>) -> Option<Result<Parsed, ConfigError>> {
+/// `may_extend` says that SBR may be announced behind it.
+fn parse_config(bits: &mut BitReader<'_>, may_extend: bool) -> Option<Result<Parsed, ConfigError>> {
     let mut object_type = read_object_type(bits)?;
     let core_rate = read_rate(bits)?;
     let channel_configuration = bits.read(4)?;
@@ -139,7 +153,7 @@ fn parse_config(bits: &mut BitReader<'_>) -> Option<Result<Parsed, ConfigError>>
         11 => 7,
         _ => 0,
     };
-    if output_rate.is_none() {
+    if output_rate.is_none() && may_extend {
         (output_rate, parametric_stereo) = read_compatible_extension(bits).unwrap_or((None, false));
     }
     if parametric_stereo && channels == 1 {

@@ -24,6 +24,35 @@ impl<'a> BitReader<'a> {
         Some(value)
     }
 
+    /// Bits read so far.
+    pub(super) const fn position(&self) -> usize {
+        self.position
+    }
+
+    /// Bits that there are.
+    pub(super) const fn end(&self) -> usize {
+        self.bytes.len() * 8
+    }
+
+    /// Passes over so many bits.
+    pub(super) const fn skip(&mut self, count: usize) {
+        self.position = self.position.saturating_add(count);
+    }
+
+    /// The bits from `start` to `end` as bytes, the last one filled with zeros; `None` if they are
+    /// not all there.
+    pub(super) fn copy(&self, start: usize, end: usize) -> Option<Vec<u8>> {
+        let mut bits = Self { bytes: self.bytes, position: start };
+        let whole =
+            (0..end.checked_sub(start)? / 8).map(|_| bits.read(8)).collect::<Option<Vec<_>>>();
+        let mut bytes: Vec<u8> = whole?.into_iter().map(|byte| byte.to_be_bytes()[3]).collect();
+        let left = u32::try_from((end - start) % 8).ok()?;
+        if left > 0 {
+            bytes.push((bits.read(left)? << (8 - left)).to_be_bytes()[3]);
+        }
+        Some(bytes)
+    }
+
     /// Goes on to the next whole byte, counted from the start.
     pub(super) const fn align(&mut self) {
         self.position = self.position.next_multiple_of(8);

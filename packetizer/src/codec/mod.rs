@@ -7,6 +7,7 @@ pub mod av1;
 mod bits;
 pub mod h264;
 pub mod h265;
+pub(crate) mod latm;
 pub mod mp2t;
 pub mod mpeg4_visual;
 pub mod mpeg_audio;

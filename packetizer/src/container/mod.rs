@@ -8,6 +8,7 @@ mod flv;
 mod frames;
 mod id3;
 mod ivf;
+mod loas;
 mod matroska;
 mod mp4;
 mod ogg;
@@ -103,6 +104,7 @@ const PROBES: &[Probe] = &[
     program_stream::probe,
     transport_stream::probe,
     elementary::probe,
+    loas::probe,
     refused::probe,
     id3::probe,
     frames::probe,

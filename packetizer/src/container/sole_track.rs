@@ -3,10 +3,11 @@
 use super::IndexError;
 use crate::codec::CodecConfig;
 use crate::index::{
-    BuildError, IndexBuilder, MediaIndex, SkipReason, SkippedTrack, TrackDescription, TrackId,
-    UNIT_BYTES_MAX, UNITS_MAX,
+    AccessUnitEntry, BuildError, IndexBuilder, MediaIndex, SkipReason, SkippedTrack,
+    TrackDescription, TrackId, UNIT_BYTES_MAX, UNITS_MAX,
 };
 use crate::time::{ClockRate, Npt};
+use crate::wrapping::Wrapping;
 
 /// The number of the track where the format has none.
 const CONTAINER_ID: u32 = 1;
@@ -24,8 +25,18 @@ pub(super) struct SoleTrack {
 impl SoleTrack {
     /// Before its first unit, which begins at 0 in ticks of `media_rate`.
     pub(super) fn new(codec: CodecConfig, media_rate: ClockRate) -> Result<Self, IndexError> {
+        Self::wrapped(codec, media_rate, Wrapping::None)
+    }
+
+    /// The same with units that lie in the file like this.
+    pub(super) fn wrapped(
+        codec: CodecConfig,
+        media_rate: ClockRate,
+        wrapping: Wrapping,
+    ) -> Result<Self, IndexError> {
         let mut builder = IndexBuilder::new();
-        let description = TrackDescription::new(CONTAINER_ID, codec, media_rate);
+        let description =
+            TrackDescription { wrapping, ..TrackDescription::new(CONTAINER_ID, codec, media_rate) };
         let track = builder.add_track(description).map_err(refusal)?;
         Ok(Self { builder, track, position: 0, unit_count: 0 })
     }
@@ -38,6 +49,32 @@ impl SoleTrack {
         duration: u32,
     ) -> Result<(), IndexError> {
         self.push_at(offset, bytes, self.position, duration, true)
+    }
+
+    /// The same of one with so many bytes of its own.
+    pub(super) fn push_wrapped(
+        &mut self,
+        offset: u64,
+        bytes: u32,
+        media_bytes: u32,
+        duration: u32,
+    ) -> Result<(), IndexError> {
+        let (decode, composition) = (self.position, self.position);
+        let (index, sync) = (0, true);
+        let unit = AccessUnitEntry {
+            index,
+            offset,
+            bytes,
+            media_bytes,
+            decode,
+            composition,
+            duration,
+            sync,
+        };
+        self.builder.push_unit(self.track, unit).map_err(refusal)?;
+        self.position = self.position.saturating_add(i64::from(duration));
+        self.unit_count += 1;
+        Ok(())
     }
 
     /// Appends an access unit that begins at `position` and, if it is the last, lasts `duration`

@@ -50,10 +50,11 @@ impl Trial {
         let mut unwrapped = Vec::new();
         described.wrapping.unwrap(unit.offset, bytes, &mut unwrapped);
         let own = if unwrapped.is_empty() { bytes } else { &unwrapped };
-        match &mut described.codec {
-            CodecConfig::H264(config) => return config.take_sets(own),
-            CodecConfig::H265(config) => return config.take_sets(own),
-            _ => {}
+        if let CodecConfig::H264(config) = &mut described.codec {
+            return config.take_sets(own);
+        }
+        if let CodecConfig::H265(config) = &mut described.codec {
+            return config.take_sets(own);
         }
         let tried = payload::try_unit(&described.codec, own, unit.sync, PACKET_BYTES_MAX);
         let is_new = self.refused.iter().all(|(refused, _)| *refused != track);
@@ -83,12 +84,10 @@ impl Trial {
 
 /// The first unit of a track whose payload format cannot tell everything.
 fn first(index: &MediaIndex, track: TrackId) -> Option<AccessUnitEntry> {
-    match &index.tracks.get(usize::from(track.0))?.codec {
-        CodecConfig::Jpeg | CodecConfig::Amr(_) => {
-            (0..).map_while(|at| index.unit(track, at)).take(EMPTY_MAX).find(|unit| unit.bytes > 0)
-        }
-        _ => None,
-    }
+    let codec = &index.tracks.get(usize::from(track.0))?.codec;
+    let is_tried = matches!(codec, CodecConfig::Jpeg | CodecConfig::Amr(_));
+    let mut units = index.all_units(track).take(EMPTY_MAX).filter(|_| is_tried);
+    units.find(|unit| unit.bytes > 0)
 }
 
 /// The first sync sample of a track whose parameter sets are in the stream alone.
@@ -99,11 +98,13 @@ fn sync(index: &MediaIndex, track: TrackId) -> Option<AccessUnitEntry> {
 }
 
 const fn lacks_parameter_sets(codec: &CodecConfig) -> bool {
-    match codec {
-        CodecConfig::H264(config) => !config.is_complete(),
-        CodecConfig::H265(config) => !config.is_complete(),
-        _ => false,
+    if let CodecConfig::H264(config) = codec {
+        return !config.is_complete();
     }
+    if let CodecConfig::H265(config) = codec {
+        return !config.is_complete();
+    }
+    false
 }
 
 /// Units without bytes that are passed over.

@@ -273,7 +273,7 @@ pub enum SkipReason {
     Config(&'static str),
     /// Parts of its description are missing or wrong.
     Broken(&'static str),
-    /// Its units use sample descriptions that differ.
+    /// Its units use sample descriptions that differ; those before the change are delivered.
     SeveralDescriptions,
     /// Its media is in another file.
     External,
@@ -304,9 +304,10 @@ impl fmt::Display for SkipReason {
             Self::NotMedia(kind) => write!(f, "neither video nor audio ({kind})"),
             Self::Codec(name) => write!(f, "codec {name} is not supported"),
             Self::Config(why) | Self::Broken(why) => f.write_str(why),
-            Self::SeveralDescriptions => {
-                f.write_str("its access units use different sample descriptions")
-            }
+            Self::SeveralDescriptions => f.write_str(
+                "its access units use different sample descriptions: only those of the first are \
+                     delivered",
+            ),
             Self::External => f.write_str("its media is in another file"),
             Self::Payload { bytes, why } => {
                 write!(f, "an access unit of {bytes} bytes cannot be sent: {why}")

@@ -59,6 +59,7 @@ impl MediaBytes {
             Wrapping::TransportStream(_)
             | Wrapping::Packets(_)
             | Wrapping::ProgramStream(_)
+            | Wrapping::Latm(_)
             | Wrapping::Ogg(_)
             | Wrapping::Joined(_) => Self::Told,
         }

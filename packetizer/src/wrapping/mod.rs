@@ -2,6 +2,7 @@
 //! other: the index names the stretch from a unit's first byte to its last, and what is the
 //! container's own in between is taken out when the unit is laid out in packets.
 
+pub mod latm;
 pub mod ogg;
 pub mod program_stream;
 pub mod transport_stream;
@@ -24,6 +25,8 @@ pub enum Wrapping {
     Packets(u16),
     /// In the PES packets of a programme stream.
     ProgramStream(program_stream::Packets),
+    /// In AudioMuxElements, with any bit.
+    Latm(latm::MuxElements),
     /// In pages of a logical Ogg bitstream.
     Ogg(ogg::Serial),
     /// In several files, one behind the other in one space of bytes, by where each begins.
@@ -56,6 +59,7 @@ impl Wrapping {
                 }
             }
             Self::ProgramStream(packets) => packets.unwrap(offset, bytes, unit),
+            Self::Latm(elements) => elements.unwrap(bytes, unit),
             Self::Ogg(serial) => serial.unwrap(bytes, unit),
             Self::Joined(files) => unwrap_of(files, offset, bytes, unit),
         }

@@ -5,6 +5,7 @@
 
 mod admission;
 mod catalog;
+mod choice;
 mod connection;
 mod deadlines;
 mod descriptions;

@@ -103,6 +103,8 @@ pub(super) struct Session {
     /// How its client differs from others.
     pub(super) deviations: Deviations,
     pub(super) title: SharedTitle,
+    /// Play goes on from the beginning of the title when it has come to the end.
+    pub(super) is_endless: bool,
     /// When the title's normal play time was zero, if it has an absolute time.
     pub(super) clock_origin: Option<Npt>,
     pub(super) state: State,

@@ -99,6 +99,30 @@ pub(super) fn title(name: &str, source: u64, video_only: bool) -> SharedTitle {
     })
 }
 
+/// A second of two video tracks, then audio in English, German, English and no language.
+pub(super) fn multilingual(name: &str, source: u64, looped: bool) -> SharedTitle {
+    let of = title(name, source, true);
+    let mut builder = IndexBuilder::new();
+    let video = &of.index.tracks[0].codec;
+    let audio = CodecConfig::Aac(AacConfig::parse(&[0x12, 0x10]).unwrap());
+    let tracks = [
+        (video, None),
+        (video, None),
+        (&audio, Some(*b"eng")),
+        (&audio, Some(*b"deu")),
+        (&audio, Some(*b"eng")),
+        (&audio, None),
+    ];
+    for ((codec, language), id) in tracks.into_iter().zip(1..) {
+        let description = TrackDescription::new(id, codec.clone(), ClockRate::VIDEO);
+        let track = builder.add_track(TrackDescription { language, ..description }).unwrap();
+        builder.push(track, u64::from(id) * 1000, 1000, 0, 0, 90_000, true).unwrap();
+    }
+    let index = builder.finish(Npt::from_nanos(1_000_000_000));
+    let of = Arc::into_inner(of).unwrap();
+    Arc::new(Title { index, looped, ..of })
+}
+
 /// Length of the title "movie.mp4".
 const MOVIE_END: Npt = Npt::from_nanos(10_000_000_000);
 /// The bench begins a second later: Tue, 14 Nov 2023 22:13:20 GMT.
@@ -354,6 +378,7 @@ impl Bench {
             // A sync sample every second.
             start: Npt::from_nanos(start.nanos() / 1_000_000_000 * 1_000_000_000),
             end,
+            is_endless: play.is_endless && play.end.is_none(),
             pace: play.pace,
             style: play.style,
             streams: streams.iter().map(|(track, _)| self.info_of(*track)).collect(),

@@ -127,6 +127,21 @@ impl<'a> Url<'a> {
         self.query
     }
 
+    /// The fields of the query, `audio=en&loop=1`, decoded; a field without `=` has an empty value.
+    /// What a client has put behind it to name a stream is no part of the query.
+    pub fn parameters(self) -> impl Iterator<Item = (String, String)> + use<'a> {
+        let query = self.query.unwrap_or_default();
+        let own = match query.trim_end_matches('/').rsplit_once('/') {
+            Some((before, last)) if control_name_of(last).is_some() => before,
+            Some(_) | None => query,
+        };
+        let decoded = |text: &str| String::from_utf8_lossy(&percent_decoded(text)).into_owned();
+        own.trim_end_matches('/').split('&').map(move |field| {
+            let (name, value) = field.split_once('=').unwrap_or((field, ""));
+            (decoded(name), decoded(value))
+        })
+    }
+
     /// The base that the control names of a presentation description are relative to, for
     /// Content-Base: this URL with a slash at the end of its path, without user information, query
     /// or plain spaces, and with commas and semicolons escaped, which separate in RTP-Info. The
@@ -266,7 +281,7 @@ impl ControlUrl {
         let path = url.path()?;
         let in_query = url.query.and_then(|query| {
             let query = query.trim_end_matches('/');
-            control_name(query.rsplit_once('/').map_or(query, |(_, last)| last))
+            control_name_of(query.rsplit_once('/').map_or(query, |(_, last)| last))
         });
         if let Some(control) = in_query {
             return Ok(Self { title: path, control: Some(control) });
@@ -277,6 +292,11 @@ impl ControlUrl {
             None => Ok(Self { title: path, control: None }),
         }
     }
+}
+
+/// The control name of the last component of a query, which may have a query of its own.
+fn control_name_of(component: &str) -> Option<String> {
+    control_name(component.split('?').next()?)
 }
 
 /// The control name in the spelling that SDP uses, if this is one.
@@ -320,6 +340,8 @@ mod tests {
         names("rtsp://h/t.mp4/trackID%3D12", "t.mp4", Some("trackID=12"));
         names("rtsp://h/movies/a b.mp4", "movies/a b.mp4", None); // FFmpeg's DESCRIBE
         names("rtsp://h/movies/a%20b.mp4/trackID=0", "movies/a b.mp4", stream);
+        names("rtsp://h/t.mp4?x=1/trackID=0?loop=1", "t.mp4", stream); // query in base and name
+        names("rtsp://h/t.mp4?audio=a/b", "t.mp4", None);
         names("/t.mp4/trackID=0", "t.mp4", stream); // ONVIF recorders send bare paths
         names("rtsp://h", "", None);
         names("rtsp://127.0.0.1:8554?x", "", None);
@@ -327,6 +349,28 @@ mod tests {
         names("rtsp://h/trackID=", "trackID=", None);
         names("rtsp://h/strackID=0", "strackID=0", None);
         names("rtsp://h/%C3%A4/100%.mp4", "ä/100%.mp4", None);
+    }
+
+    #[test]
+    fn a_query_has_fields() {
+        for (query, expected) in [
+            ("", &[("", "")][..]),
+            ("audio=en&loop", &[("audio", "en"), ("loop", "")]),
+            ("audio=zh%2DHant&x=%ff", &[("audio", "zh-Hant"), ("x", "\u{fffd}")]),
+            ("a=b=c/d/", &[("a", "b=c/d")]),
+            ("loop=1/trackID=0", &[("loop", "1")]),
+            ("loop=1/trackID=0/", &[("loop", "1")]),
+            ("loop=1/trackID=0?loop=1", &[("loop", "1")]),
+            ("u=rtsp://h/x&loop=1", &[("u", "rtsp://h/x"), ("loop", "1")]),
+        ] {
+            let url = format!("rtsp://h/t.mp4?{query}");
+            let fields: Vec<_> = Url::parse(&url).unwrap().parameters().collect();
+            let expected: Vec<_> = expected
+                .iter()
+                .map(|(name, value)| (name.to_string(), value.to_string()))
+                .collect();
+            assert_eq!(fields, expected, "{query}");
+        }
     }
 
     #[test]

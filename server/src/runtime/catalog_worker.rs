@@ -233,14 +233,20 @@ pub(super) fn open_file(
     Ok((SourcePart { start: 0, path: path.to_owned(), generation, file }, index))
 }
 
+/// Tracks that are left out of which the operator is told, by name.
+const LEFT_OUT_MAX: usize = 8;
+
 /// Tells the operator of a title that was opened.
 pub(super) fn tell(title: &Title) {
     let parts = &title.files.parts;
+    let skipped = title.index.skipped.iter().take(LEFT_OUT_MAX).map(ToString::to_string);
+    let left_out = skipped.collect::<Vec<_>>().join("; ");
     info!(
         title = title.name,
         path = %title.path.display(),
         files = (parts.len() > 1).then_some(parts.len()),
         tracks = title.index.tracks.len(),
+        left_out = (!left_out.is_empty()).then_some(left_out),
         duration = %title.index.duration,
         index_bytes = title.index.bytes(),
         direct = parts.iter().all(|part| part.file.direct_alignment.is_some()),

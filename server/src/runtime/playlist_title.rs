@@ -122,17 +122,21 @@ impl Files {
 
 /// An entry's file: below the root, as for URLs.
 fn find(root: &Path, entry: &Entry) -> Result<Found, OpenError> {
+    let mut why = NOT_FOUND.to_owned();
     for place in &entry.places {
         let candidate = Candidate { root: root.to_owned(), relative: place.clone() };
         let resolved = match resolve(&candidate) {
-            Err(OpenError::Withheld(_)) => None, // not in the library
+            Err(OpenError::Withheld(withheld)) => {
+                why = withheld;
+                None
+            }
             resolved => resolved.map_err(|error| of_entry(entry, error))?,
         };
         if let Some(resolved) = resolved.filter(|path| path.is_file()) {
             return Ok(Found { named: root.join(place), resolved });
         }
     }
-    Err(refusal(entry, NOT_FOUND))
+    Err(refusal(entry, &why))
 }
 
 /// What is wrong with an entry's file.
@@ -262,7 +266,7 @@ mod tests {
         for (text, expected) in [
             ("b.wav\nnone.wav", "line 2 (\"none.wav\"): there is no such file"),
             ("directory.wav", "line 1 (\"directory.wav\"): there is no such file"),
-            ("b.wav\n#\nout.wav", "line 3 (\"out.wav\"): there is no such file"),
+            ("b.wav\n#\nout.wav", "line 3 (\"out.wav\"): it leads out of the media"),
             ("secret.wav", "line 1 (\"secret.wav\"): there is no such file"),
             ("../a.wav", "line 1 (\"../a.wav\"): `..`"),
             ("b.wav\nhttp://host/a.wav", "line 2 (\"http://host/a.wav\"): a URL"),

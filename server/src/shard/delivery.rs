@@ -105,10 +105,10 @@ impl Shard {
                 self.request_at(stream).unwrap_or(now)
             }
             Next::End if self.go_on(now, stream) => now,
-            Next::End => {
-                self.begin_end(now, stream);
-                return;
-            }
+            Next::End => match self.lap_at(now, stream) {
+                Some(at) => at,
+                None => return self.begin_end(now, stream),
+            },
         };
         self.schedule_stream(stream, at);
     }

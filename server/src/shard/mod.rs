@@ -18,6 +18,7 @@ pub mod egress;
 mod images;
 mod inspection;
 mod interleaving;
+mod laps;
 mod load;
 mod loads;
 pub mod operation;

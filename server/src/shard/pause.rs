@@ -53,11 +53,16 @@ impl Shard {
     }
 
     fn pause_now(&mut self, now: MonoTime, slot: usize) -> Npt {
-        let position = self.position(now, slot);
+        let mut position = self.position(now, slot);
         if !self.is_under_way(slot) {
             return position;
         }
-        let current = self.standing(now, slot);
+        let mut current = self.standing(now, slot);
+        if let Some(lap) = self.begun_lap(now, slot) {
+            // What has left of it is not taken back; it is paused at its beginning.
+            self.enter_lap(slot, lap);
+            (current, position) = (lap, self.sessions[slot].ranges[lap].timeline.start);
+        }
         self.restore_range(slot, current);
         self.keep_ranges(slot, current);
         let session = &mut self.sessions[slot];
@@ -136,9 +141,9 @@ impl Shard {
     }
 
     /// Has the range that a session is paused in end where a cue does.
-    pub(super) fn extend_range(&mut self, slot: usize, cue: &Cue) {
+    pub(super) fn extend_range(&mut self, slot: usize, cue: &Cue, is_endless: bool) {
         let range = &mut self.sessions[slot].ranges[0];
-        (range.timeline.end, range.is_closed) = (cue.end, false);
+        (range.timeline.end, range.is_closed, range.is_endless) = (cue.end, false, is_endless);
         for track in &mut range.tracks {
             if let Some(found) = cue.tracks.iter().find(|found| found.track == track.track) {
                 track.end_unit = found.end_unit;

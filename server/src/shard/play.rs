@@ -51,7 +51,7 @@ impl Shard {
             }
             Move::Resume(position) => self.resume(now, slot, position),
             Move::Extend(position, cue) => {
-                self.extend_range(slot, &cue);
+                self.extend_range(slot, &cue, play.is_endless);
                 self.resume(now, slot, position);
             }
             Move::Seek(cue) => self.seek(now, slot, self.range_for(slot, &cue, play)),
@@ -168,7 +168,13 @@ impl Shard {
     }
 
     /// Where a range begins and ends; `None` if there is nothing in it.
-    fn cue(&self, slot: usize, start: Npt, end: Option<Npt>, play: &Play) -> Option<Cue> {
+    pub(super) fn cue(
+        &self,
+        slot: usize,
+        start: Npt,
+        end: Option<Npt>,
+        play: &Play,
+    ) -> Option<Cue> {
         let direction = play.pace.scale.direction();
         let is_in_order = end.is_none_or(|end| match direction {
             Direction::Forward => start < end,
@@ -195,7 +201,7 @@ impl Shard {
     }
 
     /// A range that has not been mapped to any time yet.
-    fn range_for(&self, slot: usize, cue: &Cue, play: &Play) -> PlayRange {
+    pub(super) fn range_for(&self, slot: usize, cue: &Cue, play: &Play) -> PlayRange {
         let last = match play.pace.scale.direction() {
             Direction::Forward => self.index(slot).duration,
             Direction::Backward => Npt::ZERO,
@@ -205,6 +211,11 @@ impl Shard {
             timeline: Timeline { start, end, pace: play.pace, ..Timeline::UNUSED },
             tracks: tracks.clone(),
             is_closed: end != last,
+            is_endless: play.is_endless
+                && play.end.is_none()
+                && end == last
+                && play.pace.scale.direction() == Direction::Forward,
+            gap: 0,
         }
     }
 
@@ -276,7 +287,7 @@ impl Shard {
     fn cued(&self, now: MonoTime, slot: usize, style: SeekStyle, is_queued: bool) -> Cued {
         let session = &self.sessions[slot];
         let range = if is_queued { session.ranges.back() } else { session.current_range(now) };
-        let timeline = range.expect("it was cued").timeline;
+        let &PlayRange { timeline, is_endless, .. } = range.expect("it was cued");
         let start = match session.state {
             State::Playing if !is_queued => timeline.position(now),
             State::Playing | State::Init | State::Cued | State::Paused(_) | State::Finished => {
@@ -293,6 +304,6 @@ impl Shard {
             }
         };
         let streams = session.streams.iter().map(info).collect();
-        Cued { start, end: timeline.end, pace: timeline.pace, style, streams }
+        Cued { start, end: timeline.end, is_endless, pace: timeline.pace, style, streams }
     }
 }

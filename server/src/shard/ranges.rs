@@ -68,7 +68,7 @@ impl Shard {
     }
 
     /// The stream has nothing left to send where it stands: goes on with the next picture of a
-    /// skim, or with the next range. `false` if there is neither.
+    /// skim, or with the next range. `false` if there is neither, or not yet.
     pub(super) fn go_on(&mut self, now: MonoTime, stream: usize) -> bool {
         if let Some(picture) = self.next_picture(now, stream) {
             let (first_unit, end_unit) = (picture.index, picture.index + 1);
@@ -78,6 +78,7 @@ impl Shard {
         }
         let session = self.streams[stream].session;
         let next = self.streams[stream].range.wrapping_add(1);
+        self.add_lap(now, stream);
         if self.sessions[session].range(next).is_none() {
             return false;
         }

@@ -34,6 +34,10 @@ pub(super) struct PlayRange {
     pub(super) tracks: Vec<TrackCue>,
     /// The client named an end before that of the presentation: another range may follow.
     pub(super) is_closed: bool,
+    /// It goes on to the end of the presentation, and a lap follows.
+    pub(super) is_endless: bool,
+    /// Nanoseconds of viewing between the end of the range before and its start.
+    pub(super) gap: u32,
 }
 
 impl PlayRange {
@@ -141,9 +145,8 @@ impl Session {
     pub(super) fn chain_ranges(&mut self) {
         for position in 1..self.ranges.len() {
             let before = self.ranges[position - 1].timeline;
-            let timeline = &mut self.ranges[position].timeline;
-            timeline.started = before.ends_at();
-            timeline.media_start = before.media_end();
+            let range = &mut self.ranges[position];
+            range.timeline.begin_behind(&before, range.gap);
         }
     }
 }

@@ -27,6 +27,7 @@ mod edits;
 mod faults;
 mod inspection;
 mod interleaving;
+mod laps;
 mod launch;
 mod life;
 mod memory;

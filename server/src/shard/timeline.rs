@@ -71,6 +71,12 @@ impl Timeline {
         self.started = now.offset_by(self.delivery(self.preroll.into()));
     }
 
+    /// Has it start so many nanoseconds of viewing after another has ended.
+    pub(super) fn begin_behind(&mut self, before: &Self, gap: u32) {
+        self.media_start = before.media_end().saturating_add(gap.into());
+        self.started = before.ends_at().offset_by(self.delivery(gap.into()));
+    }
+
     /// The presentation time whose trains leave at `now`: the reverse of [`Self::leaves_at`].
     pub(super) fn due_at(&self, now: MonoTime) -> i64 {
         let viewed = self.viewed(now);

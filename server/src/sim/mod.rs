@@ -15,6 +15,7 @@ mod crowd;
 mod cues;
 mod disk;
 mod faults;
+mod laps;
 mod mail;
 mod net;
 mod ranges;

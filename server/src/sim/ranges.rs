@@ -22,7 +22,8 @@ impl Client {
             Direction::Backward => start.saturating_sub(length),
         });
         let end = end.filter(|end| *end != start).map(Npt::from_nanos);
-        let play = Play { pace, ..Play::seek(Npt::from_nanos(start), end) };
+        let is_endless = self.is_endless;
+        let play = Play { pace, is_endless, ..Play::seek(Npt::from_nanos(start), end) };
         let cue = self.cue_of(play.start?, end, pace)?;
         Some((play, cue))
     }
@@ -116,6 +117,7 @@ impl World {
         if self.clients[index].connection.is_none() {
             self.clients[index].viewer.phase = Phase::Silent;
         }
-        self.cue(index, Play::RESUME);
+        let is_endless = self.clients[index].is_endless;
+        self.cue(index, Play { is_endless, ..Play::RESUME });
     }
 }

@@ -15,15 +15,25 @@ pub(super) const NORMAL_SPEED: i64 = Speed::NORMAL.thousandths() as i64;
 pub(super) struct Span {
     /// Nanoseconds of the presentation.
     pub(super) start: i64,
-    end: i64,
-    scale: i64,
+    pub(super) end: i64,
+    pub(super) scale: i64,
     /// Thousandths.
     pub(super) speed: i64,
     pub(super) rtptime: u32,
-    first_unit: u32,
-    end_unit: u32,
+    pub(super) first_unit: u32,
+    pub(super) end_unit: u32,
     /// Nanoseconds from when the viewer began to play.
     pub(super) begins: i64,
+    /// Laps follow it.
+    pub(super) is_endless: bool,
+    /// It is a lap itself.
+    pub(super) is_lap: bool,
+    /// Nanoseconds of viewing from the start of the range that the laps follow.
+    pub(super) viewed_before: i64,
+    /// When that begins.
+    pub(super) origin_begins: i64,
+    /// The timestamp of that.
+    pub(super) origin_rtptime: u32,
 }
 
 impl Span {
@@ -37,6 +47,11 @@ impl Span {
         first_unit: 0,
         end_unit: 0,
         begins: 0,
+        is_endless: false,
+        is_lap: false,
+        viewed_before: 0,
+        origin_begins: 0,
+        origin_rtptime: 0,
     };
 
     /// What a reply, and the cue that it tells of, mean for a track.
@@ -53,7 +68,15 @@ impl Span {
             first_unit,
             end_unit,
             begins,
+            is_endless: cued.is_endless,
+            ..Self::EMPTY
         }
+    }
+
+    /// Its start has this timestamp.
+    pub(super) const fn starts_with(&mut self, rtptime: u32) {
+        (self.rtptime, self.origin_rtptime) = (rtptime, rtptime);
+        (self.viewed_before, self.origin_begins) = (0, self.begins);
     }
 
     pub(super) fn ends_at(&self, end: Npt) -> bool {
@@ -75,7 +98,7 @@ impl Span {
         self.begins + self.delivery(self.viewed())
     }
 
-    const fn is_skim(&self) -> bool {
+    pub(super) const fn is_skim(&self) -> bool {
         self.scale != 1
     }
 }

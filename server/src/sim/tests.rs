@@ -38,6 +38,7 @@ fn calm_worlds_lose_nothing_and_keep_time() {
         outcome
     });
     assert!(sum(&outcomes, |outcome| outcome.packets) > 1000, "the worlds are asleep");
+    assert!(outcomes.len() == 1 || sum(&outcomes, |outcome| outcome.laps) > 10, "no laps");
 }
 
 #[test]

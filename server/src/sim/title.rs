@@ -6,7 +6,8 @@ use packetizer::codec::CodecConfig;
 use packetizer::codec::aac::AacConfig;
 use packetizer::codec::h264::H264Config;
 use packetizer::codec::nal::NalFraming;
-use packetizer::index::{IndexBuilder, MediaIndex, TrackDescription, TrackId};
+use packetizer::index::next_file_start;
+use packetizer::index::{IndexBuilder, Join, MediaIndex, TrackDescription, TrackId};
 use packetizer::time::{ClockRate, Npt};
 use packetizer::wrapping::Wrapping;
 use std::collections::BTreeMap;
@@ -31,13 +32,14 @@ pub(super) struct SimTitle {
     units: Vec<Units>,
 }
 
-/// The titles of all worlds of the process. Their sources count from 0.
+/// The titles of all worlds of the process. Their sources count from 0; the last is a playlist.
 pub(super) fn titles() -> &'static [SimTitle] {
     static TITLES: OnceLock<Vec<SimTitle>> = OnceLock::new();
     TITLES.get_or_init(|| {
         let mut random = Rng::with_seed(0);
-        let of = |(seconds, id)| synthesize(&mut random, id, seconds, 1, 1);
-        [8, 11, 14].into_iter().zip(0..).map(of).collect()
+        let mut of = |id, seconds| synthesize(&mut random, id, seconds, 1, 1);
+        let (short, middle) = (of(0, 8), of(1, 11));
+        vec![short, middle, play_list(2, &[of(2, 6), of(2, 8)])]
     })
 }
 
@@ -173,16 +175,34 @@ fn synthesize(random: &mut Rng, id: u64, seconds: i64, halves: i64, lean: u32) -
         }
     }
     let duration = Npt::from_nanos(seconds.unsigned_abs() * 1_000_000_000);
+    sim_title(id, builder.finish(duration), file)
+}
+
+/// A title of several files, one after another.
+fn play_list(id: u64, parts: &[SimTitle]) -> SimTitle {
+    let (mut join, mut file) = (Join::new(), Vec::new());
+    for part in parts {
+        let behind = next_file_start(file.len() as u64).filter(|_| !file.is_empty());
+        let start = behind.unwrap_or(0);
+        file.resize(usize::try_from(start).expect("small"), 0);
+        file.extend_from_slice(&part.file);
+        join.append(&part.title.index, start).expect("they are alike");
+    }
+    sim_title(id, join.finish().expect("there are some"), file)
+}
+
+fn sim_title(id: u64, index: MediaIndex, file: Vec<u8>) -> SimTitle {
+    let tracks = (0..index.tracks.len()).map(|track| TrackId(u8::try_from(track).expect("few")));
+    let units = tracks.map(|track| Arc::new(units(&index, track))).collect();
     let title = Title {
         name: format!("title{id}.mp4"),
         path: PathBuf::from(format!("/sim/title{id}.mp4")),
         generation: Generation { inode: (0, id), modified_nanos: 0, bytes: file.len() as u64 },
         source: ByteSourceId(id),
-        index: builder.finish(duration),
+        index,
         looped: false,
         files: SourceFiles::default(),
     };
-    let units = [video, audio].map(|track| Arc::new(units(&title.index, track))).to_vec();
     SimTitle { title: Arc::new(title), file, units }
 }
 

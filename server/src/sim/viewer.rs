@@ -1,5 +1,6 @@
 //! A viewer who checks what arrives: numbering, order, time.
 
+use super::laps::{LAPS_MISSED_MAX, lap_behind};
 use super::span::{NORMAL_SPEED, Span, nanos_to_ticks};
 use super::surroundings::WALLCLOCK;
 use super::title::{Units, units_of};
@@ -58,6 +59,8 @@ pub(super) struct Viewer {
     precision: i64,
     /// How long before its time what it is sent may come, beside the spread of big pictures.
     pub(super) ahead: Duration,
+    /// Times that a stream has gone on from the beginning of its title.
+    pub(super) laps: u64,
     /// Largest lateness seen.
     pub(super) late_max: i64,
     /// The checks on time hold for it: it never stopped reading.
@@ -76,6 +79,7 @@ impl Viewer {
             is_cut: false,
             precision,
             ahead: Duration::ZERO,
+            laps: 0,
             late_max: 0,
             is_prompt: true,
         }
@@ -126,7 +130,10 @@ impl Viewer {
         self.phase = Phase::Silent;
         (self.is_cut, self.delayed) = (false, None);
         self.start_nanos = i64::try_from(cued.start.nanos()).expect("small");
-        for (stream, info) in self.streams.iter_mut().zip(&cued.streams) {
+        let laps: Vec<_> = (0..self.streams.len())
+            .map(|stream| lap_behind(&self.streams, stream, &self.title))
+            .collect();
+        for (position, (stream, info)) in self.streams.iter_mut().zip(&cued.streams).enumerate() {
             assert_eq!(stream.track, info.track, "RTP-Info comes in SETUP order");
             if let Some(next) = stream.next_sequence {
                 let gap = u64::from(first_sequence(info).wrapping_sub(next));
@@ -145,9 +152,11 @@ impl Viewer {
                 {
                     stream.enter(span);
                 }
+                stream.resume_lap(laps[position], &self.title, self.start_nanos);
                 (stream.span.start, stream.span.begins) = (self.start_nanos, 0);
+                stream.span.is_endless = cued.is_endless;
             }
-            stream.span.rtptime = info.rtptime;
+            stream.span.starts_with(info.rtptime);
             stream.later.clear();
             stream.ended = false;
         }
@@ -164,7 +173,7 @@ impl Viewer {
         for (stream, info) in self.streams.iter_mut().zip(&cued.streams) {
             let before = stream.later.back().unwrap_or(&stream.span);
             let mut span = Span::new(cued, cue, stream.track, before.over());
-            span.rtptime = info.rtptime;
+            span.starts_with(info.rtptime);
             let gap = info.rtptime.wrapping_sub(before.rtptime).cast_signed();
             let viewed = nanos_to_ticks(stream.rate, before.viewed());
             assert!((i64::from(gap) - viewed).abs() <= 2, "it begins where the last ends: {gap}");
@@ -209,7 +218,8 @@ impl Viewer {
         let Phase::Playing { started } = self.phase else {
             panic!("a packet of {:?} before the start of its range", self.streams[stream].ssrc)
         };
-        let stream = &mut self.streams[stream];
+        let position = stream;
+        let stream = &mut self.streams[position];
         assert_eq!(packet.header.ssrc, stream.ssrc);
         assert!(!stream.ended, "a packet behind BYE");
         let expected = stream.next_sequence.expect("cued before it started");
@@ -217,15 +227,8 @@ impl Viewer {
         assert!(u64::from(gap) <= lost_max, "sequence {expected} missing, {gap} of {lost_max}");
         stream.next_sequence = Some(packet.header.sequence.wrapping_add(1));
         stream.packets += 1;
-        let found = loop {
-            match stream.find(&self.title, packet.header.timestamp, self.precision) {
-                Ok(found) => break found,
-                Err(wrong) => match stream.later.pop_front() {
-                    Some(span) => stream.enter(span),
-                    None => panic!("{wrong} in {:?}", stream.span),
-                },
-            }
-        };
+        let found = self.find(position, packet.header.timestamp);
+        let stream = &mut self.streams[position];
         let (unit, due) = found;
         stream.last_unit = Some(unit);
         let timestamp = packet.header.timestamp;
@@ -238,10 +241,35 @@ impl Viewer {
         // A viewer who stops reading learns late when its range started.
         if self.is_prompt {
             let spread = stream.span.delivery(SPREAD_NANOS_MAX).max(SPREAD_NANOS_MAX);
-            let early = spread + i64::try_from(self.ahead.as_nanos()).expect("short");
+            let preroll = if stream.span.is_lap { PREROLL_NANOS_MAX } else { 0 };
+            let early = spread + preroll + i64::try_from(self.ahead.as_nanos()).expect("short");
             assert!(late >= -early - self.precision, "unit {unit} leaves {late} ns early");
             let late = late - self.delayed.unwrap_or(DELAY_NANOS_MAX).max(0);
             self.late_max = self.late_max.max(late.min(since_told));
+        }
+    }
+
+    /// The unit of a timestamp, and when it is due: of the range that a stream is in, or of one that
+    /// follows, which it enters.
+    fn find(&mut self, position: usize, timestamp: u32) -> (u32, i64) {
+        let mut laps = 0;
+        loop {
+            let stream = &mut self.streams[position];
+            let wrong = match stream.find(&self.title, timestamp, self.precision) {
+                Ok(found) => return found,
+                Err(wrong) => wrong,
+            };
+            if let Some(span) = stream.later.pop_front() {
+                stream.enter(span);
+                continue;
+            }
+            laps += 1;
+            let lap = lap_behind(&self.streams, position, &self.title);
+            let Some(lap) = lap.filter(|_| laps <= LAPS_MISSED_MAX) else {
+                panic!("{wrong} in {:?}", self.streams[position].span)
+            };
+            self.streams[position].enter(lap);
+            self.laps += 1;
         }
     }
 
@@ -267,7 +295,7 @@ impl Viewer {
                     );
                     let is_paced = stream.later.iter().any(|span| span.speed != NORMAL_SPEED)
                         || stream.span.speed != NORMAL_SPEED
-                        || stream.span.begins > 0;
+                        || stream.span.origin_begins > 0;
                     if let (Phase::Playing { started }, true, Some(slack_millis)) =
                         (self.phase, self.is_prompt && !is_paced, slack_millis)
                     {
@@ -275,8 +303,8 @@ impl Viewer {
                         let since = report.ntp.0.wrapping_sub(WALLCLOCK.ntp(started).0);
                         let nanos = (i128::from(since.cast_signed()) * 1_000_000_000) >> 32;
                         let nanos = i64::try_from(nanos).expect("a short range");
-                        let said =
-                            report.rtp_timestamp.wrapping_sub(stream.span.rtptime).cast_signed();
+                        let said = report.rtp_timestamp.wrapping_sub(stream.span.origin_rtptime);
+                        let said = said.cast_signed();
                         let delayed = nanos - stream.rate.nanos_floor(said.into());
                         let slack = slack_millis * 1_000_000 + 2 * stream.rate.nanos_floor(1);
                         let known = self.delayed.map_or(0..=DELAY_NANOS_MAX, |known| known..=known);
@@ -302,6 +330,9 @@ impl Viewer {
 /// A range starts later than the reply says: a little by others who come as well, and more if its
 /// first picture is decoded long before it is shown, or spread.
 const DELAY_NANOS_MAX: i64 = 216_000_000;
+
+/// A lap leaves no longer before its time.
+const PREROLL_NANOS_MAX: i64 = 200_000_000;
 
 fn first_sequence(info: &StreamInfo) -> u16 {
     info.sequence.expect("its range waits for none")

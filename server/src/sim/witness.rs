@@ -361,7 +361,8 @@ impl Whole {
             rtptime: info.rtptime,
         });
         let (pace, style) = (Pace::NORMAL, SeekStyle::RandomAccess);
-        let cued = Cued { start, end, pace, style, streams: streams.collect() };
+        let is_endless = false;
+        let cued = Cued { start, end, is_endless, pace, style, streams: streams.collect() };
         if session.facts.goes_on {
             return session.viewer.goes_on(self.around.now, &cued, REPLY_NANOS_MAX, lost);
         }

@@ -45,6 +45,8 @@ pub struct Outcome {
     pub late_max: i64,
     /// Longest time that a viewer who played and read got nothing, in nanoseconds.
     pub hungry_max: i64,
+    /// Times that a stream went on from the beginning of its title.
+    pub laps: u64,
     /// Ranges that came to their end.
     pub finished: u64,
     /// Sessions that the shard ended.
@@ -82,6 +84,8 @@ pub(super) struct Client {
     /// Bytes it reads each [`READ_INTERVAL`]; 0 while it stalls.
     appetite: usize,
     is_gone: bool,
+    /// What it plays to the end begins again.
+    pub(super) is_endless: bool,
     pub(super) is_finished: bool,
     /// It was paused, at once or by and by, and is to play on.
     pub(super) is_to_resume: bool,
@@ -184,6 +188,7 @@ impl World {
     pub fn run(mut self) -> Outcome {
         self.play_out();
         self.outcome.events = self.around.trace.events;
+        self.outcome.laps = self.clients.iter().map(|client| client.viewer.laps).sum();
         self.outcome.trace = self.around.trace.finish();
         self.outcome
     }
@@ -202,6 +207,7 @@ impl World {
             framer: Framer::new(),
             appetite: 1 << 20,
             is_gone: false,
+            is_endless: self.around.random.u8(..3) == 0,
             is_finished: false,
             is_to_resume: false,
             fed: MonoTime::default(),

@@ -148,6 +148,7 @@ impl Timeline {
             Wrapping::None
             | Wrapping::TransportStream(_)
             | Wrapping::ProgramStream(_)
+            | Wrapping::Latm(_)
             | Wrapping::Packets(_)
             | Wrapping::Ogg(_)
             | Wrapping::Joined(_) => &[],

@@ -14,35 +14,83 @@ use crate::index::SkipReason;
 /// Bytes of a visual sample entry in front of its boxes (ISO 14496-12 §12.1.3).
 const VISUAL_ENTRY_BYTES: usize = 78;
 
-/// The codec that the sample descriptions in use (numbers from 1) agree on.
-pub(super) fn parse_codec(
+/// What a track's sample descriptions say.
+#[derive(Clone, Debug)]
+pub(super) struct Descriptions {
+    /// The codec of the first in use.
+    pub(super) codec: CodecConfig,
+    /// Which agree with that one.
+    pub(super) served: Served,
+}
+
+/// Sample descriptions of a track whose units are delivered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Served {
+    /// The lowest bit is that of number 1.
+    mask: u64,
+    /// How many there are.
+    count: u32,
+}
+
+impl Served {
+    /// Any.
+    pub(super) const ALL: Self = Self { mask: u64::MAX, count: DESCRIPTIONS_MAX };
+
+    /// Whether it has this number, from 1. One that is not there is taken for the nearest.
+    pub(super) fn contains(self, number: u32) -> bool {
+        self.mask >> (number.clamp(1, self.count) - 1) & 1 != 0
+    }
+}
+
+/// The codec of the first sample description in use (numbers from 1), and which of the others in
+/// use agree with it: they are the same, or differ in parameter sets that the stream has too.
+pub(super) fn parse_descriptions(
     mut stsd: Bytes<'_>,
     in_use: impl Iterator<Item = u32>,
-) -> Result<CodecConfig, SkipReason> {
+) -> Result<Descriptions, SkipReason> {
     let cut_short = SkipReason::Broken("its sample description (stsd) is cut short");
     let (Some(_), Some(_count)) = (stsd.version_and_flags(), stsd.u32()) else {
         return Err(cut_short);
     };
-    let entry_count =
-        boxes(stsd.0).zip(1..=DESCRIPTIONS_MAX).last().map_or(1, |(_, number)| number);
+    let count = boxes(stsd.0).zip(1..=DESCRIPTIONS_MAX).last().map_or(1, |(_, number)| number);
     // A set, so that each is parsed once however often a hostile track switches.
-    let mut wanted = 0_u64;
+    let (mut first, mut wanted) = (None, 0_u64);
     for number in in_use {
-        wanted |= 1 << (number.clamp(1, entry_count) - 1);
+        let position = number.clamp(1, count) - 1;
+        first.get_or_insert(position);
+        wanted |= 1 << position;
     }
-    let mut codec = None;
-    for (position, entry) in (0..entry_count).zip(boxes(stsd.0)) {
-        if wanted & 1 << position == 0 {
-            continue;
-        }
-        let parsed = parse_entry(&entry)?;
-        match &codec {
-            Some(codec) if *codec != parsed => return Err(SkipReason::SeveralDescriptions),
-            Some(_) => {}
-            None => codec = Some(parsed),
+    let first_position = first.unwrap_or(0) as usize;
+    let first = boxes(stsd.0).nth(first_position).ok_or(cut_short)?;
+    let codec = parse_entry(&first)?;
+    let mut served = Served { mask: 0, count };
+    for (position, entry) in (0..count).zip(boxes(stsd.0)) {
+        let is_wanted = wanted & 1 << position != 0;
+        if is_wanted
+            && parse_entry(&entry).is_ok_and(|other| agrees(&first, &codec, &entry, &other))
+        {
+            served.mask |= 1 << position;
         }
     }
-    codec.ok_or(cut_short)
+    Ok(Descriptions { codec, served })
+}
+
+/// Whether units of two sample descriptions may follow each other.
+fn agrees(first: &Box<'_>, codec: &CodecConfig, entry: &Box<'_>, other: &CodecConfig) -> bool {
+    let is_in_stream = |entry: &Box<'_>| matches!(&entry.kind.0, b"avc3" | b"hev1");
+    let framing = |codec: &CodecConfig| {
+        if let CodecConfig::H264(config) = codec {
+            return Some((config.framing, false));
+        }
+        if let CodecConfig::H265(config) = codec {
+            return Some((config.framing, true));
+        }
+        None
+    };
+    codec == other
+        || is_in_stream(first)
+            && is_in_stream(entry)
+            && framing(codec).is_some_and(|f| Some(f) == framing(other))
 }
 
 fn parse_entry(entry: &Box<'_>) -> Result<CodecConfig, SkipReason> {

@@ -7,6 +7,7 @@ use super::samples::Sample;
 /// What `trex` says of a track: what its fragments leave out (§8.8.3).
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Defaults {
+    description: u32,
     duration: u32,
     bytes: u32,
     flags: u32,
@@ -25,8 +26,11 @@ impl Defaults {
     fn parse(mut trex: Bytes<'_>) -> Option<(u32, Self)> {
         trex.version_and_flags()?;
         let id = trex.u32()?;
-        trex.u32()?; // default_sample_description_index
-        Some((id, Self { duration: trex.u32()?, bytes: trex.u32()?, flags: trex.u32()? }))
+        let description = trex.u32()?;
+        Some((
+            id,
+            Self { description, duration: trex.u32()?, bytes: trex.u32()?, flags: trex.u32()? },
+        ))
     }
 }
 
@@ -48,6 +52,7 @@ pub(super) struct TrackFragment<'a> {
 /// What `tfhd` says (§8.8.7), filled up from `trex` by [`TrackFragment::samples`].
 #[derive(Clone, Copy, Debug, Default)]
 struct Header {
+    description: Option<u32>,
     base: Option<u64>,
     base_is_moof: bool,
     duration: Option<u32>,
@@ -66,15 +71,19 @@ impl<'a> TrackFragment<'a> {
         let (_, flags) = tfhd.version_and_flags()?;
         let container_id = tfhd.u32()?;
         let base = if flags & 0x1 != 0 { Some(tfhd.u64()?) } else { None };
-        if flags & 0x2 != 0 {
-            tfhd.u32()?; // sample_description_index
-        }
+        let description = if flags & 0x2 != 0 { Some(tfhd.u32()?) } else { None };
         let mut word = |flag| (flags & flag != 0).then(|| tfhd.u32()).flatten();
         let (duration, bytes, sample_flags) = (word(0x8), word(0x10), word(0x20));
         let base_is_moof = flags & 0x2_0000 != 0;
-        let header = Header { base, base_is_moof, duration, bytes, flags: sample_flags };
+        let flags = sample_flags;
+        let header = Header { description, base, base_is_moof, duration, bytes, flags };
         let decode = find(traf.body, b"tfdt").and_then(|found| parse_decode_time(found.bytes()));
         Some(Self { container_id, decode, body: traf.body, header })
+    }
+
+    /// Number, from 1, of the sample description that its units have.
+    pub(super) fn description(&self, defaults: Defaults) -> u32 {
+        self.header.description.unwrap_or(defaults.description)
     }
 
     /// Where its data begins unless its runs say otherwise (§8.8.7.1): `moof_offset` is that of the
@@ -97,6 +106,7 @@ impl<'a> TrackFragment<'a> {
             offset: base,
             decode,
             defaults: Defaults {
+                description: self.description(defaults),
                 duration: duration.unwrap_or(defaults.duration),
                 bytes: bytes.unwrap_or(defaults.bytes),
                 flags: flags.unwrap_or(defaults.flags),

@@ -2,7 +2,7 @@
 
 use super::boxes::{Box, Bytes, boxes, find, find_path};
 use super::edits::Edits;
-use super::entry::parse_codec;
+use super::entry::{Descriptions, Served, parse_descriptions};
 use super::fragments::{self, Defaults, TrackFragment};
 use super::samples::{Sample, SampleTables};
 use crate::codec::CodecConfig;
@@ -11,6 +11,7 @@ use crate::index::{
     BuildError, IndexBuilder, MediaIndex, SkipReason, SkippedTrack, TRACKS_MAX, TrackDescription,
     TrackId, UNIT_BYTES_MAX, UNITS_MAX,
 };
+use crate::language;
 use crate::time::{ClockRate, Npt};
 
 /// Whether more media may follow in movie fragments (§8.8.1).
@@ -73,6 +74,7 @@ struct ParsedTrack<'a> {
     is_enabled: bool,
     /// None at all may be there where the media is in fragments.
     samples: Option<SampleTables<'a>>,
+    served: Served,
     edits: Edits,
 }
 
@@ -103,9 +105,10 @@ impl<'a> ParsedTrack<'a> {
         // A codec that is not supported says more than a table that is missing.
         let in_use: &mut dyn Iterator<Item = u32> = match &samples {
             Ok(samples) if samples.declared_count() > 0 => &mut samples.descriptions(),
+            Ok(_) | Err(_) if is_fragmented => &mut (1..=DESCRIPTIONS_MAX),
             Ok(_) | Err(_) => &mut std::iter::once(1),
         };
-        let codec = parse_codec(stsd.bytes(), in_use)?;
+        let Descriptions { codec, served } = parse_descriptions(stsd.bytes(), in_use)?;
         if codec.is_video() != (kind == Some(b"vide")) {
             return Err(SkipReason::Broken("its handler and its codec contradict each other"));
         }
@@ -116,10 +119,14 @@ impl<'a> ParsedTrack<'a> {
             },
             is_enabled: is_enabled(trak),
             samples: match samples {
-                Ok(samples) => Some(samples),
+                Ok(mut samples) => {
+                    samples.serve(served);
+                    Some(samples)
+                }
                 Err(_) if is_fragmented => None,
                 Err(why) => return Err(SkipReason::Broken(why)),
             },
+            served,
             edits: Edits::parse(trak, media_rate, movie_rate).map_err(SkipReason::Broken)?,
         })
     }
@@ -147,6 +154,7 @@ struct MovieTrack {
     container_id: u32,
     rate: ClockRate,
     edits: Edits,
+    served: Served,
     defaults: Defaults,
     declared: u32,
     kept: u32,
@@ -154,6 +162,8 @@ struct MovieTrack {
     left_out: u32,
     /// A unit lies beyond the file: none behind it is taken.
     is_cut: bool,
+    /// A unit has another sample description: none from it on is taken.
+    has_changed: bool,
     /// Decode time behind the last unit, before any edit.
     decode_end: i64,
     /// Decode time of the last unit in the presentation.
@@ -162,7 +172,7 @@ struct MovieTrack {
 
 impl Movie {
     fn add(&mut self, track: ParsedTrack<'_>, defaults: Defaults) -> Result<(), IndexError> {
-        let ParsedTrack { description, samples, edits, is_enabled: _ } = track;
+        let ParsedTrack { description, samples, served, edits, is_enabled: _ } = track;
         let (container_id, rate) = (description.container_id, description.media_rate);
         let pcm_frame_bytes = if let CodecConfig::Pcm(config) = &description.codec {
             Some(config.frame_bytes())
@@ -178,11 +188,13 @@ impl Movie {
             container_id,
             rate,
             edits,
+            served,
             defaults,
             declared: 0,
             kept: 0,
             left_out: 0,
             is_cut: false,
+            has_changed: samples.is_some_and(|samples| samples.changes()),
             decode_end: 0,
             decode: i64::MIN,
         };
@@ -212,7 +224,7 @@ impl Movie {
         let end = sample.offset.checked_add(sample.bytes.into());
         let is_inside = end.is_some_and(|end| end <= self.file_bytes);
         track.is_cut |= !is_inside || sample.bytes > UNIT_BYTES_MAX;
-        if track.is_cut {
+        if track.is_cut || track.has_changed && self.has_begun {
             return Ok(false);
         }
         let Some(shift) = track.edits.place(sample) else {
@@ -251,6 +263,7 @@ impl Movie {
             let decode = fragment.decode.unwrap_or(from).max(from);
             let mut samples = fragment.samples(defaults, base, decode);
             if let Some(track) = track {
+                track.has_changed |= !track.served.contains(fragment.description(defaults));
                 self.add_samples(track, &mut samples)?;
             } else {
                 // Those of a track that is left out cost time all the same.
@@ -306,7 +319,10 @@ impl Movie {
         let mut nanos = 0;
         for track in &self.tracks {
             let MovieTrack { container_id, declared, kept, .. } = *track;
-            if track.is_cut {
+            if track.has_changed {
+                let reason = SkipReason::SeveralDescriptions;
+                self.skipped.push(SkippedTrack { container_id, reason });
+            } else if track.is_cut {
                 let declared = declared.max(kept.saturating_add(1));
                 let reason = SkipReason::Truncated { kept, declared };
                 self.skipped.push(SkippedTrack { container_id, reason });
@@ -358,6 +374,9 @@ impl MovieTrack {
     }
 }
 
+/// Sample descriptions that fragments may use.
+const DESCRIPTIONS_MAX: u32 = u64::BITS;
+
 /// Units of one track in one fragment.
 const FRAGMENT_UNITS_MAX: usize = 1 << 20;
 
@@ -398,8 +417,7 @@ fn parse_language(mut header: Bytes<'_>) -> Option<[u8; 3]> {
     header.take(if version == 1 { 16 + 4 + 8 } else { 8 + 4 + 4 })?;
     let packed = header.u16()?;
     let letter = |shift: u32| (packed >> shift & 0x1f).to_be_bytes()[1] + 0x60;
-    let language = [letter(10), letter(5), letter(0)];
-    (language.iter().all(u8::is_ascii_lowercase) && language != *b"und").then_some(language)
+    language::terminological(&[letter(10), letter(5), letter(0)])
 }
 
 /// Whether the media is elsewhere: every data reference names another file (§8.7.2).

@@ -1,6 +1,7 @@
 //! Sample tables: what ISO 14496-12 calls samples are the access units (§8.6, §8.7).
 
 use super::boxes::{Bytes, find};
+use super::entry::Served;
 use crate::codec::pcm;
 
 /// A unit as the sample tables give it; times are on the media's axis, before any edit list.
@@ -24,6 +25,8 @@ pub(super) struct SampleTables<'a> {
     composition_offsets: &'a [[u8; 8]],
     /// Ordinals, from 1, of the sync samples; all are, if the table is absent.
     syncs: Option<&'a [[u8; 4]]>,
+    /// Sample descriptions whose samples are delivered.
+    served: Served,
 }
 
 impl<'a> SampleTables<'a> {
@@ -43,6 +46,7 @@ impl<'a> SampleTables<'a> {
             durations: entries8(b"stts").ok_or("no decode times (stts)")?,
             composition_offsets: entries8(b"ctts").unwrap_or_default(),
             syncs: entries4(b"stss"),
+            served: Served::ALL,
         })
     }
 
@@ -54,6 +58,16 @@ impl<'a> SampleTables<'a> {
     /// The sample descriptions in use, from 1, as often as runs of chunks use them.
     pub(super) fn descriptions(&self) -> impl Iterator<Item = u32> + 'a {
         self.chunk_runs.iter().map(|run| ChunkRun::parse(run).description)
+    }
+
+    /// Has the samples end before the first of another description than these.
+    pub(super) const fn serve(&mut self, served: Served) {
+        self.served = served;
+    }
+
+    /// Whether there is one.
+    pub(super) fn changes(&self) -> bool {
+        !self.descriptions().all(|number| self.served.contains(number))
     }
 
     /// Uncompressed sound, of which a sample is one of every channel, in units of several: a chunk
@@ -240,6 +254,9 @@ impl ChunkWalk {
                 self.run += 1;
             }
             let run = ChunkRun::parse(tables.chunk_runs.get(self.run)?);
+            if !tables.served.contains(run.description) {
+                return None;
+            }
             self.samples_left = run.samples_per_chunk;
             self.next_chunk = number;
         }

@@ -3,6 +3,7 @@
 
 use crate::codec::picture::VideoKind;
 use crate::index::SkipReason;
+use crate::language;
 
 /// What a stream holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,8 +79,7 @@ impl<'a> Descriptors<'a> {
         const ISO_639_LANGUAGE: u8 = 0x0a;
         let (_, contents) = self.iter().find(|(tag, _)| *tag == ISO_639_LANGUAGE)?;
         let language = contents.first_chunk::<3>()?.map(|letter| letter.to_ascii_lowercase());
-        let is_language = language.iter().all(u8::is_ascii_lowercase) && language != *b"und";
-        is_language.then_some(language)
+        language::terminological(&language)
     }
 
     fn is_scte_35(self) -> bool {
@@ -139,6 +139,7 @@ mod tests {
         for (descriptors, expected) in [
             (&[10, 4, b'd', b'e', b'u', 0][..], Some(*b"deu")),
             (&[1, 0, 10, 3, b'E', b'N', b'G'], Some(*b"eng")),
+            (&[10, 4, b'g', b'e', b'r', 0], Some(*b"deu")),
             (&[10, 4, b'u', b'n', b'd', 0], None),
             (&[10, 3, 0, 0, 0], None),
             (&[10, 2, b'd', b'e'], None),

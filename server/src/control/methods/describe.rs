@@ -11,7 +11,7 @@ use crate::rtsp::{Request, StatusCode, Url};
 use crate::title::{Generation, SharedTitle, Title};
 use bytes::Bytes;
 use httpdate::{fmt_http_date, parse_http_date};
-use packetizer::sdp::{Origin, presentation_description};
+use packetizer::sdp::{Origin, Selection, selected_description};
 use packetizer::time::{NANOS_PER_SECOND, Npt};
 use std::time::{Duration, SystemTime};
 use tracing::warn;
@@ -50,7 +50,9 @@ impl Control {
         title: &SharedTitle,
     ) -> Answer {
         refuse_unmodified(request, title)?;
-        let range = self.clock_range(title).filter(|_| wants_absolute_time(request));
+        let selection = self.choose(now, id, request, title)?;
+        let range = wants_absolute_time(request).then(|| self.clock_range(title, &selection));
+        let range = range.flatten();
         let address = self.connection(id)?.local.ip();
         let write = || {
             let origin = Origin {
@@ -59,11 +61,11 @@ impl Control {
                 name: &title.name,
                 absolute_range: range.as_deref(),
             };
-            presentation_description(&title.index, &origin)
+            selected_description(&title.index, &origin, &selection)
         };
         let body = match range {
             Some(_) => Bytes::from(write()),
-            None => self.descriptions.of(title, address, write),
+            None => self.descriptions.of(title, address, selection, write),
         };
         if body.len() > SDP_BYTES_MAX {
             warn!(title = title.name, bytes = body.len(), "presentation description too large");
@@ -97,9 +99,10 @@ impl Control {
     }
 
     /// A title's range in absolute time (RFC 2326 §3.7).
-    fn clock_range(&self, title: &Title) -> Option<String> {
+    fn clock_range(&self, title: &Title, selection: &Selection) -> Option<String> {
         let origin = self.clock_origin(title)?;
-        let range = NptRange::new(NptStart::At(Npt::ZERO), Some(title.index.duration)).ok()?;
+        let end = (!selection.is_endless).then_some(title.index.duration);
+        let range = NptRange::new(NptStart::At(Npt::ZERO), end).ok()?;
         Some(RangeUnit::Clock.write(range, Some(origin)))
     }
 }
@@ -107,8 +110,8 @@ impl Control {
 /// Whether the client asks for ranges in absolute time, by `range=clock` in its URL: there is no
 /// header for it.
 fn wants_absolute_time(request: &Request<'_>) -> bool {
-    let query = request.uri.url().and_then(Url::query).unwrap_or_default();
-    query.trim_end_matches('/').split('&').any(|field| field == "range=clock")
+    let mut fields = request.uri.url().into_iter().flat_map(Url::parameters);
+    fields.any(|(name, value)| (name.as_str(), value.as_str()) == ("range", "clock"))
 }
 
 /// Refuses what is asked for only if it was modified (RFC 2326 §12.23), and was not.

@@ -142,7 +142,7 @@ impl Rejection {
     }
 
     /// The same, after the operator has been told.
-    fn logged(self) -> Self {
+    pub(super) fn logged(self) -> Self {
         Self { is_logged: true, ..self }
     }
 

@@ -186,6 +186,7 @@ fn asked_play(session: &Session, request: &Request<'_>) -> Result<Play, StatusCo
         style: style.unwrap_or(SeekStyle::RandomAccess),
         // Who speaks of seeking speaks RTSP 2.0, where a PLAY always takes the last one's place.
         may_queue: style.is_none(),
+        is_endless: session.is_endless,
     })
 }
 
@@ -210,7 +211,11 @@ fn play_response(session: &Session, request: &Request<'_>, cued: &Cued) -> Respo
     });
     let rtp_info = RtpInfo { entries: entries.collect() };
     let unit = asked_range(request).ok().flatten().map_or(RangeUnit::Npt, Range::unit);
-    let range = unit.write(NptRange::between(cued.start, cued.end), session.clock_origin);
+    let range = match cued.is_endless {
+        true => NptRange::from_start(cued.start),
+        false => NptRange::between(cued.start, cued.end),
+    };
+    let range = unit.write(range, session.clock_origin);
     let mut response = with_rates(ok(request), request, cued.pace)
         .header("Session", session.id)
         .header("Range", range);

@@ -23,7 +23,7 @@ use crate::rtsp::{ControlUrl, Request, StatusCode};
 use crate::title::SharedTitle;
 use httpdate::fmt_http_date;
 use packetizer::image::Framing;
-use packetizer::index::{MediaIndex, TrackId};
+use packetizer::index::{MediaIndex, TrackId, TrackSet};
 use packetizer::sdp;
 use std::collections::VecDeque;
 use std::mem;
@@ -42,6 +42,8 @@ pub(in crate::control) struct SettingUp {
     deviations: Deviations,
     title: SharedTitle,
     track: TrackId,
+    /// The presentation is played in a loop, if the session is new.
+    is_endless: bool,
     /// The URL that RTP-Info will name the stream by.
     url: String,
     bits_per_second: u64,
@@ -101,7 +103,8 @@ impl Control {
         title: &SharedTitle,
         effects: &mut Vec<Effect>,
     ) -> Answer {
-        let track = track_to_set_up(&title.index, url)?;
+        let selection = self.choose(now, id, request, title)?;
+        let track = track_to_set_up(&title.index, selection.tracks, url)?;
         let session = self.session_to_extend(id, request)?;
         check_wishes(request, title, track, session)?;
         let offers = parse_offers(request.headers("Transport")).map_err(|error| error.status())?;
@@ -149,6 +152,7 @@ impl Control {
             ),
             title: Arc::clone(title),
             track,
+            is_endless: selection.is_endless,
             url: request
                 .uri
                 .url()
@@ -368,6 +372,7 @@ impl Control {
 
     fn open_session(&mut self, now: MonoTime, setting_up: SettingUp, stream: Stream) {
         let SettingUp { session: key, peer, shard, deviations, title, connection, .. } = setting_up;
+        let is_endless = setting_up.is_endless;
         let id = SessionId((self.random)());
         let clock_origin = self.clock_origin(&title);
         self.sessions.insert(Session {
@@ -377,6 +382,7 @@ impl Control {
             shard,
             deviations,
             title,
+            is_endless,
             clock_origin,
             state: State::Ready,
             setting_up: false,
@@ -567,12 +573,18 @@ fn is_to_peer(connection: &Connection, offer: &TransportOffer<'_>) -> bool {
     })
 }
 
-/// The track that a SETUP means: a title with one track may be set up by its own URL.
-fn track_to_set_up(index: &MediaIndex, url: &ControlUrl) -> Result<TrackId, StatusCode> {
-    match &url.control {
-        Some(control) => track_of_control(index, control).ok_or(StatusCode::NOT_FOUND),
-        None if index.tracks.len() == 1 => Ok(TrackId(0)),
-        None => Err(StatusCode::AGGREGATE_OPERATION_NOT_ALLOWED),
+/// The track that a SETUP means: a presentation with one track, of its title's own or by choice, may
+/// be set up by its own URL.
+fn track_to_set_up(
+    index: &MediaIndex,
+    chosen: TrackSet,
+    url: &ControlUrl,
+) -> Result<TrackId, StatusCode> {
+    let mut chosen = chosen.iter();
+    match (&url.control, chosen.next(), chosen.next()) {
+        (Some(control), ..) => track_of_control(index, control).ok_or(StatusCode::NOT_FOUND),
+        (None, Some(track), None) => Ok(track),
+        (None, ..) => Err(StatusCode::AGGREGATE_OPERATION_NOT_ALLOWED),
     }
 }
 

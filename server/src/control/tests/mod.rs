@@ -1,6 +1,7 @@
 //! Tests of control as a whole, on the bench of `testing`.
 
 mod absolute_time;
+mod choice;
 mod connections;
 mod elsewhere;
 mod interop;

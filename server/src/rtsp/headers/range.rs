@@ -114,6 +114,12 @@ impl NptRange {
         Self { start: NptStart::At(start), end: Some(end) }
     }
 
+    /// The range from a time on, without an end.
+    #[must_use]
+    pub const fn from_start(start: Npt) -> Self {
+        Self { start: NptStart::At(start), end: None }
+    }
+
     /// Where it starts.
     #[must_use]
     pub const fn start(self) -> NptStart {

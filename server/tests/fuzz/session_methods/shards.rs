@@ -41,6 +41,7 @@ impl Shards {
                 let cued = self.sessions[shard].get(&session).map(|streams| Cued {
                     start: play.start.unwrap_or_default(),
                     end: play.end.unwrap_or(Npt::from_nanos(100_000_000)),
+                    is_endless: play.is_endless && play.end.is_none(),
                     pace: play.pace,
                     style: play.style,
                     streams: streams.iter().map(|(track, ..)| info(*track)).collect(),

@@ -168,3 +168,26 @@ fn fragments_that_lie_cost_no_more_than_the_limits() {
         }
     }
 }
+
+#[test]
+fn fragments_of_another_description_end_a_track() {
+    let encrypted = make_box(b"encv", &[&[0; 78]]);
+    let one = TrackBoxes::video();
+    let two = TrackBoxes { entry: [one.entry.clone(), encrypted].concat(), ..one.clone() };
+    let runs: &[&[u32]] = &[&[0x5, 2, 100, 0]];
+    let described = |number| traf(&[BASE_IS_MOOF | 0x2, 1, number], None, runs);
+    let ordinary = || traf(&[BASE_IS_MOOF, 1], None, runs);
+    for (track, second, expected) in [
+        (&two, described(1), (6, 0)),
+        (&two, described(2), (2, 1)),
+        (&two, ordinary(), (6, 0)),
+        (&one, described(2), (6, 0)), // there is none with this number
+    ] {
+        let head = [make_file_type(), announced(track, [512, 7, NON_SYNC])].concat();
+        let fragments = [ordinary(), second, ordinary()].map(|traf| fragment(&[traf], 200));
+        let index = open_file(&[head, fragments.concat()].concat()).unwrap();
+        assert_eq!((index.tracks[0].unit_count, index.skipped.len()), expected);
+        let mut reasons = index.skipped.iter().map(|skipped| &skipped.reason);
+        assert!(reasons.all(|reason| *reason == SkipReason::SeveralDescriptions));
+    }
+}

@@ -107,6 +107,20 @@ fn enabled_tracks_come_before_others_of_their_kind() {
 }
 
 #[test]
+fn languages_are_terminological() {
+    for (code, expected) in [
+        (*b"deu", Some(*b"deu")),
+        (*b"ger", Some(*b"deu")),
+        (*b"yue", Some(*b"yue")),
+        (*b"und", None),
+    ] {
+        let mdhd = writer::make_media_header(48_000, code);
+        let audio = TrackBoxes { mdhd, ..TrackBoxes::audio() };
+        assert_eq!(open_movie(&[audio]).unwrap().tracks[0].language, expected);
+    }
+}
+
+#[test]
 fn compact_sizes_long_offsets_and_signed_composition_offsets() {
     let sizes = |bits: u32, data: &[u8]| make_box(b"stz2", &[&words(&[0, bits, 4]), data]);
     for (table, expected) in [
@@ -258,7 +272,7 @@ fn tracks_that_cannot_be_delivered_are_left_out_by_name() {
 }
 
 #[test]
-fn descriptions_must_agree_if_they_are_used() {
+fn units_end_where_their_description_changes() {
     let different = {
         let mut record = avcc();
         let last = record.len() - 1;
@@ -269,9 +283,23 @@ fn descriptions_must_agree_if_they_are_used() {
     let chunks = make_table(b"stsc", &[[1, 3, 1], [2, 1, 2]]);
     let mut track = TrackBoxes::video().with_table(chunks);
     track.entry = entries(&different);
-    assert_eq!(skip_reason(open_track(track.clone())), SkipReason::SeveralDescriptions);
+    let index = open_track(track.clone()).unwrap();
+    let reason = SkipReason::SeveralDescriptions;
+    assert_eq!(index.skipped, [SkippedTrack { container_id: 1, reason }]);
+    assert_eq!(units(&index, 0).len(), 3);
     track.entry = entries(&TrackBoxes::video().entry);
-    assert!(open_track(track).is_ok());
+    assert_eq!(units(&open_track(track.clone()).unwrap(), 0).len(), 4);
+    // Parameter sets that are in the stream may change.
+    let in_stream = |avc1: &[u8]| [&avc1[..4], b"avc3", &avc1[8..]].concat();
+    track.entry = [in_stream(&TrackBoxes::video().entry), in_stream(&different)].concat();
+    let index = open_track(track.clone()).unwrap();
+    assert_eq!((units(&index, 0).len(), index.skipped.len()), (4, 0));
+    // What cannot be delivered at all is left out where it comes, and first refused.
+    let encrypted = make_box(b"encv", &[&[0; 78]]);
+    track.entry = entries(&encrypted);
+    assert_eq!(units(&open_track(track.clone()).unwrap(), 0).len(), 3);
+    track.entry = [encrypted, TrackBoxes::video().entry].concat();
+    assert_eq!(skip_reason(open_track(track)), SkipReason::Encrypted);
     let unused = TrackBoxes { entry: entries(&different), ..TrackBoxes::video() };
     assert!(open_track(unused).is_ok());
 }
