@@ -268,7 +268,8 @@ fn skips(index: &MediaIndex, track: TrackId) -> Vec<usize> {
     std::iter::once(0).chain(ends).collect()
 }
 
-/// Bytes of the same samples as they are compared: of four bytes each, if it is PCM of more than one.
+/// Bytes of the same samples as they are compared: of four bytes each, if it is PCM of more than
+/// one.
 fn compared_bytes(track: &Track, bytes: usize) -> usize {
     match &track.codec {
         CodecConfig::Pcm(config) if config.encoding != PcmEncoding::Unsigned8 => {

@@ -1,10 +1,11 @@
 //! Every file of the shared media, played over UDP and TCP and compared with the file decoded
-//! directly: hashes of all decoded pictures, and sound by its coded bytes, of which its decoder is a
-//! function (PCM by its samples, whose byte order RTP changes).
+//! directly: hashes of all decoded pictures, and sound by its coded bytes, of which its decoder is
+//! a function (PCM by its samples, whose byte order RTP changes).
 //!
-//! ffmpeg is the player; of streams that it cannot receive, others (`specified.rs`). The first three seconds
-//! of every file are played, many at once; `REELRING_WHOLE=1` plays all of them to their ends.
-//! The table of files and results goes to `media.md` below the target directory, and where
+//! ffmpeg is the player; of streams that it cannot receive, others (`specified.rs`). The first
+//! three seconds of every file are played, many at once, and of files that are alike most over
+//! one transport only; `REELRING_WHOLE=1` plays all of them to their ends over both. The table of
+//! files and results goes to `media.md` below the target directory, and where
 //! `REELRING_MEDIA_TABLE` says.
 #![allow(
     clippy::unwrap_used,
@@ -17,6 +18,7 @@ mod content;
 mod exceptions;
 mod manifest;
 mod played;
+mod seeks;
 mod specified;
 #[path = "../support/mod.rs"]
 mod support;
@@ -26,14 +28,15 @@ use content::Reference;
 use exceptions::{DIFFERING, HOPELESS, REFUSED};
 use manifest::Entry;
 use played::play;
-use std::collections::BTreeMap;
+use seeks::Sought;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Mutex;
 use support::titles::shared_media;
-use support::{Server, alone, at_once};
+use support::{Random, Server, alone, at_once};
 use table::{Outcome, Row, Verdict, differ, markdown};
 
-/// Seconds of each file that are played, unless all is.
+/// Seconds of each file that are played, unless all is: with more it would take minutes.
 const SECONDS: u32 = 3;
 /// Players at once. They wait most of the time: files play as fast as they are.
 const PLAYERS: usize = 12;
@@ -60,24 +63,54 @@ fn every_file_is_played_as_it_is() {
     judge(&rows);
 }
 
+/// A file of each container and codecs that is long enough.
+#[test]
+fn seeks_begin_with_the_sync_sample_before() {
+    let Some(root) = shared_media() else { return };
+    let _alone = alone();
+    let entries = Entry::all(&root);
+    let server = Server::start(&root, &["--max-sessions-per-address", "1000"]);
+    let (mut random, mut kinds) = (Random::new(), BTreeSet::new());
+    let mut checks = Vec::new();
+    for entry in entries.iter().filter(|entry| entry.undeliverable().is_none()) {
+        let kind = (&entry.container, entry.codecs());
+        if kinds.contains(&kind) {
+            continue;
+        }
+        let index = entry.open().ok();
+        let sought = index.and_then(|index| Sought::new(entry, &index, &mut random));
+        if let Some(sought) = sought {
+            kinds.insert(kind);
+            checks.push((entry.name.clone(), sought));
+        }
+    }
+    println!("{} files: {kinds:?}", checks.len());
+    assert!(checks.len() >= SOUGHT_MIN, "only {} files", checks.len());
+    at_once(PLAYERS, checks, |name, sought| {
+        let differs = sought.differs(&server.url(&sought.entry.name));
+        assert_eq!(differs, None, "{name}");
+    });
+}
+
+/// Kinds of files that can be sought today.
+const SOUGHT_MIN: usize = 15;
+
 /// Everything, and what differed once more.
 fn play_all(server: &Server, entries: &[Entry], seconds: Option<u32>) -> Vec<Outcome> {
     let spared = spared(entries, seconds.is_some());
     let outcomes: Vec<Mutex<Option<Outcome>>> = entries.iter().map(|_| Mutex::default()).collect();
     let all = entries.iter().zip(&outcomes).zip(spared);
-    let named = |job: ((&'_ Entry, _), _)| (job.0.0.name.clone(), job);
-    at_once(PLAYERS, all.clone().map(named).collect(), |_, ((entry, slot), spared)| {
-        *slot.lock().unwrap() = Some(outcome(server, entry, seconds, spared, false));
+    let all = all.map(|((entry, slot), spared)| (entry.name.clone(), (entry, slot, spared)));
+    at_once(PLAYERS, all.clone().collect(), |_, (entry, slot, spared)| {
+        *slot.lock().unwrap() = Some(outcome(server, entry, seconds, spared));
     });
-    let differs = |job: &((_, &Mutex<Option<Outcome>>), _)| {
-        let slot = job.0.1.lock().unwrap();
-        matches!(&*slot, Some(Outcome::Played(verdicts)) if differ(verdicts))
-    };
-    let again = all.filter(differs).map(named).collect();
-    at_once(PLAYERS_AGAIN, again, |name, ((entry, slot), spared)| {
+    let again = all.filter(|(_, (_, slot, _))| {
+        matches!(&*slot.lock().unwrap(), Some(Outcome::Played(verdicts)) if differ(verdicts))
+    });
+    at_once(PLAYERS_AGAIN, again.collect(), |name, (entry, slot, spared)| {
         let mut slot = slot.lock().unwrap();
         println!("once more: {name}: {slot:?}");
-        *slot = Some(outcome(server, entry, seconds, spared, true));
+        *slot = Some(outcome(server, entry, seconds, spared));
     });
     outcomes.into_iter().map(|slot| slot.into_inner().unwrap().unwrap()).collect()
 }
@@ -93,13 +126,7 @@ fn spared(entries: &[Entry], is_brief: bool) -> Vec<Option<usize>> {
     spared.collect()
 }
 
-fn outcome(
-    server: &Server,
-    entry: &Entry,
-    seconds: Option<u32>,
-    spared: Option<usize>,
-    again: bool,
-) -> Outcome {
+fn outcome(server: &Server, entry: &Entry, seconds: Option<u32>, spared: Option<usize>) -> Outcome {
     let index = match entry.open() {
         Ok(index) => index,
         Err(why) => return Outcome::Refused(why),
@@ -115,7 +142,7 @@ fn outcome(
     // Each stream over UDP takes a pair of ports: not all begin with that.
     let order = if entry.name.len().is_multiple_of(2) { [0, 1] } else { [1, 0] };
     for at in order.into_iter().filter(|at| Some(*at) != spared) {
-        let differs = play(server, entry, &reference, TRANSPORTS[at], again);
+        let differs = play(server, entry, &reference, TRANSPORTS[at]);
         verdicts[at] = differs.map_or(Verdict::Equal, Verdict::Differs);
     }
     Outcome::Played(verdicts)
@@ -151,8 +178,8 @@ fn report(rows: &[Row<'_>], seconds: Option<u32>) {
     let count = counted(rows).count();
     let extent = seconds.map_or("to its end".to_owned(), |seconds| format!("for {seconds} s"));
     let heading = format!(
-        "# Every file of the shared media, played\n\n{} files; {equal} of {count} with a codec that \
-         is carried are the same over UDP and TCP as decoded directly, each played {extent}.",
+        "# Every file of the shared media, played\n\n{} files; {equal} of {count} that can be \
+         carried are the same over UDP and TCP as decoded directly, each played {extent}.",
         rows.len()
     );
     println!("{equal} of {count} are equal");

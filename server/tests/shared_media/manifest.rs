@@ -78,7 +78,8 @@ impl Entry {
     /// The names of its codecs alone.
     pub(crate) fn codecs(&self) -> Vec<&str> {
         let names = self.codecs.split_whitespace().map(|codec| codec.split(['(', '/']).next());
-        names.flatten().filter(|name| !name.contains(':')).collect()
+        // `Constrained Baseline)` is the profile's name, not a codec's.
+        names.flatten().filter(|name| !name.contains([':', ')'])).collect()
     }
 
     /// The index, or why it cannot be played.

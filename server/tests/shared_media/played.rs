@@ -1,6 +1,6 @@
 //! A file, played over each transport and compared with what is in it.
 
-use crate::content::{Content, Reference, Streams, ffmpeg};
+use crate::content::{Content, Limit, Reference, Streams, ffmpeg};
 use crate::manifest::Entry;
 use crate::specified::{is_foreign_to_ffmpeg, receive};
 use crate::support::Server;
@@ -8,16 +8,14 @@ use crate::support::Server;
 /// Seconds of a player beyond those it plays.
 const START_SECONDS: u32 = 30;
 
-/// What differs between the file and what came over `transport`, if anything. Over UDP ffmpeg either
-/// decodes what it receives at once, or stores it first.
+/// What differs between the file and what came over `transport`, if anything.
 pub(crate) fn play(
     server: &Server,
     entry: &Entry,
     reference: &Reference,
     transport: &str,
-    is_decoded_at_once: bool,
 ) -> Option<String> {
-    match received(&server.url(&entry.name), reference, transport, is_decoded_at_once) {
+    match received(&server.url(&entry.name), reference, transport) {
         Err(why) => Some(why),
         Ok(got) => {
             let differ = [reference.pictures_differ(&got), reference.sound_differs(&got)];
@@ -28,12 +26,7 @@ pub(crate) fn play(
 }
 
 /// What ffmpeg receives, and of streams that it has no depayloader for our client.
-fn received(
-    url: &str,
-    reference: &Reference,
-    transport: &str,
-    is_decoded_at_once: bool,
-) -> Result<Content, String> {
+fn received(url: &str, reference: &Reference, transport: &str) -> Result<Content, String> {
     let [pictures, sound] = reference.codecs.each_ref().map(|codec| codec.as_deref());
     let all = &reference.streams;
     let of_player =
@@ -45,7 +38,7 @@ fn received(
     };
     let mut got = Content::default();
     if streams.picture.is_some() || streams.sound.is_some() {
-        got = if transport == "udp" && !is_decoded_at_once {
+        got = if transport == "udp" {
             by_way_of_a_file(url, reference, &streams)?
         } else {
             let options = ["-rtsp_transport", transport];
@@ -62,15 +55,15 @@ fn received(
     Ok(got)
 }
 
-/// What ffmpeg receives over UDP, pictures by way of a file: datagrams do not wait for a decoder that
-/// gets no processor time, and ffmpeg reads BYE from its other port first.
+/// What ffmpeg receives over UDP, pictures by way of a file: datagrams do not wait for a decoder
+/// that gets no processor time, and ffmpeg reads BYE from its other port first.
 fn by_way_of_a_file(
     url: &str,
     reference: &Reference,
     streams: &Streams,
 ) -> Result<Content, String> {
     let codec = reference.codecs[0].as_deref().filter(|_| streams.picture.is_some());
-    let Some((format, reader)) = codec.and_then(elementary) else {
+    let Some((format, reader)) = codec.map(elementary) else {
         let options = ["-rtsp_transport", "udp"];
         return Content::read(&options, url, streams, reference.extent, patience(reference));
     };
@@ -80,10 +73,11 @@ fn by_way_of_a_file(
     let mut arguments = vec!["-nostdin", "-v", "error", "-rtsp_transport", "udp", "-i", url];
     // Pictures are not received in the order they are shown: a second more has those that are
     // wanted, and no picture is waited for if all there are come before.
-    let limit = reference.seconds_played.map(|seconds| (seconds + 1).to_string());
+    let seconds = reference.seconds_played.filter(|_| reference.extent.pictures != Limit::None);
+    let limit = seconds.map(|seconds| (seconds + 1).to_string());
     let limit: Vec<&str> = limit.iter().flat_map(|limit| ["-t", limit]).collect();
     arguments.extend(["-map", "0:v:0"].iter().chain(&limit));
-    arguments.extend(["-c:v", "copy", "-bsf:v", "dump_extra", "-f", format, &stored]);
+    arguments.extend(["-c:v", "copy", "-copyinkf", "-bsf:v", "dump_extra", "-f", format, &stored]);
     if streams.sound.is_some() {
         arguments.extend(["-map", "0:a:0"].iter().chain(&limit).chain(streams.sound_format));
         arguments.push(&sound);
@@ -97,14 +91,13 @@ fn by_way_of_a_file(
 }
 
 /// What ffmpeg calls the file that has nothing but a codec's pictures: who writes and who reads it.
-/// It reads none of VP9 that it writes of what it receives.
-fn elementary(codec: &str) -> Option<(&str, &str)> {
+fn elementary(codec: &str) -> (&str, &str) {
     match codec {
-        "vp8" => Some(("ivf", "ivf")),
-        "vp9" => None,
-        "mpeg4" => Some(("m4v", "m4v")),
-        "mpeg1video" | "mpeg2video" => Some((codec, "mpegvideo")),
-        _ => Some((codec, codec)),
+        "vp8" => ("ivf", "ivf"),
+        "vp9" => ("matroska", "matroska"),
+        "mpeg4" => ("m4v", "m4v"),
+        "mpeg1video" | "mpeg2video" => (codec, "mpegvideo"),
+        _ => (codec, codec),
     }
 }
 
