@@ -17,7 +17,6 @@ mod matroska;
 mod mp4;
 mod opened;
 mod sound;
-#[allow(dead_code, reason = "other tests have more use of it")]
 #[path = "../support/mod.rs"]
 mod support;
 mod transport_stream;

@@ -271,12 +271,12 @@ fn skips(index: &MediaIndex, track: TrackId) -> Vec<usize> {
 /// Bytes of the same samples as they are compared: of four bytes each, if it is PCM of more than
 /// one.
 fn compared_bytes(track: &Track, bytes: usize) -> usize {
-    match &track.codec {
-        CodecConfig::Pcm(config) if config.encoding != PcmEncoding::Unsigned8 => {
-            bytes / config.frame_bytes() as usize * usize::from(config.channels) * 4
-        }
-        _ => bytes,
+    if let CodecConfig::Pcm(config) = &track.codec
+        && config.encoding != PcmEncoding::Unsigned8
+    {
+        return bytes / config.frame_bytes() as usize * usize::from(config.channels) * 4;
     }
+    bytes
 }
 
 /// A stream as ffprobe sees it.
