@@ -75,7 +75,10 @@ fn streams_of_a_choice_are_set_up_by_every_spelling_of_their_url() {
         let response = bench.ask("SETUP", url, &[udp(4000)]);
         assert_eq!(response.status, 200, "{url}");
         let commands = bench.take_commands();
-        let is_it = |command: &Command| matches!(command, Command::SetUp { track: id, .. } if id.0 == track);
+        let is_it = |command: &Command| {
+            let Command::SetUp { track: id, .. } = command else { return false };
+            id.0 == track
+        };
         assert!(commands.iter().any(is_it), "{url}: {commands:?}");
         let session = format!("Session: {}", response.session());
         let played = bench.ask("PLAY", "rtsp://h/film.mkv?audio=de/", &[&session]);
