@@ -4,9 +4,9 @@
 //!
 //! ffmpeg is the player; of streams that it cannot receive, others (`specified.rs`). The first
 //! three seconds of every file are played, many at once, and of files that are alike most over
-//! one transport only; `REELRING_WHOLE=1` plays all of them to their ends over both. The table of
-//! files and results goes to `media.md` below the target directory, and where
-//! `REELRING_MEDIA_TABLE` says.
+//! one transport only; `REELRING_MEDIA_SECONDS=20` (or `all`, which takes hours) plays so much of
+//! all of them over both. The table of files and results goes to `media.md` below the target
+//! directory, and where `REELRING_MEDIA_TABLE` says.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -53,11 +53,16 @@ const EQUAL_PERCENT_MIN: usize = 98;
 fn every_file_is_played_as_it_is() {
     let Some(root) = shared_media() else { return };
     let _alone = alone();
-    let whole = std::env::var("REELRING_WHOLE").is_ok_and(|value| value == "1");
-    let seconds = (!whole).then_some(SECONDS);
+    let asked = std::env::var("REELRING_MEDIA_SECONDS").ok();
+    let seconds = match asked.as_deref() {
+        None => Some(SECONDS),
+        Some("all") => None,
+        Some(seconds) => Some(seconds.parse().expect("REELRING_MEDIA_SECONDS: a number, or all")),
+    };
     let entries = Entry::all(&root);
     let server = Server::start(&root, &["--max-sessions-per-address", "1000"]);
-    let outcomes = play_all(&server, &entries, seconds);
+    let spared = spared(&entries, asked.is_none());
+    let outcomes = play_all(&server, &entries, seconds, spared);
     let rows: Vec<Row<'_>> = entries.iter().zip(outcomes).map(row).collect();
     report(&rows, seconds);
     judge(&rows);
@@ -96,8 +101,12 @@ fn seeks_begin_with_the_sync_sample_before() {
 const SOUGHT_MIN: usize = 15;
 
 /// Everything, and what differed once more.
-fn play_all(server: &Server, entries: &[Entry], seconds: Option<u32>) -> Vec<Outcome> {
-    let spared = spared(entries, seconds.is_some());
+fn play_all(
+    server: &Server,
+    entries: &[Entry],
+    seconds: Option<u32>,
+    spared: Vec<Option<usize>>,
+) -> Vec<Outcome> {
     let outcomes: Vec<Mutex<Option<Outcome>>> = entries.iter().map(|_| Mutex::default()).collect();
     let all = entries.iter().zip(&outcomes).zip(spared);
     let all = all.map(|((entry, slot), spared)| (entry.name.clone(), (entry, slot, spared)));

@@ -22,15 +22,28 @@ def reason(pipeline, sink):
     return text + (", end of stream" if sink.is_eos() else "")
 
 
+def link(_, pad, pipeline):
+    """Of two pads that appear at once, parse_launch left one unlinked now and then."""
+    if pad.get_current_caps().get_structure(0).get_string("media") == "video":
+        pad.link(pipeline.get_by_name("depayloader").get_static_pad("sink"))
+        return
+    drain = Gst.ElementFactory.make("fakesink")
+    drain.set_property("async", False)
+    drain.set_property("sync", False)
+    pipeline.add(drain)
+    drain.sync_state_with_parent()
+    pad.link(drain.get_static_pad("sink"))
+
+
 def main():
     url, transport, pictures = sys.argv[1], sys.argv[2], int(sys.argv[3])
     Gst.init(None)
     pipeline = Gst.parse_launch(
-        # Of two pads that appear at once, parse_launch leaves one unlinked now and then.
-        f"rtspsrc location={url} protocols={transport} latency=100 "
-        "! application/x-rtp,media=video ! rtph264depay ! h264parse ! avdec_h264 "
+        f"rtspsrc name=source location={url} protocols={transport} latency=100 "
+        "rtph264depay name=depayloader ! h264parse ! avdec_h264 "
         "! video/x-raw,format=I420 ! appsink name=sink sync=false max-buffers=200"
     )
+    pipeline.get_by_name("source").connect("pad-added", link, pipeline)
     sink = pipeline.get_by_name("sink")
     pipeline.set_state(Gst.State.PLAYING)
     if sink.try_pull_sample(PATIENCE) is None:
