@@ -61,12 +61,7 @@ fn codecs() -> Vec<CodecConfig> {
         CodecConfig::Mp2t,
         CodecConfig::Aac(AacConfig::parse(&[0x12, 0x10]).unwrap()),
         CodecConfig::Opus(OpusConfig { channels: 2 }),
-        CodecConfig::Vorbis(VorbisConfig {
-            rtp_rate,
-            channels: 2,
-            identification: vec![1; 30],
-            setup: vec![5; 100],
-        }),
+        CodecConfig::Vorbis(VorbisConfig::of(rtp_rate, 2, vec![1; 30], vec![5; 100])),
         CodecConfig::MpegAudio(MpegAudioConfig {
             sample_rate: rtp_rate,
             channels: 2,

@@ -14,6 +14,9 @@ pub struct VorbisConfig {
     pub identification: Vec<u8>,
     /// The setup header packet.
     pub setup: Vec<u8>,
+    /// Ident, which ties packets to the headers: the same for the same headers and, but for chance,
+    /// another for others (RFC 5215 §2.2).
+    pub identifier: [u8; 3],
 }
 
 /// Bytes of the identification header (Vorbis I §4.2.2).
@@ -43,8 +46,14 @@ impl VorbisConfig {
         if IDENTIFICATION_BYTES + setup.len() > usize::from(u16::MAX) {
             return Err(ConfigError("the Vorbis headers are too long to be told in RTP"));
         }
-        let identification = header.to_vec();
-        Ok(Self { rtp_rate, channels: *channels, identification, setup: setup.to_vec() })
+        Ok(Self::of(rtp_rate, *channels, header.to_vec(), setup.to_vec()))
+    }
+
+    /// What these headers declare, taken at their word.
+    #[must_use]
+    pub fn of(rtp_rate: ClockRate, channels: u8, identification: Vec<u8>, setup: Vec<u8>) -> Self {
+        let identifier = identifier([&identification, &setup]);
+        Self { rtp_rate, channels, identification, setup, identifier }
     }
 
     /// Takes the headers as Matroska's CodecPrivate has them (RFC 9559 §5.1.4.1.22 and the codec
@@ -162,6 +171,20 @@ fn read_bits(bytes: &[u8], at: usize, width: usize) -> Option<u32> {
         let byte = bytes.get((at + bit) / 8)?;
         Some(value | u32::from(byte >> ((at + bit) % 8) & 1) << bit)
     })
+}
+
+fn identifier(headers: [&[u8]; 2]) -> [u8; 3] {
+    let mut hash = 0_u64;
+    for header in headers {
+        for word in std::iter::once(&header.len().to_le_bytes()[..]).chain(header.chunks(8)) {
+            let mut bytes = [0; 8];
+            bytes[..word.len()].copy_from_slice(word);
+            let mixed = hash.rotate_left(23) ^ u64::from_le_bytes(bytes);
+            hash = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+    }
+    let [b0, b1, b2, ..] = hash.to_be_bytes();
+    [b0, b1, b2]
 }
 
 #[cfg(test)]

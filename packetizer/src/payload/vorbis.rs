@@ -25,7 +25,7 @@ pub const fn fits(writer: &PacketWriter, unit_count: usize, bytes: usize) -> boo
 /// Writes consecutive Vorbis packets: several that [`fits`] allows as one packet, or a single one,
 /// in fragments if need be. The marker stays clear (RFC 5215 §2.1).
 pub fn write_bundle(writer: &mut PacketWriter, config: &VorbisConfig, units: &[&[u8]]) {
-    let [i0, i1, i2] = identifier(config);
+    let [i0, i1, i2] = config.identifier;
     match units {
         [unit] if !fits(writer, 1, unit.len()) => {
             let bytes_max = writer.payload_bytes_max() - HEADER_BYTES - LENGTH_BYTES;
@@ -57,22 +57,6 @@ const fn length(part: &[u8]) -> [u8; LENGTH_BYTES] {
     (part.len() as u16).to_be_bytes()
 }
 
-/// Ident, which ties packets to the configuration: the same for the same headers and, but for
-/// chance, another for others (RFC 5215 §2.2).
-fn identifier(config: &VorbisConfig) -> [u8; 3] {
-    let mut hash = 0_u64;
-    for header in [&config.identification, &config.setup] {
-        for word in std::iter::once(&header.len().to_le_bytes()[..]).chain(header.chunks(8)) {
-            let mut bytes = [0; 8];
-            bytes[..word.len()].copy_from_slice(word);
-            let mixed = hash.rotate_left(23) ^ u64::from_le_bytes(bytes);
-            hash = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        }
-    }
-    let [b0, b1, b2, ..] = hash.to_be_bytes();
-    [b0, b1, b2]
-}
-
 /// A comment header without comments, in place of the file's (RFC 5215 §3.1.1, Vorbis I §5.2):
 /// vendor and list of length 0, and the framing bit.
 const COMMENT: &[u8] = b"\x03vorbis\0\0\0\0\0\0\0\0\x01";
@@ -84,7 +68,7 @@ pub fn packed_configuration(config: &VorbisConfig) -> Vec<u8> {
     let VorbisConfig { identification, setup, .. } = config;
     let bytes = identification.len() + COMMENT.len() + setup.len();
     let mut packed = vec![0, 0, 0, 1];
-    packed.extend_from_slice(&identifier(config));
+    packed.extend_from_slice(&config.identifier);
     packed.extend_from_slice(&u16::try_from(bytes).unwrap_or(u16::MAX).to_be_bytes());
     packed.push(2); // the headers whose lengths follow
     push_base128(&mut packed, identification.len());
@@ -112,12 +96,8 @@ mod tests {
     use crate::time::ClockRate;
 
     fn config(setup_bytes: usize) -> VorbisConfig {
-        VorbisConfig {
-            rtp_rate: ClockRate::new(44_100).unwrap(),
-            channels: 2,
-            identification: [b"\x01vorbis", &unit(23)[..]].concat(),
-            setup: unit(setup_bytes),
-        }
+        let identification = [b"\x01vorbis", &unit(23)[..]].concat();
+        VorbisConfig::of(ClockRate::new(44_100).unwrap(), 2, identification, unit(setup_bytes))
     }
 
     #[test]
@@ -128,7 +108,7 @@ mod tests {
         let packets = payloads(&writer);
         let [(marker, payload)] = packets[..] else { panic!("one packet") };
         assert!(!marker);
-        assert_eq!(payload[..3], identifier(&config));
+        assert_eq!(payload[..3], config.identifier);
         assert_eq!(payload[3..], [2, 0, 3, 7, 7, 7, 0, 1, 8]);
         for (unit_count, bytes, expected) in
             [(1, 82, true), (1, 83, false), (3, 79, false), (15, 54, true), (16, 0, false)]
@@ -157,7 +137,7 @@ mod tests {
                     };
                     let length = u16::from_be_bytes([payload[4], payload[5]]);
                     assert_eq!((*marker, payload[3]), (false, kind));
-                    assert_eq!(payload[..3], identifier(&config));
+                    assert_eq!(payload[..3], config.identifier);
                     assert_eq!(usize::from(length), payload.len() - 6);
                     rebuilt.extend_from_slice(&payload[6..]);
                 }
@@ -172,7 +152,7 @@ mod tests {
         let packed = packed_configuration(&config);
         let (head, headers) = packed.split_at(12);
         assert_eq!(head[..4], [0, 0, 0, 1]);
-        assert_eq!(head[4..7], identifier(&config), "as in the packets");
+        assert_eq!(head[4..7], config.identifier, "as in the packets");
         assert_eq!(usize::from(u16::from_be_bytes([head[7], head[8]])), headers.len());
         assert_eq!(head[9..], [2, 30, 16]);
         let (identification, rest) = headers.split_at(30);
@@ -201,8 +181,8 @@ mod tests {
     #[test]
     fn other_headers_have_another_identifier() {
         let identifiers: std::collections::BTreeSet<_> =
-            (0..500).map(|bytes| identifier(&config(bytes))).collect();
+            (0..500).map(|bytes| config(bytes).identifier).collect();
         assert!(identifiers.len() > 498, "{}", identifiers.len());
-        assert_eq!(identifier(&config(77)), identifier(&config(77)));
+        assert_eq!(config(77).identifier, config(77).identifier);
     }
 }

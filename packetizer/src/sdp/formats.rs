@@ -245,12 +245,7 @@ mod tests {
     }
 
     fn vorbis(setup_bytes: usize) -> CodecConfig {
-        CodecConfig::Vorbis(VorbisConfig {
-            rtp_rate: rate(44_100),
-            channels: 2,
-            identification: vec![1; 30],
-            setup: vec![5; setup_bytes],
-        })
+        CodecConfig::Vorbis(VorbisConfig::of(rate(44_100), 2, vec![1; 30], vec![5; setup_bytes]))
     }
 
     fn pcm(encoding: PcmEncoding, ticks_per_second: u32, channels: u8) -> CodecConfig {

@@ -207,12 +207,9 @@ pub(crate) fn av1(_: &[u8]) -> CodecConfig {
 pub(crate) fn vorbis(headers: &[u8]) -> CodecConfig {
     let [2, identification, comment, rest @ ..] = headers else { panic!("{headers:x?}") };
     let (identification, rest) = rest.split_at(usize::from(*identification));
-    CodecConfig::Vorbis(VorbisConfig {
-        rtp_rate: ClockRate::new(44_100).unwrap(),
-        channels: 2,
-        identification: identification.to_vec(),
-        setup: rest[usize::from(*comment)..].to_vec(),
-    })
+    let setup = rest[usize::from(*comment)..].to_vec();
+    let rtp_rate = ClockRate::new(44_100).unwrap();
+    CodecConfig::Vorbis(VorbisConfig::of(rtp_rate, 2, identification.to_vec(), setup))
 }
 
 pub(crate) fn opus(_: &[u8]) -> CodecConfig {
