@@ -1,6 +1,7 @@
 //! What is in a file, and what a player got of it.
 
-use crate::manifest::{Entry, is_carried};
+use crate::codecs::is_delivered;
+use crate::manifest::Entry;
 use crate::support::players::run_for;
 use packetizer::codec::CodecConfig;
 use packetizer::codec::pcm::PcmEncoding;
@@ -308,5 +309,5 @@ fn find<'a>(probed: &'a [Probed], kind: &str, track: Option<&Track>) -> Option<&
     let id = track?.container_id;
     let mut of_kind = probed.iter().filter(|probed| probed.kind == kind);
     let by_id = of_kind.clone().find(|probed| probed.id == Some(id));
-    by_id.or_else(|| of_kind.find(|probed| is_carried(&probed.codec)))
+    by_id.or_else(|| of_kind.find(|probed| is_delivered(&probed.codec)))
 }

@@ -14,6 +14,9 @@
     reason = "helpers of tests are tests"
 )]
 
+#[allow(dead_code, reason = "packetizer's tests have more use of it")]
+#[path = "../../../packetizer/tests/support/codecs.rs"]
+mod codecs;
 mod content;
 mod exceptions;
 mod manifest;

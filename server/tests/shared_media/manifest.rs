@@ -1,5 +1,6 @@
 //! The manifest of the shared media: what ffprobe saw of each file when it was collected.
 
+use crate::codecs::is_delivered;
 use packetizer::container::open;
 use packetizer::index::MediaIndex;
 use std::fs::File;
@@ -17,42 +18,6 @@ pub(crate) struct Entry {
     pub(crate) container: String,
     quirks: String,
     pub(crate) path: PathBuf,
-}
-
-/// ffprobe's names of the codecs that a payload format of the server carries.
-const CARRIED: &[&str] = &[
-    "h264",
-    "hevc",
-    "av1",
-    "vp8",
-    "vp9",
-    "mpeg4",
-    "h263",
-    "mpeg1video",
-    "mpeg2video",
-    "mjpeg",
-    "aac",
-    "opus",
-    "vorbis",
-    "mp1",
-    "mp2",
-    "mp3",
-    "ac3",
-    "eac3",
-    "amr_nb",
-    "amr_wb",
-    "pcm_u8",
-    "pcm_s16le",
-    "pcm_s16be",
-    "pcm_s24le",
-    "pcm_s24be",
-    "pcm_mulaw",
-    "pcm_alaw",
-];
-
-/// Whether a codec, by ffprobe's name, has a payload format of the server.
-pub(crate) fn is_carried(codec: &str) -> bool {
-    CARRIED.contains(&codec)
 }
 
 impl Entry {
@@ -101,7 +66,7 @@ impl Entry {
         if has("encrypted") {
             return Some("encrypted");
         }
-        let carries = self.codecs().into_iter().any(is_carried);
+        let carries = self.codecs().into_iter().any(is_delivered);
         (!carries).then_some("no codec with a payload format")
     }
 }
