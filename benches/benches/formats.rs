@@ -7,9 +7,7 @@
 #![allow(clippy::print_stdout, reason = "a bench tells what it measured")]
 
 use packetizer::container::open;
-use packetizer::image::{
-    BURST_PACKETS_DEFAULT, Framing, ImageRequest, ImageStorage, PacketImage, PayloadClass,
-};
+use packetizer::image::{Bursts, Framing, ImageRequest, ImageStorage, PacketImage, PayloadClass};
 use packetizer::index::{AccessUnitEntry, MediaIndex, SegmentId, TrackId};
 use std::hint::black_box;
 use std::path::Path;
@@ -148,7 +146,7 @@ impl Title {
                 class: PayloadClass { packet_bytes_max: PACKET_BYTES_MAX },
                 framing: Framing::Datagram,
                 payload_type: 96,
-                burst_packets_max: BURST_PACKETS_DEFAULT,
+                bursts: Bursts::default(),
             };
             let unit_bytes = |unit: &AccessUnitEntry| self.unit_bytes(unit);
             let image = PacketImage::build(request, unit_bytes, std::mem::take(storage));

@@ -8,8 +8,7 @@ use packetizer::codec::aac::AacConfig;
 use packetizer::codec::h264::H264Config;
 use packetizer::codec::nal::NalFraming;
 use packetizer::image::{
-    BURST_PACKETS_DEFAULT, Framing, ImageRequest, ImageStorage, Numbering, PacketImage,
-    PayloadClass,
+    Bursts, Framing, ImageRequest, ImageStorage, Numbering, PacketImage, PayloadClass,
 };
 use packetizer::index::{
     AccessUnitEntry, IndexBuilder, MediaIndex, SegmentId, TrackDescription, TrackId,
@@ -74,7 +73,7 @@ impl Segment {
             class: PayloadClass { packet_bytes_max: 1400 },
             framing,
             payload_type: 96,
-            burst_packets_max: BURST_PACKETS_DEFAULT,
+            bursts: Bursts::default(),
         };
         let unit_bytes = |unit: &AccessUnitEntry| {
             self.file.get(unit.offset as usize..unit.offset as usize + unit.bytes as usize)

@@ -4,6 +4,7 @@ use crate::options::Layout;
 use crate::run::{Counters, Transport};
 use crate::schedule::{Shipment, Stream};
 use crate::wire::Buffers;
+use packetizer::image::{Bursts, TRAIN_BYTES_MAX};
 use server::uring::{Control, MESSAGES_MAX, PairSockets};
 use socket2::SockAddr;
 use std::io;
@@ -16,11 +17,55 @@ pub(crate) struct Datagrams<'a> {
     control: Control,
     layout: Layout,
     streams: Vec<(Stream<'a>, SockAddr)>,
-    /// Per pair, the trains that leave with the next system call.
-    queues: Vec<Vec<(usize, Shipment<'a>)>>,
+    /// Per pair, what leaves with the next system call.
+    queues: Vec<Queue<'a>>,
     buffers: Buffers,
     /// Headers of one system call.
     arena: Vec<u8>,
+}
+
+/// Messages that leave with one system call.
+#[derive(Default)]
+struct Queue<'a> {
+    parts: Vec<Part<'a>>,
+    messages: usize,
+}
+
+/// A train in a message.
+struct Part<'a> {
+    stream: usize,
+    shipment: Shipment<'a>,
+    /// Whether it is in the message of the one before.
+    joins: bool,
+}
+
+impl<'a> Queue<'a> {
+    /// Whether a stream's train may be in the last message, as the server joins pictures.
+    fn may_take(&self, stream: usize, shipment: &Shipment<'a>) -> bool {
+        let last = self.parts.iter().rposition(|part| !part.joins);
+        let message = last.map_or(&[][..], |first| &self.parts[first..]);
+        let (Some(first), Some(before)) = (message.first(), message.last()) else { return false };
+        let (first, train) = (first.shipment.train, shipment.train);
+        let Bursts { packets_max, joined_nanos } = Bursts::default();
+        let packets: u16 = message.iter().map(|part| part.shipment.train.packet_count).sum();
+        let bytes: u32 = message.iter().map(|part| part.shipment.train.bytes()).sum();
+        before.stream == stream
+            && std::ptr::eq(before.shipment.image, shipment.image)
+            && train.follows(before.shipment.train, first.packet_bytes)
+            && train.due - first.due <= joined_nanos
+            && packets + train.packet_count <= packets_max
+            && bytes + train.bytes() <= TRAIN_BYTES_MAX
+    }
+
+    fn push(&mut self, stream: usize, shipment: Shipment<'a>) {
+        let joins = self.may_take(stream, &shipment);
+        self.messages += usize::from(!joins);
+        self.parts.push(Part { stream, shipment, joins });
+    }
+
+    fn messages(&self) -> impl Iterator<Item = &[Part<'a>]> {
+        self.parts.chunk_by(|_, part| part.joins)
+    }
 }
 
 impl<'a> Datagrams<'a> {
@@ -43,7 +88,7 @@ impl<'a> Datagrams<'a> {
             streams.into_iter().zip(to)
         });
         let streams = streams.map(|(stream, to)| (stream, sockets.destination(to))).collect();
-        let queues = sockets.rtp_ports().iter().map(|_| Vec::with_capacity(MESSAGES_MAX)).collect();
+        let queues = sockets.rtp_ports().iter().map(|_| Queue::default()).collect();
         let (buffers, arena) = (Buffers::default(), Vec::new());
         Self { sockets, control, layout, streams, queues, buffers, arena }
     }
@@ -54,7 +99,7 @@ impl<'a> Datagrams<'a> {
         let queue = &mut queues[pair];
         arena.clear();
         if *layout == Layout::Gather {
-            for (_, Shipment { image, train, numbering }) in &*queue {
+            for Part { shipment: Shipment { image, train, numbering }, .. } in &queue.parts {
                 for packet in 0..train.packet_count {
                     image.packets.stamp(train, packet, numbering, arena);
                 }
@@ -62,16 +107,21 @@ impl<'a> Datagrams<'a> {
         }
         let mut headers = arena.as_slice();
         let mut batch = buffers.batch();
-        for (stream, shipment) in &*queue {
-            let Shipment { image, train, .. } = shipment;
+        for message in queue.messages() {
+            let Part { stream, shipment: Shipment { image, train, .. }, .. } = &message[0];
             let pieces = match layout {
                 Layout::Contiguous => {
-                    batch.push(image.bytes(train));
+                    batch.push(image.run(train, message[message.len() - 1].shipment.train));
                     1
                 }
-                Layout::Gather => shipment.gather(&mut headers, |piece| batch.push(piece)),
+                Layout::Gather => {
+                    let gathered = message
+                        .iter()
+                        .map(|part| part.shipment.gather(&mut headers, |piece| batch.push(piece)));
+                    gathered.sum()
+                }
             };
-            let is_cut = train.packet_count > 1;
+            let is_cut = message.len() > 1 || train.packet_count > 1;
             let control = if is_cut { control.segmented(train.packet_bytes) } else { *control };
             batch.end_message(pieces, Some(&streams[*stream].1), control);
         }
@@ -82,8 +132,8 @@ impl<'a> Datagrams<'a> {
             counters.calls += 1;
             match batch.send(socket, done) {
                 Ok(count) => {
-                    for (_, Shipment { train, .. }) in &queue[done..done + count] {
-                        counters.sent(train);
+                    for message in queue.messages().skip(done).take(count) {
+                        counters.sent(message.iter().map(|part| part.shipment.train));
                     }
                     done += count;
                 }
@@ -94,7 +144,8 @@ impl<'a> Datagrams<'a> {
                 }
             }
         }
-        queue.clear();
+        queue.parts.clear();
+        queue.messages = 0;
     }
 }
 
@@ -110,15 +161,21 @@ impl Transport for Datagrams<'_> {
     fn send(&mut self, due: &[u32], until: i64, counters: &mut Counters) {
         for who in due.iter().map(|who| *who as usize) {
             let pair = who % self.queues.len();
-            while let Some(shipment) = self.streams[who].0.take_due(until) {
-                self.queues[pair].push((who, shipment));
-                if self.queues[pair].len() == MESSAGES_MAX {
+            loop {
+                let stream = &self.streams[who].0;
+                let is_due = stream.next_due() <= until;
+                if !is_due && !self.queues[pair].may_take(who, &stream.upcoming()) {
+                    break;
+                }
+                if is_due && self.queues[pair].messages == MESSAGES_MAX {
                     self.flush(pair, counters);
                 }
+                let shipment = self.streams[who].0.take();
+                self.queues[pair].push(who, shipment);
             }
         }
         for pair in 0..self.queues.len() {
-            if !self.queues[pair].is_empty() {
+            if !self.queues[pair].parts.is_empty() {
                 self.flush(pair, counters);
             }
         }

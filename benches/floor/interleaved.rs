@@ -69,7 +69,7 @@ impl<'a> Interleaved<'a> {
                     && let Some(shipment) = stream.take_due(until + *window)
                 {
                     pieces += 2 * usize::from(shipment.train.packet_count);
-                    counters.sent(shipment.train);
+                    counters.sent(std::iter::once(shipment.train));
                     shipments.push(shipment);
                 }
             }

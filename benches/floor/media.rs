@@ -2,8 +2,7 @@
 
 use packetizer::container;
 use packetizer::image::{
-    BURST_PACKETS_DEFAULT, Framing, ImageRequest, ImageStorage, Numbering, PacketImage,
-    PayloadClass, Train,
+    Bursts, Framing, ImageRequest, ImageStorage, Numbering, PacketImage, PayloadClass, Train,
 };
 use packetizer::index::{AccessUnitEntry, MediaIndex, SegmentId, TrackId};
 use packetizer::rtp::Ssrc;
@@ -40,7 +39,12 @@ pub(crate) struct Image {
 impl Image {
     /// The bytes of a train as they lie.
     pub(crate) fn bytes(&self, train: &Train) -> &[u8] {
-        &self.packets.bytes[train.offset as usize..(train.offset + train.bytes()) as usize]
+        self.run(train, train)
+    }
+
+    /// The bytes of trains that lie behind each other.
+    pub(crate) fn run(&self, first: &Train, last: &Train) -> &[u8] {
+        &self.packets.bytes[first.offset as usize..(last.offset + last.bytes()) as usize]
     }
 }
 
@@ -133,7 +137,7 @@ fn build(
         class: layout.class,
         framing: layout.framing,
         payload_type: sdp::payload_type(track, &index.tracks[usize::from(track.0)].codec),
-        burst_packets_max: BURST_PACKETS_DEFAULT,
+        bursts: Bursts::default(),
     };
     let unit_bytes = |unit: &AccessUnitEntry| {
         let start = usize::try_from(unit.offset).ok()?;

@@ -42,11 +42,13 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    /// Counts a train that was sent.
-    pub(crate) fn sent(&mut self, train: &Train) {
+    /// Counts trains that were sent as one.
+    pub(crate) fn sent<'a>(&mut self, trains: impl Iterator<Item = &'a Train>) {
         self.trains += 1;
-        self.packets += u64::from(train.packet_count);
-        self.bytes += u64::from(train.bytes());
+        for train in trains {
+            self.packets += u64::from(train.packet_count);
+            self.bytes += u64::from(train.bytes());
+        }
     }
 
     /// Counts a message that the kernel refused.

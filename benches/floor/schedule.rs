@@ -60,14 +60,22 @@ impl<'a> Stream<'a> {
 
     /// The next train if it leaves at `until` or before, and goes on to the one behind it.
     pub(crate) fn take_due(&mut self, until: i64) -> Option<Shipment<'a>> {
-        if self.next_due() > until {
-            return None;
-        }
+        (self.next_due() <= until).then(|| self.take())
+    }
+
+    /// The next train.
+    pub(crate) fn upcoming(&self) -> Shipment<'a> {
         let image = &self.track.images[self.image];
-        let (train, numbering) = (self.train(), self.numbering);
-        self.numbering.sequence = numbering.sequence.wrapping_add(train.packet_count);
+        Shipment { image, train: self.train(), numbering: self.numbering }
+    }
+
+    /// Takes the next train, and goes on to the one behind it.
+    pub(crate) fn take(&mut self) -> Shipment<'a> {
+        let shipment = self.upcoming();
+        let count = shipment.train.packet_count;
+        self.numbering.sequence = self.numbering.sequence.wrapping_add(count);
         self.advance();
-        Some(Shipment { image, train, numbering })
+        shipment
     }
 
     fn train(&self) -> &'a Train {
@@ -179,7 +187,7 @@ mod tests {
             packet_bytes: 0,
             last_packet_bytes: 0,
             ends_unit: true,
-            sync: true,
+            padding_bytes: 0,
         };
         let image = |(ordinal, dues): (usize, &&[i64])| Image {
             packets: PacketImage {

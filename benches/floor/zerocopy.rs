@@ -99,7 +99,7 @@ impl<'a> ZeroCopy<'a> {
         for stream in &mut seat.streams {
             self.shipments.extend(std::iter::from_fn(|| stream.take_due(until + self.window)));
         }
-        self.shipments.iter().for_each(|shipment| counters.sent(shipment.train));
+        self.shipments.iter().for_each(|shipment| counters.sent(std::iter::once(shipment.train)));
         let shipments = std::mem::take(&mut self.shipments);
         let mut runs = runs(&shipments).peekable();
         while let Some((image, run)) = runs.next() {

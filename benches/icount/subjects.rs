@@ -2,9 +2,7 @@
 
 use benches::film::{Film, TRACKS};
 use benches::rig::{Reach, Rig, RigLimits, SECOND};
-use packetizer::image::{
-    BURST_PACKETS_DEFAULT, Framing, ImageRequest, ImageStorage, PacketImage, PayloadClass,
-};
+use packetizer::image::{Bursts, Framing, ImageRequest, ImageStorage, PacketImage, PayloadClass};
 use packetizer::index::{AccessUnitEntry, SegmentId, TrackId};
 use server::clock::MonoTime;
 use server::uring::{Outbox, PairSockets};
@@ -105,7 +103,7 @@ fn images(track: TrackId, framing: Framing) -> Result<Units, Box<dyn Error>> {
             class: PayloadClass { packet_bytes_max: 1400 },
             framing,
             payload_type: 96,
-            burst_packets_max: BURST_PACKETS_DEFAULT,
+            bursts: Bursts::default(),
         };
         PacketImage::build(request, unit_bytes, storage)
     };

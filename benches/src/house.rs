@@ -3,7 +3,7 @@
 
 use crate::film::{Film, TRACKS};
 use crate::rig::Rig;
-use packetizer::image::{BURST_PACKETS_DEFAULT, PayloadClass};
+use packetizer::image::{Bursts, PayloadClass};
 use server::config::{Config, HugePages, MediaRoot, Scheduler};
 use server::control::{Control, Effect, OpenError, Port};
 use server::mailbox::{AdoptedConnection, ConnectionId};
@@ -140,6 +140,7 @@ fn config() -> Config {
         clock_origins: Vec::new(),
         page_cache: false,
         mp2t: false,
+        mp3_adu: false,
         listen: Vec::new(),
         http_listen: Vec::new(),
         shard_cpus: vec![None],
@@ -161,6 +162,6 @@ fn config() -> Config {
         coalescing: Duration::from_millis(4),
         launch_times: Default::default(),
         interleaved_ahead: Duration::from_millis(125),
-        burst_packets_max: BURST_PACKETS_DEFAULT,
+        bursts: Bursts::default(),
     }
 }

@@ -2,7 +2,7 @@
 //! but the shard allocates once it runs.
 
 use crate::film::{Film, TRACKS};
-use packetizer::image::{BURST_PACKETS_DEFAULT, PayloadClass};
+use packetizer::image::{Bursts, PayloadClass};
 use packetizer::time::Npt;
 use server::clock::{MonoTime, Wallclock};
 use server::mailbox::{
@@ -82,7 +82,7 @@ impl Rig {
             coalescing: Duration::from_millis(4),
             launch_ahead: Duration::ZERO,
             interleaved_ahead: Duration::from_millis(125),
-            burst_packets_max: BURST_PACKETS_DEFAULT,
+            bursts: Bursts::default(),
             cname: "rig".to_owned(),
             seed: 1,
             first_numbers: None,

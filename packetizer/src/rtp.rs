@@ -13,6 +13,9 @@ pub const HEADER_BYTES: usize = 12;
 /// The marker in the byte it shares with the payload type.
 pub const MARKER: u8 = 0x80;
 
+/// What says that a packet ends with padding, in the byte it shares with the version.
+pub const PADDING: u8 = 0x20;
+
 /// The only version there is, in the byte it shares with padding, extension and CSRC count.
 const VERSION: u8 = 2 << 6;
 
@@ -71,7 +74,7 @@ impl Packet {
             start += 4 + usize::from(u16::from_be_bytes([extension[2], extension[3]])) * 4;
         }
         let mut end = rest.len();
-        if flags & 0x20 != 0 {
+        if flags & PADDING != 0 {
             let padding = usize::from(*rest.last().ok_or(RtpError::Padding)?);
             if padding == 0 {
                 return Err(RtpError::Padding);

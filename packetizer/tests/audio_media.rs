@@ -15,9 +15,7 @@ use std::process::Command;
 
 use packetizer::codec::CodecConfig;
 use packetizer::container::{OpenError, open};
-use packetizer::image::{
-    BURST_PACKETS_DEFAULT, Framing, ImageRequest, ImageStorage, PacketImage, PayloadClass,
-};
+use packetizer::image::{Bursts, Framing, ImageRequest, ImageStorage, PacketImage, PayloadClass};
 use packetizer::index::{AccessUnitEntry, MediaIndex, SegmentId, Track, TrackId};
 use packetizer::wrapping::Wrapping;
 use support::codecs::names;
@@ -41,7 +39,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("androidx-media/bear_flac_noseektable.ogg", "codec FLAC is not supported"),
     ("androidx-media/sample_float64.wav", "floating-point PCM is not supported"),
     ("fq/fmt_cb_size_unknown.wav", "PCM of 32 bits is not supported"),
-    ("mutagen/adif.aac", "AAC in ADIF is not supported"),
+    ("mutagen/adif.aac", "AAC in ADIF, in which nothing but decoding tells"),
     ("pypi-hachoir/ladouce_1h15.wav", "floating-point PCM is not supported"),
     ("torchcodec/sine_mono_s32.wav", "PCM of 32 bits is not supported"),
 ];
@@ -184,7 +182,7 @@ fn lay_out(index: &MediaIndex, track: TrackId, file: &[u8]) -> Result<(), String
             class: PayloadClass { packet_bytes_max },
             framing: Framing::Datagram,
             payload_type: 96,
-            burst_packets_max: BURST_PACKETS_DEFAULT,
+            bursts: Bursts::default(),
         };
         PacketImage::build(request, unit_bytes, ImageStorage::default())
             .map_err(|error| error.to_string())?;

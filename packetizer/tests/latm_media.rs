@@ -34,6 +34,54 @@ fn units_are_those_of_adts() {
     }
 }
 
+#[test]
+fn units_in_transport_streams_are_those_of_adts() {
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = "-f lavfi -i testsrc2=s=128x96:r=25:d=3 -c:v mpeg2video -b:v 2M ";
+    for (rate, channels, video) in [(44_100, 2, ""), (48_000, 6, pictures), (8000, 1, pictures)] {
+        let [mp4, adts, stream] = ["a.m4a", "a.aac", "a.ts"].map(|name| folder.path().join(name));
+        let source = format!("anoisesrc=r={rate}:d=12:a=0.2:seed=1");
+        run(&format!("-f lavfi -i {source} -ac {channels} -c:a aac -b:a 64k"), &mp4);
+        let copy = format!("-ignore_editlist 1 -i {}", mp4.display());
+        run(&format!("{copy} -c copy"), &adts);
+        run(&format!("{copy} {video}-c:a copy -f mpegts -mpegts_flags latm"), &stream);
+        let file = std::fs::read(&stream).unwrap();
+        let expected = payloads(&std::fs::read(&adts).unwrap());
+        let index = try_open(&file).unwrap();
+        assert!(index.skipped.is_empty());
+        assert_eq!(times_and_units(&index, &file, rate), (0, expected.clone()), "{rate}");
+        // From within, sound begins with the first PES packet that tells its configuration.
+        let packets: Vec<&[u8]> = file.chunks(188).collect();
+        let tables = packets[..3].concat();
+        for first in [packets.len() / 7, packets.len() / 5, packets.len() / 3] {
+            let rest = [&tables[..], &packets[first..].concat()].concat();
+            let index = try_open(&rest).unwrap();
+            let (_, units) = times_and_units(&index, &rest, rate);
+            let (count, all) = (units.len(), expected.len());
+            assert!(count > all / 4 && count < all, "{rate} from {first}: {count} of {all}");
+            assert!(expected.ends_with(&units), "{rate} from {first}");
+        }
+        mutate(&file[..file.len().min(40_000)]);
+    }
+}
+
+/// When sound begins after the pictures, in ticks, if its units follow one another, and the units.
+fn times_and_units(index: &MediaIndex, file: &[u8], rate: i64) -> (i64, Vec<Vec<u8>>) {
+    let track = index.tracks.iter().position(|track| !track.codec.is_video()).unwrap();
+    let codec = &index.tracks[track].codec;
+    assert_eq!(i64::from(codec.rtp_rate().ticks_per_second()), rate);
+    let wrapping = &index.tracks[track].wrapping;
+    assert!(matches!(wrapping, Wrapping::LatmIn(..)));
+    let track = TrackId(track as u8);
+    let start = index.unit(track, 0).unwrap().composition;
+    let entries = (0..).map_while(|at| index.unit(track, at));
+    for (at, unit) in (0..).zip(entries) {
+        let due = start + at * 1024 * 90_000 / rate;
+        assert!((unit.composition - due).abs() <= 2, "unit {at}: {} not {due}", unit.composition);
+    }
+    (start, units_of(index, track, file))
+}
+
 fn run(arguments: &str, path: &Path) {
     let status = Command::new("ffmpeg")
         .args(["-v", "error", "-y"])
@@ -65,8 +113,12 @@ fn try_open(file: &[u8]) -> Option<MediaIndex> {
 }
 
 fn units(index: &MediaIndex, file: &[u8]) -> Vec<Vec<u8>> {
-    let wrapping = &index.tracks[0].wrapping;
-    let entries = (0..).map_while(|at| index.unit(TrackId(0), at));
+    units_of(index, TrackId(0), file)
+}
+
+fn units_of(index: &MediaIndex, track: TrackId, file: &[u8]) -> Vec<Vec<u8>> {
+    let wrapping = &index.tracks[usize::from(track.0)].wrapping;
+    let entries = (0..).map_while(|at| index.unit(track, at));
     let units = entries.map(|unit| {
         let mut bytes = Vec::new();
         let element = &file[unit.offset as usize..][..unit.bytes as usize];
@@ -98,9 +150,11 @@ fn mutate(file: &[u8]) {
         }
         let Some(index) = try_open(&mutant) else { continue };
         assert!(index.bytes() < 16 * file.len());
-        if matches!(index.tracks[0].wrapping, Wrapping::Latm(_)) {
-            opened += 1;
-            units(&index, &mutant);
+        for (number, track) in (0..).zip(&index.tracks) {
+            if matches!(track.wrapping, Wrapping::Latm(_) | Wrapping::LatmIn(..)) {
+                opened += 1;
+                units_of(&index, TrackId(number), &mutant);
+            }
         }
     }
     assert!(opened > MUTANTS / 4, "only {opened} opened");

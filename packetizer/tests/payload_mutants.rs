@@ -40,6 +40,7 @@ fn codecs() -> Vec<CodecConfig> {
         picture_parameter_sets: vec![],
     };
     let ac3 = || Ac3Config { rtp_rate, channels: 2, unit_samples: 1536 };
+    let mpeg_audio = MpegAudioConfig { sample_rate: rtp_rate, channels: 2, frame_samples: 1152 };
     let pcm = |encoding| CodecConfig::Pcm(PcmConfig { encoding, rtp_rate, channels: 2 });
     vec![
         CodecConfig::H264(h264(NalFraming::Length(2))),
@@ -62,11 +63,8 @@ fn codecs() -> Vec<CodecConfig> {
         CodecConfig::Aac(AacConfig::parse(&[0x12, 0x10]).unwrap()),
         CodecConfig::Opus(OpusConfig { channels: 2 }),
         CodecConfig::Vorbis(VorbisConfig::of(rtp_rate, 2, vec![1; 30], vec![5; 100])),
-        CodecConfig::MpegAudio(MpegAudioConfig {
-            sample_rate: rtp_rate,
-            channels: 2,
-            frame_samples: 1152,
-        }),
+        CodecConfig::MpegAudio(mpeg_audio.clone()),
+        CodecConfig::Mp3Adu(mpeg_audio),
         CodecConfig::Ac3(ac3()),
         CodecConfig::EAc3(ac3()),
         CodecConfig::Amr(AmrConfig { is_wideband: false }),

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use bytes::Bytes;
-use packetizer::image::BURST_PACKETS_DEFAULT;
+use packetizer::image::Bursts;
 use server::clock::Clock;
 use server::mailbox::{AdoptedConnection, Command, ConnectionId, Direction, Report};
 use server::runtime::mailbox_queue::mailbox;
@@ -116,7 +116,7 @@ fn shard_config(rtp_ports: &[u16]) -> ShardConfig {
         coalescing: Duration::from_millis(4),
         launch_ahead: Duration::ZERO,
         interleaved_ahead: Duration::ZERO,
-        burst_packets_max: BURST_PACKETS_DEFAULT,
+        bursts: Bursts::default(),
         cname: "test".to_owned(),
         seed: 7,
         first_numbers: None,

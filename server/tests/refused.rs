@@ -74,10 +74,11 @@ enum What {
     Nothing,
 }
 
-const REFUSALS: [Refusal; 13] = [
+const REFUSALS: [Refusal; 14] = [
     Refusal("text.mp4", What::Bytes(b"no media at all"), 415, "no media file of a known format"),
     Refusal("empty.mp4", What::Bytes(b""), 415, "an empty file: was it copied whole?"),
     Refusal("flac.flac", What::Bytes(b"fLaC\0\0\0\x22"), 415, "codec FLAC is not supported"),
+    Refusal("adif.aac", What::Bytes(b"ADIF\x40\x0f"), 415, "nothing but decoding tells where"),
     Refusal("id3.mp3", What::Bytes(b"ID3\x04\0\0\0\0\0\0"), 415, "no media file"),
     Refusal("riff.wav", What::Bytes(b"RIFF\x04\0\0\0WAVE"), 415, "WAVE"),
     Refusal(

@@ -4,7 +4,7 @@
 use packetizer::codec::CodecConfig;
 use packetizer::container::OpenError;
 use packetizer::image::{
-    BURST_PACKETS_DEFAULT, Framing, ImageRequest, ImageStorage, PacketImage, PayloadClass, Train,
+    Bursts, Framing, ImageRequest, ImageStorage, PacketImage, PayloadClass, Train,
 };
 use packetizer::index::{AccessUnitEntry, MediaIndex, SegmentId, Track, TrackId};
 use packetizer::sdp::{Origin, payload_type, presentation_description};
@@ -203,10 +203,10 @@ fn inspect_segment(
         index,
         track,
         segment,
-        class: CLASS,
+        class: class_of(&index.tracks[usize::from(track.0)].codec),
         framing: Framing::Datagram,
         payload_type: payload_type(track, &index.tracks[usize::from(track.0)].codec),
-        burst_packets_max: BURST_PACKETS_DEFAULT,
+        bursts: Bursts::default(),
     };
     let bytes_of = |unit: &AccessUnitEntry| media.get(&unit.index).map(Vec::as_slice);
     let image = PacketImage::build(request, bytes_of, ImageStorage::default())
@@ -230,6 +230,14 @@ fn report_train(train: &Train) -> TrainReport {
         packet_bytes: train.packet_bytes,
         last_packet_bytes: train.last_packet_bytes,
     }
+}
+
+/// How big packets are: those that a hint track plans as big as they are.
+const fn class_of(codec: &CodecConfig) -> PayloadClass {
+    if let CodecConfig::Hinted(config) = codec {
+        return PayloadClass { packet_bytes_max: config.packet_bytes };
+    }
+    CLASS
 }
 
 fn describe_codec(codec: &CodecConfig) -> String {
@@ -259,12 +267,20 @@ fn describe_codec(codec: &CodecConfig) -> String {
         CodecConfig::Mp2t => "MPEG-2 transport stream".to_owned(),
         CodecConfig::Opus(config) => format!("Opus, {} channels", config.channels),
         CodecConfig::Vorbis(config) => sound("Vorbis", config.rtp_rate, config.channels),
-        CodecConfig::MpegAudio(config) => sound("MPEG audio", config.sample_rate, config.channels),
+        CodecConfig::MpegAudio(config) | CodecConfig::Mp3Adu(config) => {
+            sound(codec.name(), config.sample_rate, config.channels)
+        }
         CodecConfig::Ac3(config) => sound("AC-3", config.rtp_rate, config.channels),
         CodecConfig::EAc3(config) => sound("E-AC-3", config.rtp_rate, config.channels),
         CodecConfig::Amr(config) if config.is_wideband => "AMR-WB".to_owned(),
         CodecConfig::Amr(_) => "AMR".to_owned(),
         CodecConfig::Pcm(config) => sound(config.encoding.name(), config.rtp_rate, config.channels),
+        CodecConfig::Hinted(config) => format!(
+            "{} as its hint track plans it, {} Hz, packets of at most {} bytes",
+            config.encoding,
+            config.rtp_rate.ticks_per_second(),
+            config.packet_bytes
+        ),
     }
 }
 

@@ -7,7 +7,9 @@ pub mod av1;
 mod bits;
 pub mod h264;
 pub mod h265;
+pub mod hinted;
 pub(crate) mod latm;
+pub mod layer_iii;
 pub mod mp2t;
 pub mod mpeg4_visual;
 pub mod mpeg_audio;
@@ -54,6 +56,8 @@ pub enum CodecConfig {
     Vorbis(vorbis::VorbisConfig),
     /// MPEG-1 and MPEG-2 audio frames, layers I to III.
     MpegAudio(mpeg_audio::MpegAudioConfig),
+    /// Frames of layer III, delivered as application data units (RFC 5219).
+    Mp3Adu(mpeg_audio::MpegAudioConfig),
     /// AC-3 frames (ETSI TS 102 366).
     Ac3(ac3::Ac3Config),
     /// Enhanced AC-3 frames, all substreams of a period together.
@@ -62,6 +66,8 @@ pub enum CodecConfig {
     Amr(amr::AmrConfig),
     /// PCM, linear or G.711.
     Pcm(pcm::PcmConfig),
+    /// Packets of whatever codec, as a hint track plans them (ISO 14496-12 §9.1).
+    Hinted(hinted::HintedConfig),
 }
 
 impl CodecConfig {
@@ -83,10 +89,12 @@ impl CodecConfig {
             Self::Opus(_) => "Opus",
             Self::Vorbis(_) => "Vorbis",
             Self::MpegAudio(_) => "MPEG audio",
+            Self::Mp3Adu(_) => "MP3 as ADUs",
             Self::Ac3(_) => "AC-3",
             Self::EAc3(_) => "E-AC-3",
             Self::Amr(_) => "AMR",
             Self::Pcm(config) => config.encoding.name(),
+            Self::Hinted(_) => "planned packets",
         }
     }
 
@@ -108,15 +116,17 @@ impl CodecConfig {
             | Self::Opus(_)
             | Self::Vorbis(_)
             | Self::MpegAudio(_)
+            | Self::Mp3Adu(_)
             | Self::Ac3(_)
             | Self::EAc3(_)
             | Self::Amr(_)
             | Self::Pcm(_) => false,
+            Self::Hinted(config) => config.is_video,
         }
     }
 
     /// The RTP clock: 90 kHz for video and MPEG audio (RFC 3551 §4.5, §5), 48 kHz for Opus
-    /// (RFC 7587 §4.1), the sampling rate for other audio.
+    /// (RFC 7587 §4.1), the sampling rate for other audio, and what a hint track says.
     #[must_use]
     pub const fn rtp_rate(&self) -> ClockRate {
         match self {
@@ -126,7 +136,9 @@ impl CodecConfig {
             Self::Ac3(config) | Self::EAc3(config) => config.rtp_rate,
             Self::Amr(config) => config.rtp_rate(),
             Self::Pcm(config) => config.rtp_rate,
+            Self::Hinted(config) => config.rtp_rate,
             Self::MpegAudio(_)
+            | Self::Mp3Adu(_)
             | Self::H264(_)
             | Self::H265(_)
             | Self::Av1(_)
@@ -150,7 +162,7 @@ impl CodecConfig {
         match self {
             Self::Aac(config) => Some(count * i64::from(config.unit_samples)),
             Self::Ac3(config) | Self::EAc3(config) => Some(count * i64::from(config.unit_samples)),
-            Self::MpegAudio(config) => {
+            Self::MpegAudio(config) | Self::Mp3Adu(config) => {
                 let samples = count * i64::from(config.frame_samples);
                 Some(config.sample_rate.convert_nearest(samples, ClockRate::VIDEO))
             }
@@ -161,6 +173,7 @@ impl CodecConfig {
             Self::Pcm(config) => Some(bytes as i64 / i64::from(config.frame_bytes().max(1))),
             Self::Opus(_)
             | Self::Vorbis(_)
+            | Self::Hinted(_)
             | Self::H264(_)
             | Self::H265(_)
             | Self::Av1(_)

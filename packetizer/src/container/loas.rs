@@ -5,6 +5,7 @@
 
 use super::scan::Scan;
 use super::sole_track::{SoleTrack, refuse};
+use super::transport_stream::latm::frame_bytes;
 use super::{Demand, Demux, IndexError};
 use crate::codec::CodecConfig;
 use crate::codec::latm::StreamMux;
@@ -37,13 +38,6 @@ pub(super) fn probe(head: &[u8], file_bytes: u64) -> Option<Box<dyn Demux>> {
         rest = rest.get(frame_bytes(rest)?..)?;
     }
     Some(Box::new(Demuxer { scan: Scan::new(file_bytes), track: None, has_changed: false }))
-}
-
-/// The length of the frame that `bytes` begin with.
-fn frame_bytes(bytes: &[u8]) -> Option<usize> {
-    let [0x56, high, low, ..] = *bytes else { return None };
-    let length = usize::from(u16::from_be_bytes([high & 0x1f, low]));
-    (high & 0xe0 == 0xe0 && length > 0).then_some(HEADER_BYTES + length)
 }
 
 impl Demuxer {

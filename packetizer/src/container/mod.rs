@@ -87,6 +87,37 @@ pub enum TransportStreams {
     Whole,
 }
 
+/// How layer III of MPEG audio is delivered, by whichever container it comes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LayerIii {
+    /// In its frames, as the other layers (RFC 2250 §3.5).
+    #[default]
+    Frames,
+    /// As application data units (RFC 5219), where a track's first access unit is one frame.
+    Adus,
+}
+
+/// What is delivered of a file in more ways than one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Delivery {
+    /// Of transport streams.
+    pub transport_streams: TransportStreams,
+    /// Of MPEG audio.
+    pub layer_iii: LayerIii,
+}
+
+impl From<TransportStreams> for Delivery {
+    fn from(transport_streams: TransportStreams) -> Self {
+        Self { transport_streams, ..Self::default() }
+    }
+}
+
+impl From<LayerIii> for Delivery {
+    fn from(layer_iii: LayerIii) -> Self {
+        Self { layer_iii, ..Self::default() }
+    }
+}
+
 /// Looks at the first [`PROBE_BYTES`] of a file, or all of it, and gives a demuxer if they begin
 /// like its format; `file_bytes` is the file's length.
 type Probe = fn(head: &[u8], file_bytes: u64) -> Option<Box<dyn Demux>>;
@@ -117,7 +148,7 @@ const PROBES: &[Probe] = &[
 #[derive(Debug)]
 pub struct Demuxer {
     file_bytes: u64,
-    transport_streams: TransportStreams,
+    delivery: Delivery,
     /// Once the file's beginning has told what it is.
     format: Option<Box<dyn Demux>>,
     /// Once it has an index.
@@ -133,14 +164,14 @@ impl Demuxer {
         if file_bytes == 0 {
             return Err(IndexError::Unrecognized);
         }
-        let transport_streams = TransportStreams::default();
-        Ok(Self { file_bytes, transport_streams, format: None, trial: None })
+        let delivery = Delivery::default();
+        Ok(Self { file_bytes, delivery, format: None, trial: None })
     }
 
-    /// One that delivers so much of transport streams.
+    /// One that delivers this.
     #[must_use]
-    pub fn with(self, transport_streams: TransportStreams) -> Self {
-        Self { transport_streams, ..self }
+    pub fn with(self, delivery: impl Into<Delivery>) -> Self {
+        Self { delivery: delivery.into(), ..self }
     }
 
     /// The bytes it wants next. The same until [`Self::supply`] is called.
@@ -180,13 +211,13 @@ impl Demuxer {
         }
         if let Some(format) = &mut self.format {
             return match format.supply(bytes)? {
-                Some(index) => self.after(Trial::new(index)),
+                Some(index) => self.after(Trial::new(index, self.delivery.layer_iii)),
                 None => Ok(None),
             };
         }
         let format = PROBES.iter().find_map(|probe| probe(bytes, self.file_bytes));
         let mut format = format.ok_or(IndexError::Unrecognized)?;
-        if self.transport_streams == TransportStreams::Whole {
+        if self.delivery.transport_streams == TransportStreams::Whole {
             format.keep_packets();
         }
         self.format = Some(format);
@@ -215,20 +246,20 @@ pub fn open<E>(
     file_bytes: u64,
     read: impl FnMut(u64, &mut [u8]) -> Result<usize, E>,
 ) -> Result<MediaIndex, OpenError<E>> {
-    open_as(file_bytes, TransportStreams::default(), read)
+    open_as(file_bytes, Delivery::default(), read)
 }
 
-/// As [`open`], with so much of transport streams as is asked for.
+/// As [`open`], with what of it is to be delivered.
 ///
 /// # Errors
 /// When reading fails or the file cannot be played.
 pub fn open_as<E>(
     file_bytes: u64,
-    transport_streams: TransportStreams,
+    delivery: impl Into<Delivery>,
     mut read: impl FnMut(u64, &mut [u8]) -> Result<usize, E>,
 ) -> Result<MediaIndex, OpenError<E>> {
     let demuxer = Demuxer::new(file_bytes).map_err(OpenError::Index)?;
-    let mut demuxer = demuxer.with(transport_streams);
+    let mut demuxer = demuxer.with(delivery);
     let mut buffer = Vec::new();
     loop {
         let demand = demuxer.demand();

@@ -7,7 +7,7 @@ use crate::index::MediaIndex;
 /// What files begin with that are refused, and the name of what is in them.
 const REFUSED: [(&[u8], &str); 8] = [
     (b"fLaC", "FLAC"),
-    (b"ADIF", "AAC in ADIF"),
+    (b"ADIF", ADIF),
     (b"#!AMR_MC1.0\n", "AMR of several channels"),
     (b"#!AMR-WB_MC1.0\n", "AMR-WB of several channels"),
     (b"wvpk", "WavPack"),
@@ -15,6 +15,10 @@ const REFUSED: [(&[u8], &str); 8] = [
     (b"TTA1", "True Audio"),
     (b"DSD ", "DSD"),
 ];
+
+/// Raw data blocks one behind the other, each with any number of bits (ISO 14496-3 §1.A.2).
+const ADIF: &str = "AAC in ADIF, in which nothing but decoding tells where access units end,";
+
 /// Refuses a file in the name of what is in it.
 #[derive(Debug)]
 struct Refusal(&'static str);
@@ -47,7 +51,7 @@ mod tests {
     fn refuses_by_name() {
         for (head, name) in [
             (&b"fLaC\0\0\0\x22"[..], Some("FLAC")),
-            (b"ADIF", Some("AAC in ADIF")),
+            (b"ADIF\x40\x0f", Some(ADIF)),
             (b"#!AMR_MC1.0\n", Some("AMR of several channels")),
             (b"#!AMR\n", None),
             (b"", None),

@@ -1,8 +1,11 @@
 //! How a segment's access units become packets, and packets become trains.
 
+use super::adus::Adus;
+use super::bundles::{Bundled, Clocks};
+use super::joint::{Joint, Open};
 use super::unwrapped::Unwrapped;
 use super::{
-    BUNDLE_NANOS_MAX, Framing, ImageRequest, ImageStorage, Numbered, Numbering, PacketImage,
+    AHEAD_NANOS_MAX, Bursts, Framing, ImageRequest, ImageStorage, Numbered, Numbering, PacketImage,
     SPREAD_NANOS_MAX, TRAIN_BYTES_MAX, TRAIN_PACKETS_MAX, Train,
 };
 use crate::codec::CodecConfig;
@@ -60,12 +63,22 @@ pub(super) fn build<'b>(
     let units = || request.index.units(request.track, request.segment);
     let mut layout = Layout::new(request, storage, track.media_rate, track.codec.rtp_rate())?;
     layout.reserve(units());
-    if track.wrapping == Wrapping::None {
+    if let CodecConfig::Mp3Adu(_) = track.codec {
+        let around = || request.index.units_around(request.track, request.segment);
+        let adus = if track.wrapping == Wrapping::None {
+            Adus::new(around(), unit_bytes)
+        } else {
+            let unwrapped = Unwrapped::new(&track.wrapping, around(), unit_bytes);
+            Adus::new(around(), |unit| unwrapped.unit(unit))
+        };
+        layout.track(&track.codec, units(), |unit| adus.unit(unit))?;
+    } else if track.wrapping == Wrapping::None {
         layout.track(&track.codec, units(), unit_bytes)?;
     } else {
         let unwrapped = Unwrapped::new(&track.wrapping, units(), unit_bytes);
         layout.track(&track.codec, units(), |unit| unwrapped.unit(unit))?;
     }
+    let count = layout.trains.len();
     Ok(PacketImage {
         bytes: layout.writer.into_bytes(),
         trains: layout.trains,
@@ -74,7 +87,7 @@ pub(super) fn build<'b>(
         segment: request.segment,
         track: request.track,
         payload_type: request.payload_type,
-        numbered: Numbered::default(),
+        numbered: Numbered::new(count),
     })
 }
 
@@ -83,11 +96,11 @@ struct Layout {
     writer: PacketWriter,
     trains: Vec<Train>,
     packet_count: u32,
+    packet_bytes_max: u16,
+    prefix_bytes: u16,
     burst_packets_max: u16,
-    media_rate: ClockRate,
-    rtp_rate: ClockRate,
-    /// What a tick of the media clock is on the RTP clock: times are known no better.
-    media_tick: u64,
+    joint: Joint,
+    clocks: Clocks,
 }
 
 impl Layout {
@@ -102,7 +115,9 @@ impl Layout {
         if packet_bytes_max < PACKET_BYTES_MIN || u32::from(packet_bytes_max) > room {
             return Err(ImageError { unit: 0, kind: ImageErrorKind::PayloadClass });
         }
-        let burst_packets_max = request.burst_packets_max.clamp(1, TRAIN_PACKETS_MAX);
+        let Bursts { packets_max, joined_nanos } = request.bursts;
+        let burst_packets_max = packets_max.clamp(1, TRAIN_PACKETS_MAX);
+        let joint = Joint::new(joined_nanos.min(AHEAD_NANOS_MAX), burst_packets_max);
         let ImageStorage { mut bytes, mut trains } = storage;
         bytes.clear();
         trains.clear();
@@ -119,16 +134,15 @@ impl Layout {
             Framing::Interleaved => Some(channel),
         };
         let writer = PacketWriter::new(bytes, header, channel, packet_bytes_max);
-        let media_tick = media_rate.convert_nearest(1, rtp_rate).unsigned_abs();
-        let packet_count = 0;
         Ok(Self {
             writer,
             trains,
-            packet_count,
+            packet_count: 0,
+            packet_bytes_max,
+            prefix_bytes: request.framing.prefix_bytes(),
             burst_packets_max,
-            media_rate,
-            rtp_rate,
-            media_tick,
+            joint,
+            clocks: Clocks::new(media_rate, rtp_rate),
         })
     }
 
@@ -172,10 +186,66 @@ impl Layout {
         unit: &AccessUnitEntry,
         bytes: &[u8],
     ) -> Result<(), ImageError> {
+        let decode = self.clocks.media_rate.nanos_floor(unit.decode);
+        let prefix_bytes = self.prefix_bytes;
+        let payload_bytes = |packet_bytes| usize::from(packet_bytes - prefix_bytes) - HEADER_BYTES;
+        let room = self.writer.payload_bytes_max();
+        // Planned packets are as long as they are.
+        if !matches!(codec, CodecConfig::Hinted(_))
+            && let Some(open) = self.joint.open_for(unit, decode, room, payload_bytes)
+            && self.join(codec, unit, bytes, open)?
+        {
+            return Ok(());
+        }
         self.begin_unit(unit);
+        self.write_picture(codec, unit, bytes)?;
+        self.end_unit(unit, None)
+    }
+
+    /// Lays out a picture in packets as long as those before it, if that makes one train that may
+    /// leave with them. Whether it does.
+    fn join(
+        &mut self,
+        codec: &CodecConfig,
+        unit: &AccessUnitEntry,
+        bytes: &[u8],
+        open: Open,
+    ) -> Result<bool, ImageError> {
+        let place = self.writer.place();
+        self.writer.pad(open.last_packet_bytes, open.padding_bytes());
+        self.writer.limit(open.packet_bytes - self.prefix_bytes, true);
+        self.begin_unit(unit);
+        let written = self.write_picture(codec, unit, bytes);
+        self.writer.limit(self.packet_bytes_max, false);
+        // Formats that may not cut refuse packets that are too short for them.
+        let fits = match self.writer.runs() {
+            [run] if written.is_ok() => self.joint.fits(&open, run.packet_count, run.packet_bytes),
+            _ => false,
+        };
+        if !fits {
+            self.writer.go_back(place);
+            self.writer.unpad(open.last_packet_bytes);
+            self.joint.misfit();
+            return Ok(false);
+        }
+        let before = self.trains.last_mut().expect("it is open");
+        before.padding_bytes = open.padding_bytes();
+        before.last_packet_bytes = open.packet_bytes;
+        if before.packet_count == 1 {
+            before.packet_bytes = open.packet_bytes;
+        }
+        self.end_unit(unit, Some(open))?;
+        Ok(true)
+    }
+
+    fn write_picture(
+        &mut self,
+        codec: &CodecConfig,
+        unit: &AccessUnitEntry,
+        bytes: &[u8],
+    ) -> Result<(), ImageError> {
         payload::write_picture(&mut self.writer, codec, bytes, unit.sync)
-            .map_err(|error| ImageError { unit: unit.index, kind: ImageErrorKind::Unit(error) })?;
-        self.end_unit(unit)
+            .map_err(|error| ImageError { unit: unit.index, kind: ImageErrorKind::Unit(error) })
     }
 
     fn sound<'b>(
@@ -185,45 +255,15 @@ impl Layout {
         bytes: &'b [u8],
         bundle: &mut Bundle<'b>,
     ) -> Result<(), ImageError> {
-        if !self.may_join(codec, &unit, bytes, bundle) {
+        let joins = bundle.so_far.as_ref().is_none_or(|so_far| {
+            self.clocks.may_join(&self.writer, codec, so_far, &unit, bytes.len())
+        });
+        if !joins {
             self.end_bundle(codec, bundle)?;
         }
-        bundle.first.get_or_insert(unit);
+        bundle.so_far.get_or_insert(Bundled::new(unit)).add(bytes.len());
         bundle.units.push(bytes);
-        bundle.bytes += bytes.len();
         Ok(())
-    }
-
-    /// Whether a unit may join the bundle. Receivers tell the timestamps of units behind the first
-    /// by counting (RFC 3640 §3.2.3.2), so its own must be what they will find, give or take the
-    /// rounding of a coarse media clock.
-    fn may_join(
-        &self,
-        codec: &CodecConfig,
-        unit: &AccessUnitEntry,
-        bytes: &[u8],
-        bundle: &Bundle<'_>,
-    ) -> bool {
-        let Some(first) = &bundle.first else {
-            return true;
-        };
-        let (count, bytes) = (bundle.units.len() + 1, bundle.bytes + bytes.len());
-        if !payload::may_join(&self.writer, codec, count, bytes) {
-            return false;
-        }
-        let Some(elapsed) = codec.duration_ticks(bundle.units.len(), bundle.bytes) else {
-            let start = self.media_rate.nanos_floor(first.decode);
-            return self.media_end(unit).saturating_sub(start) <= BUNDLE_NANOS_MAX;
-        };
-        let counted = self.timestamp(first).saturating_add(elapsed);
-        let end = codec.duration_ticks(count, bytes).unwrap_or(i64::MAX);
-        self.timestamp(unit).abs_diff(counted) <= self.media_tick + 1
-            && self.rtp_rate.nanos_floor(end) <= BUNDLE_NANOS_MAX
-    }
-
-    /// When a unit has been played, in nanoseconds.
-    fn media_end(&self, unit: &AccessUnitEntry) -> i64 {
-        self.media_rate.nanos_floor(unit.decode.saturating_add(i64::from(unit.duration)))
     }
 
     fn end_bundle(
@@ -231,43 +271,39 @@ impl Layout {
         codec: &CodecConfig,
         bundle: &mut Bundle<'_>,
     ) -> Result<(), ImageError> {
-        if let Some(first) = bundle.first.take() {
+        if let Some(Bundled { first, .. }) = bundle.so_far.take() {
             self.begin_unit(&first);
             payload::write_sound(&mut self.writer, codec, &bundle.units).map_err(|error| {
                 ImageError { unit: first.index, kind: ImageErrorKind::Unit(error) }
             })?;
-            self.end_unit(&first)?;
+            self.end_unit(&first, None)?;
         }
         bundle.units.clear();
-        bundle.bytes = 0;
         Ok(())
     }
 
-    fn timestamp(&self, unit: &AccessUnitEntry) -> i64 {
-        self.media_rate.convert_nearest(unit.composition, self.rtp_rate)
-    }
-
     fn begin_unit(&mut self, unit: &AccessUnitEntry) {
-        self.writer.begin_unit(Numbering::ZERO.timestamp(self.timestamp(unit)));
+        self.writer.begin_unit(Numbering::ZERO.timestamp(self.clocks.timestamp(unit)));
     }
 
     /// Makes trains of the packets just written. A unit's last train is due at its decode time;
     /// those of a big one lie before it in proportion to the packets still to come.
-    fn end_unit(&mut self, unit: &AccessUnitEntry) -> Result<(), ImageError> {
+    fn end_unit(&mut self, unit: &AccessUnitEntry, joined: Option<Open>) -> Result<(), ImageError> {
         let too_large = ImageError { unit: unit.index, kind: ImageErrorKind::ImageTooLarge };
         let end = u32::try_from(self.writer.bytes().len()).map_err(|_| too_large)?;
         let runs = self.writer.runs();
         let unit_bytes: u32 = runs.iter().map(Run::bytes).sum();
         let unit_packets: u32 = runs.iter().map(|run| run.packet_count).sum();
-        let decode = self.media_rate.nanos_floor(unit.decode);
+        let decode = self.clocks.media_rate.nanos_floor(unit.decode);
         let (burst, spread) = if unit_packets > u32::from(self.burst_packets_max) {
             (self.burst_packets_max, self.spread_nanos(unit, decode))
         } else {
             (TRAIN_PACKETS_MAX, 0)
         };
-        let timestamp = self.timestamp(unit);
+        let timestamp = self.clocks.timestamp(unit);
         let mut offset = end - unit_bytes;
         let mut behind = unit_packets;
+        let before = self.trains.len();
         for part in runs.iter().flat_map(|run| split(*run, burst)) {
             behind -= part.packet_count;
             self.trains.push(Train {
@@ -280,11 +316,13 @@ impl Layout {
                 packet_bytes: part.packet_bytes,
                 last_packet_bytes: part.last_packet_bytes,
                 ends_unit: behind == 0,
-                sync: unit.sync,
+                padding_bytes: 0,
             });
             offset += part.bytes();
             self.packet_count += part.packet_count;
         }
+        let count = self.trains.len() - before;
+        self.joint.laid_out(joined, self.trains.last().filter(|_| count == 1));
         Ok(())
     }
 
@@ -293,7 +331,7 @@ impl Layout {
     fn spread_nanos(&self, unit: &AccessUnitEntry, due: i64) -> i64 {
         let since_previous =
             self.trains.last().map_or(i64::MAX, |train| due.saturating_sub(train.due));
-        let duration = self.media_rate.nanos_floor(i64::from(unit.duration));
+        let duration = self.clocks.media_rate.nanos_floor(i64::from(unit.duration));
         duration.min(SPREAD_NANOS_MAX).min(since_previous).max(0)
     }
 }
@@ -313,142 +351,20 @@ fn split(run: Run, packet_count_max: u16) -> impl Iterator<Item = Run> {
 /// Consecutive audio access units that will share a packet.
 #[derive(Default)]
 struct Bundle<'b> {
-    first: Option<AccessUnitEntry>,
+    so_far: Option<Bundled>,
     units: Vec<&'b [u8]>,
-    bytes: usize,
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::cast_possible_truncation)]
 
+    use super::super::testing::{NUMBERING, Title, check};
     use super::*;
-    use crate::codec::aac::AacConfig;
-    use crate::codec::h264::H264Config;
-    use crate::codec::nal::{NalError, NalFraming};
-    use crate::image::{BURST_PACKETS_DEFAULT, PayloadClass};
-    use crate::index::{IndexBuilder, MediaIndex, SegmentId, TrackDescription, TrackId};
+    use crate::codec::mpeg_audio::MpegAudioConfig;
+    use crate::codec::nal::NalError;
     use crate::payload::aac;
     use crate::rtp::{Packet, Ssrc};
-    use crate::time::Npt;
-
-    const NUMBERING: Numbering =
-        Numbering { ssrc: Ssrc(7), sequence: 0xfff0, timestamp_zero: 0xffff_ff00, channel: 4 };
-
-    /// A track of one segment, and its bytes.
-    struct Title {
-        index: MediaIndex,
-        file: Vec<u8>,
-    }
-
-    impl Title {
-        /// Units of so many bytes, each `duration` after the one before, shown `composition` later.
-        fn new(codec: CodecConfig, rate: u32, units: &[(usize, u32)], composition: i64) -> Self {
-            let description = TrackDescription::new(1, codec, ClockRate::new(rate).unwrap());
-            let mut builder = IndexBuilder::new();
-            let track = builder.add_track(description).unwrap();
-            let (mut file, mut decode) = (Vec::new(), 0);
-            for (position, (bytes, duration)) in units.iter().enumerate() {
-                let offset = file.len() as u64;
-                let (length, shown) = (*bytes as u32, decode + composition);
-                builder
-                    .push(track, offset, length, decode, shown, *duration, position == 0)
-                    .unwrap();
-                file.extend((0..*bytes).map(|i| (i * 7 + i / 256) as u8 | 1));
-                decode += i64::from(*duration);
-            }
-            Self { index: builder.finish(Npt::ZERO), file }
-        }
-
-        /// Access units of one slice each.
-        fn video(units: &[(usize, u32)]) -> Self {
-            let config = H264Config {
-                framing: NalFraming::Length(4),
-                sequence_parameter_sets: vec![],
-                picture_parameter_sets: vec![],
-            };
-            let mut title = Self::new(CodecConfig::H264(config), 1000, units, 80);
-            let mut start = 0;
-            for (bytes, _) in units {
-                title.file[start..start + 4].copy_from_slice(&(*bytes as u32 - 4).to_be_bytes());
-                title.file[start + 4] = 0x41;
-                start += bytes;
-            }
-            title
-        }
-
-        fn audio(rtp_rate: u32, media_rate: u32, units: &[(usize, u32)]) -> Self {
-            let config = AacConfig {
-                audio_specific_config: vec![0x11, 0x90],
-                rtp_rate: ClockRate::new(rtp_rate).unwrap(),
-                channels: 2,
-                unit_samples: 1024,
-            };
-            Self::new(CodecConfig::Aac(config), media_rate, units, 0)
-        }
-
-        fn request(&self, packet_bytes_max: u16, framing: Framing) -> ImageRequest<'_> {
-            ImageRequest {
-                index: &self.index,
-                track: TrackId(0),
-                segment: SegmentId(0),
-                class: PayloadClass { packet_bytes_max },
-                framing,
-                payload_type: 98,
-                burst_packets_max: BURST_PACKETS_DEFAULT,
-            }
-        }
-
-        fn build(&self, request: ImageRequest<'_>) -> Result<PacketImage, ImageError> {
-            let unit_bytes = |unit: &AccessUnitEntry| {
-                let start = unit.offset as usize;
-                self.file.get(start..start + unit.bytes as usize)
-            };
-            PacketImage::build(request, unit_bytes, ImageStorage::default())
-        }
-    }
-
-    /// Checks what every image promises, before and after it was numbered for a viewer.
-    fn check(image: &mut PacketImage, packet_bytes_max: u16) {
-        check_numbered(image, packet_bytes_max, Numbering::ZERO);
-        image.number_all(NUMBERING, 1);
-        check_numbered(image, packet_bytes_max, NUMBERING);
-    }
-
-    fn check_numbered(image: &PacketImage, packet_bytes_max: u16, numbering: Numbering) {
-        let (mut offset, mut packets, mut due) = (0, 0, i64::MIN);
-        for train in &image.trains {
-            assert_eq!(train.offset, offset);
-            assert!((1..=TRAIN_PACKETS_MAX).contains(&train.packet_count));
-            assert!(train.last_packet_bytes <= train.packet_bytes);
-            assert!(train.packet_bytes <= packet_bytes_max + image.framing.prefix_bytes());
-            assert!(train.bytes() <= TRAIN_BYTES_MAX);
-            assert!(train.due >= due);
-            for packet in 0..train.packet_count {
-                let (start, bytes) = train.packet_range(packet);
-                assert_eq!(start, offset);
-                let bytes = &image.bytes[start as usize..(start + bytes) as usize];
-                let prefix = usize::from(image.framing.prefix_bytes());
-                if prefix > 0 {
-                    let length = (bytes.len() - prefix) as u16;
-                    assert_eq!(bytes[..2], [b'$', numbering.channel]);
-                    assert_eq!(bytes[2..4], length.to_be_bytes());
-                }
-                let header = Packet::parse(&bytes[prefix..]).unwrap().header;
-                let sequence = numbering.sequence.wrapping_add(packets as u16);
-                assert_eq!((header.ssrc, header.payload_type), (numbering.ssrc, 98));
-                assert_eq!(header.sequence, sequence);
-                assert_eq!(header.timestamp, numbering.timestamp(train.timestamp));
-                let last = train.ends_unit && packet + 1 == train.packet_count;
-                assert_eq!(header.marker, last);
-                offset += bytes.len() as u32;
-                packets += 1;
-            }
-            due = train.due;
-        }
-        assert_eq!(offset as usize, image.bytes.len());
-        assert_eq!(packets, image.packet_count);
-    }
 
     /// Bytes and milliseconds; 44,357 bytes are 32 packets of 1400.
     const UNITS: [(usize, u32); 7] =
@@ -459,13 +375,15 @@ mod tests {
         let title = Title::video(&UNITS);
         for packet_bytes_max in [64, 576, 1400, 9000, 65_503] {
             for framing in [Framing::Datagram, Framing::Interleaved] {
-                let mut image = title.build(title.request(packet_bytes_max, framing)).unwrap();
+                let request = title.request(packet_bytes_max, framing);
+                check(&mut title.build(request).unwrap(), packet_bytes_max);
+                let bursts = Bursts { joined_nanos: 0, ..request.bursts };
+                let mut image = title.build(ImageRequest { bursts, ..request }).unwrap();
                 check(&mut image, packet_bytes_max);
                 let ends: Vec<_> =
                     image.trains.iter().filter(|t| t.ends_unit).map(|t| (t.unit, t.due)).collect();
                 let decodes = [0, 40, 80, 85, 125, 165, 205].map(|ms| ms * 1_000_000);
                 assert!(ends.into_iter().eq((0..).zip(decodes)), "{packet_bytes_max}");
-                assert!(image.trains.iter().all(|t| t.sync == (t.unit == 0)));
                 assert_eq!(image.trains[0].timestamp, 80 * 90);
             }
         }
@@ -521,7 +439,14 @@ mod tests {
 
     #[test]
     fn stamped_headers_are_those_of_numbered_packets() {
-        for title in [Title::video(&UNITS), Title::audio(48_000, 48_000, &[(300, 1024); 50])] {
+        let (sample_rate, channels) = (ClockRate::new(48_000).unwrap(), 2);
+        let frames = MpegAudioConfig { sample_rate, channels, frame_samples: 1152 };
+        for title in [
+            Title::video(&UNITS),
+            Title::audio(48_000, 48_000, &[(300, 1024); 50]),
+            // Without markers.
+            Title::new(CodecConfig::MpegAudio(frames), 48_000, &[(300, 1152); 50], 0, |_| true),
+        ] {
             for framing in [Framing::Datagram, Framing::Interleaved] {
                 let image = title.build(title.request(1400, framing)).unwrap();
                 let mut numbered = title.build(title.request(1400, framing)).unwrap();

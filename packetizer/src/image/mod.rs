@@ -2,13 +2,19 @@
 //! to every viewer of that segment. What differs from viewer to viewer, the numbering, is written
 //! into a train's headers where they lie, just before it leaves.
 
+mod adus;
+mod bundles;
+mod joint;
 mod layout;
 mod reframe;
+#[cfg(test)]
+mod testing;
 mod unwrapped;
 
 use crate::index::{AccessUnitEntry, MediaIndex, SegmentId, TrackId};
 use crate::payload::INTERLEAVED_PREFIX_BYTES;
-use crate::rtp::{HEADER_BYTES, Header, Ssrc};
+use crate::rtp::{HEADER_BYTES, Ssrc};
+pub use bundles::bundle_of;
 pub use layout::{ImageError, ImageErrorKind};
 
 /// The largest RTP packet of a layout, header included, without the interleaved prefix. Few
@@ -68,6 +74,8 @@ impl Numbering {
 /// A run of packets that lie one behind the other in the image, all of `packet_bytes` but the
 /// last, which may be shorter: what one send with segmentation offload takes. All packets of a
 /// train belong to the same access unit (or audio bundle) and have the same timestamp.
+///
+/// Trains of which one [follows](Self::follows) the other may leave in the same send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Train {
     /// When to send: nanoseconds on the presentation's axis. Decode time, less the spread of big
@@ -87,8 +95,8 @@ pub struct Train {
     pub last_packet_bytes: u16,
     /// Whether the access unit ends with this train (for video: its last packet has the marker).
     pub ends_unit: bool,
-    /// Whether the unit is a sync sample.
-    pub sync: bool,
+    /// Bytes of padding at the end of the last packet (RFC 3550 §5.1).
+    pub padding_bytes: u8,
 }
 
 impl Train {
@@ -98,6 +106,17 @@ impl Train {
         (self.packet_count as u32 - 1) * self.packet_bytes as u32 + self.last_packet_bytes as u32
     }
 
+    /// Whether it may leave in one send with `before`, whose segments have so many bytes: it lies
+    /// behind it, and all packets but its last have the same length.
+    #[must_use]
+    pub const fn follows(&self, before: &Self, segment_bytes: u16) -> bool {
+        before.packet_bytes == segment_bytes
+            && before.last_packet_bytes == segment_bytes
+            && self.offset == before.offset + before.bytes()
+            && (self.packet_bytes == segment_bytes
+                || self.packet_count == 1 && self.packet_bytes < segment_bytes)
+    }
+
     /// Where a packet of the train lies in the image: offset and length, prefix included.
     #[must_use]
     pub const fn packet_range(&self, packet: u16) -> (u32, u32) {
@@ -105,18 +124,6 @@ impl Train {
         let last = packet + 1 == self.packet_count;
         let bytes = if last { self.last_packet_bytes } else { self.packet_bytes };
         (self.offset + packet as u32 * self.packet_bytes as u32, bytes as u32)
-    }
-
-    /// The header of one packet of the train (RFC 3550 §5.1). The numbering's sequence number is
-    /// that of the train's first packet.
-    const fn header(&self, payload_type: u8, packet: u16, numbering: &Numbering) -> Header {
-        Header {
-            marker: self.ends_unit && packet + 1 == self.packet_count,
-            payload_type,
-            sequence: numbering.sequence.wrapping_add(packet),
-            timestamp: numbering.timestamp(self.timestamp),
-            ssrc: numbering.ssrc,
-        }
     }
 }
 
@@ -129,6 +136,8 @@ pub const TRAIN_BYTES_MAX: u32 = 65_507;
 pub const BURST_PACKETS_DEFAULT: u16 = 32;
 /// How long before its decode time the first packets of a big access unit may leave.
 pub const SPREAD_NANOS_MAX: i64 = 40_000_000;
+/// How long before its decode time a picture may leave at most with one before it.
+pub const AHEAD_NANOS_MAX: i64 = 100_000_000;
 /// The longest time that access units in one audio packet may cover: what a lost packet costs the
 /// listener, and what a viewer waits for more.
 pub const BUNDLE_NANOS_MAX: i64 = 100_000_000;
@@ -148,9 +157,26 @@ pub struct ImageRequest<'a> {
     pub framing: Framing,
     /// The payload type in every packet, as the presentation description declares it.
     pub payload_type: u8,
-    /// Most packets that an access unit may have to leave at once. One with more leaves as trains
-    /// of at most so many, spread over up to [`SPREAD_NANOS_MAX`] before its decode time.
-    pub burst_packets_max: u16,
+    /// What leaves at once.
+    pub bursts: Bursts,
+}
+
+/// What leaves at once, and what does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bursts {
+    /// Most packets that leave at once, 1..=[`TRAIN_PACKETS_MAX`]. An access unit with more leaves
+    /// as trains of at most so many, spread over up to [`SPREAD_NANOS_MAX`] before its decode time.
+    pub packets_max: u16,
+    /// Pictures leave together that are decoded so many nanoseconds apart, at most
+    /// [`AHEAD_NANOS_MAX`]; 0 if each leaves in its own time.
+    pub joined_nanos: i64,
+}
+
+impl Default for Bursts {
+    /// Pairs of pictures, down to 20 a second: what a picture of twice the size is, too.
+    fn default() -> Self {
+        Self { packets_max: BURST_PACKETS_DEFAULT, joined_nanos: 50_000_000 }
+    }
 }
 
 /// Memory of an image, to be used again for another.
@@ -188,23 +214,32 @@ pub struct PacketImage {
 #[derive(Debug, Default)]
 pub struct Numbered {
     turn: u32,
-    /// Position of the turn's first train; mostly there is no other.
-    first: usize,
-    more: Vec<usize>,
+    /// A bit for each of the first 64 trains: most images have no more.
+    first: u64,
+    /// A bit for each of the others.
+    more: Vec<u64>,
 }
 
 impl Numbered {
+    /// For so many trains, of which none is.
+    #[must_use]
+    pub fn new(trains: usize) -> Self {
+        Self { turn: 0, first: 0, more: vec![0; trains.saturating_sub(64).div_ceil(64)] }
+    }
+
     /// Whether the train was not numbered in the turn yet; now it is.
     fn claim(&mut self, train: usize, turn: u32) -> bool {
         if self.turn != turn {
-            (self.turn, self.first) = (turn, train);
-            self.more.clear();
-            return true;
+            (self.turn, self.first) = (turn, 0);
+            self.more.fill(0);
         }
-        let is_new = self.first != train && !self.more.contains(&train);
-        if is_new {
-            self.more.push(train);
-        }
+        let bits = match train.checked_sub(64) {
+            None => &mut self.first,
+            Some(behind) => &mut self.more[behind / 64],
+        };
+        let bit = 1 << (train % 64);
+        let is_new = *bits & bit == 0;
+        *bits |= bit;
         is_new
     }
 }
@@ -292,10 +327,17 @@ impl PacketImage {
     /// Appends the header (and interleaved prefix, [`Self::header_bytes`] in all) that
     /// [`Self::number`] would write into one packet of the train.
     pub fn stamp(&self, train: &Train, packet: u16, numbering: &Numbering, out: &mut Vec<u8>) {
-        let header = train.header(self.payload_type, packet, numbering).to_bytes();
+        let (start, packet_bytes) = train.packet_range(packet);
+        let lies = start as usize + usize::from(self.framing.prefix_bytes());
+        let mut header = [0; HEADER_BYTES];
+        header[..2].copy_from_slice(&self.bytes[lies..lies + 2]);
+        let sequence = numbering.sequence.wrapping_add(packet);
+        header[2..4].copy_from_slice(&sequence.to_be_bytes());
+        header[4..8].copy_from_slice(&numbering.timestamp(train.timestamp).to_be_bytes());
+        header[8..].copy_from_slice(&numbering.ssrc.0.to_be_bytes());
         if self.framing == Framing::Interleaved {
             #[allow(clippy::cast_possible_truncation, reason = "packets have 16-bit lengths")]
-            let bytes = train.packet_range(packet).1 as u16 - self.framing.prefix_bytes();
+            let bytes = packet_bytes as u16 - self.framing.prefix_bytes();
             out.extend_from_slice(&prefix(numbering.channel, bytes));
         }
         out.extend_from_slice(&header);

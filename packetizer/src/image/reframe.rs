@@ -36,6 +36,6 @@ impl PacketImage {
                 ..*train
             });
         }
-        Self { bytes, trains, framing, numbered: Numbered::default(), ..*self }
+        Self { bytes, trains, framing, numbered: Numbered::new(self.trains.len()), ..*self }
     }
 }

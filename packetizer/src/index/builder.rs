@@ -96,6 +96,13 @@ impl IndexBuilder {
         }
     }
 
+    /// The same, and what its packets are.
+    pub(crate) fn set_planned(&mut self, track: TrackId, codec: CodecConfig, wrapping: Wrapping) {
+        if let Some((description, ..)) = self.tracks.get_mut(usize::from(track.0)) {
+            (description.codec, description.wrapping) = (codec, wrapping);
+        }
+    }
+
     /// Appends the next unit of `track` in decode order; times are ticks of the track's media rate
     /// on the presentation's axis. `duration` counts for a track's last unit only: the others last
     /// until the next one's decode time. All its bytes are media.

@@ -3,6 +3,7 @@
 use super::units::Units;
 use super::{AccessUnitEntry, Cue, MediaIndex, TrackCue, TrackId, TrackSet};
 use crate::time::{ClockRate, NANOS_PER_SECOND, Npt};
+use std::ops::Range;
 
 /// What lies at most this long before normal play time 0 is a decoder's priming and sent; what
 /// lies at most this long after the duration is padding and sent. What lies beyond was cut off by
@@ -45,6 +46,21 @@ impl MediaIndex {
         end: Option<Npt>,
         point: SeekPoint,
     ) -> Option<Cue> {
+        self.cue_whole(tracks, start, end, point, |_, unit| unit..unit.saturating_add(1))
+    }
+
+    /// As [`Self::cue_at`], where units of a track can only be sent `together` with others: the
+    /// track that leads starts with the first of those, or with [`SeekPoint::Next`] behind the last
+    /// if it would start among them.
+    #[must_use]
+    pub fn cue_whole(
+        &self,
+        tracks: TrackSet,
+        start: Npt,
+        end: Option<Npt>,
+        point: SeekPoint,
+        together: impl Fn(TrackId, u32) -> Range<u32>,
+    ) -> Option<Cue> {
         if start >= self.duration {
             return None;
         }
@@ -52,7 +68,11 @@ impl MediaIndex {
         let lead = self.lead(tracks, start_nanos)?;
         let end = end.unwrap_or(self.duration).min(self.duration);
         let (units, rate) = self.track(lead)?;
-        let found = units.seek(rate, start_nanos, point);
+        let found = units.seek(rate, start_nanos, point).and_then(|unit| {
+            let whole = together(lead, unit.index);
+            let is_among = point == SeekPoint::Next && whole.start < unit.index;
+            units.get(if is_among { whole.end } else { whole.start })
+        });
         let AccessUnitEntry { index: lead_unit, composition: lead_time, .. } = found
             .or_else(|| units.get(0))
             .filter(|_| point != SeekPoint::Next || found.is_some())?;
@@ -259,6 +279,40 @@ mod tests {
         let audio = TrackSet::EMPTY.with(AUDIO);
         let cue = index.cue_at(audio, seconds(1.0), None, SeekPoint::Next).unwrap();
         assert_eq!(cue.tracks[0].first_unit, 48);
+    }
+
+    #[test]
+    fn units_that_leave_together_are_not_parted() {
+        let index = title(20, 8000);
+        // Unit 0 is shown 1024 ticks before 0, and the last is the 938th.
+        let fours = |_: TrackId, unit: u32| unit / 4 * 4..(unit / 4 * 4 + 4).min(938);
+        let at = |unit: u32| Npt::from_nanos((u64::from(unit - 1) * 64_000_000).div_ceil(3));
+        let audio = TrackSet::EMPTY.with(AUDIO);
+        for (start, point, unit) in [
+            (0.0, SeekPoint::RandomAccess, Some(0)),
+            (0.05, SeekPoint::RandomAccess, Some(0)),
+            (1.0, SeekPoint::RandomAccess, Some(44)),
+            (1.0, SeekPoint::FirstPrior, Some(44)),
+            (1.0, SeekPoint::Next, Some(48)),
+            // Unit 44 begins a packet, and 45 is in it.
+            (0.9174, SeekPoint::RandomAccess, Some(44)),
+            (0.9173, SeekPoint::Next, Some(44)),
+            (0.9174, SeekPoint::Next, Some(48)),
+            (19.99, SeekPoint::RandomAccess, Some(936)),
+            (19.99, SeekPoint::Next, None),
+        ] {
+            let cue = index.cue_whole(audio, seconds(start), None, point, fours);
+            let found = cue.as_ref().map(|cue| cue.tracks[0].first_unit);
+            assert_eq!(found, unit, "{start} {point:?}");
+            if let (Some(cue), Some(unit)) = (cue, unit) {
+                assert_eq!(cue.start, at(unit.max(1)), "{start} {point:?}");
+                let again = index.cue_whole(audio, cue.start, None, SeekPoint::RandomAccess, fours);
+                assert_eq!(again.unwrap().start, cue.start, "{start} {point:?}");
+            }
+        }
+        // Beside pictures, sound begins with the first unit from where they do.
+        let cue = index.cue_whole(both(), seconds(2.0), None, SeekPoint::RandomAccess, fours);
+        assert_eq!(cue, index.cue(both(), seconds(2.0), None));
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod cue;
 #[cfg(test)]
 mod fixture;
 mod join;
+mod reservoir;
 mod segments;
 mod skim;
 mod units;

@@ -119,13 +119,18 @@ impl MediaIndex {
         track: TrackId,
         segment: SegmentId,
     ) -> impl Iterator<Item = AccessUnitEntry> + '_ {
-        let starts = self.starts(track);
-        let (first, end) = match position(starts, segment) {
-            Ok(at) => (starts[at].unit, starts.get(at + 1).map_or(u32::MAX, |next| next.unit)),
-            Err(_) => (0, 0),
-        };
+        let (first, end) = self.unit_range(track, segment);
         let units = self.units.get(usize::from(track.0));
         units.map(|units| units.range(first, end)).into_iter().flatten()
+    }
+
+    /// The first unit of a track in a segment, and the first behind it.
+    pub(super) fn unit_range(&self, track: TrackId, segment: SegmentId) -> (u32, u32) {
+        let starts = self.starts(track);
+        match position(starts, segment) {
+            Ok(at) => (starts[at].unit, starts.get(at + 1).map_or(u32::MAX, |next| next.unit)),
+            Err(_) => (0, 0),
+        }
     }
 
     /// How many units a track has in a segment.
@@ -159,9 +164,10 @@ impl MediaIndex {
         starts.get(at).copied()
     }
 
-    /// Replaces `extents` by the byte ranges that hold all units of these tracks in the segment:
-    /// sorted, near ones merged, none within another. Each unit lies in the last extent that begins
-    /// no later. Only where units overlap in the file may extents do so too.
+    /// Replaces `extents` by the byte ranges that hold all units of these tracks in the segment,
+    /// and what [`Self::units_around`] has besides: sorted, near ones merged, none within another.
+    /// Each unit lies in the last extent that begins no later. Only where units overlap in the
+    /// file may extents do so too.
     pub fn extents(&self, segment: SegmentId, tracks: TrackSet, extents: &mut Vec<Extent>) {
         extents.clear();
         self.add_extents(segment, tracks, extents);
@@ -172,7 +178,7 @@ impl MediaIndex {
     pub fn add_extents(&self, segment: SegmentId, tracks: TrackSet, extents: &mut Vec<Extent>) {
         for track in tracks.iter() {
             extents.reserve(self.unit_count(track, segment));
-            let units = self.units(track, segment).filter(|unit| unit.bytes > 0);
+            let units = self.units_around(track, segment).filter(|unit| unit.bytes > 0);
             extents.extend(units.map(|unit| Extent { offset: unit.offset, bytes: unit.bytes }));
         }
         // Stable, because what is sorted is runs of tracks that are, which it finds.

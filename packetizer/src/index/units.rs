@@ -60,7 +60,9 @@ impl MediaBytes {
             | Wrapping::Packets(_)
             | Wrapping::ProgramStream(_)
             | Wrapping::Latm(_)
+            | Wrapping::LatmIn(..)
             | Wrapping::Ogg(_)
+            | Wrapping::Hinted(_)
             | Wrapping::Joined(_) => Self::Told,
         }
     }

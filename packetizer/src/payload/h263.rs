@@ -1,6 +1,6 @@
 //! H.263 in RTP (RFC 4629).
 
-use super::{PacketWriter, fragments};
+use super::PacketWriter;
 
 /// The P bit: the payload begins with a start code, whose two zero bytes are left out
 /// (RFC 4629 §5.1). All else in the header is zero: no redundancy coding, no extra picture header.
@@ -17,7 +17,7 @@ pub fn write_picture(writer: &mut PacketWriter, unit: &[u8]) {
         Some(rest) => (START, rest),
         None => (FOLLOW_ON, unit),
     };
-    for fragment in fragments(rest, writer.payload_bytes_max() - START.len()) {
+    for fragment in writer.fragments(rest, writer.payload_bytes_max() - START.len()) {
         let header = if fragment.offset == 0 { first } else { FOLLOW_ON };
         writer.packet([&header, fragment.bytes]);
     }

@@ -1,6 +1,6 @@
 //! H.264 in RTP, packetization mode 1 (RFC 6184): single NAL unit packets, STAP-A and FU-A.
 
-use super::{PacketWriter, fragment_bytes};
+use super::PacketWriter;
 use crate::codec::h264::NalType;
 use std::iter::Peekable;
 
@@ -96,7 +96,7 @@ fn write_fragments(writer: &mut PacketWriter, nal_unit: &[u8]) {
     let kind = nal_unit[0] & 0x1f;
     let shared = &nal_unit[1..];
     let bytes_max = writer.payload_bytes_max() - FU_BYTES;
-    let fragments = shared.chunks(fragment_bytes(shared.len(), bytes_max));
+    let fragments = shared.chunks(writer.fragment_bytes(shared.len(), bytes_max));
     let last = fragments.len() - 1;
     for (position, fragment) in fragments.enumerate() {
         let start = if position == 0 { 0x80 } else { 0 };

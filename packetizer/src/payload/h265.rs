@@ -1,7 +1,7 @@
 //! H.265 in RTP (RFC 7798): single NAL unit packets, aggregation packets and fragmentation units.
 //! PACI packets are never sent, and decoding order numbers never needed.
 
-use super::{PacketWriter, fragments};
+use super::PacketWriter;
 use std::iter::Peekable;
 
 /// NAL unit type of an aggregation packet (RFC 7798 §4.4.2).
@@ -96,7 +96,7 @@ fn write_fragments(writer: &mut PacketWriter, nal_unit: &[u8]) {
     let kind = nal_unit[0] >> 1 & 0x3f;
     let [h0, h1] = Header::of(nal_unit).to_bytes(FRAGMENTATION);
     let bytes_max = writer.payload_bytes_max() - FU_BYTES;
-    for fragment in fragments(&nal_unit[HEADER_BYTES..], bytes_max) {
+    for fragment in writer.fragments(&nal_unit[HEADER_BYTES..], bytes_max) {
         let start = if fragment.offset == 0 { 0x80 } else { 0 };
         let end = if fragment.is_last { 0x40 } else { 0 };
         writer.packet([&[h0, h1, start | end | kind], fragment.bytes]);

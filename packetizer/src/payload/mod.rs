@@ -10,9 +10,11 @@ pub mod av1;
 pub mod h263;
 pub mod h264;
 pub mod h265;
+pub mod hinted;
 pub mod jpeg;
 pub mod mpeg4_visual;
 pub mod mpeg_audio;
+pub mod mpeg_audio_robust;
 pub mod mpeg_video;
 pub mod opus;
 pub mod pcm;
@@ -23,7 +25,7 @@ pub mod vp9;
 
 use crate::codec::CodecConfig;
 use crate::codec::nal::{NalError, nal_units};
-use crate::rtp::{HEADER_BYTES, Header, MARKER, Ssrc};
+use crate::rtp::{HEADER_BYTES, Header, MARKER, PADDING, Ssrc};
 use std::fmt;
 
 /// Bytes in front of an interleaved packet: `$`, channel, length (RFC 2326 §10.12).
@@ -81,6 +83,7 @@ pub fn write_picture(
         CodecConfig::Av1(config) => av1::write_temporal_unit(writer, config, unit, is_sync),
         CodecConfig::Jpeg => jpeg::write_image(writer, unit),
         CodecConfig::Mp2t => transport_stream::write_packets(writer, unit),
+        CodecConfig::Hinted(_) => hinted::write_packets(writer, unit),
         CodecConfig::Vp8 => {
             vp8::write_frame(writer, unit);
             Ok(())
@@ -105,6 +108,7 @@ pub fn write_picture(
         | CodecConfig::Opus(_)
         | CodecConfig::Vorbis(_)
         | CodecConfig::MpegAudio(_)
+        | CodecConfig::Mp3Adu(_)
         | CodecConfig::Ac3(_)
         | CodecConfig::EAc3(_)
         | CodecConfig::Amr(_)
@@ -119,10 +123,12 @@ pub fn may_join(writer: &PacketWriter, codec: &CodecConfig, count: usize, bytes:
         CodecConfig::Aac(_) => aac::fits(writer, count, bytes),
         CodecConfig::Vorbis(_) => vorbis::fits(writer, count, bytes),
         CodecConfig::MpegAudio(_) => mpeg_audio::fits(writer, bytes),
+        CodecConfig::Mp3Adu(_) => mpeg_audio_robust::fits(writer, count, bytes),
         CodecConfig::Ac3(_) | CodecConfig::EAc3(_) => ac3::fits(writer, count, bytes),
         CodecConfig::Amr(_) => amr::fits(writer, bytes),
         CodecConfig::Pcm(_) => pcm::fits(writer, bytes),
         CodecConfig::Opus(_)
+        | CodecConfig::Hinted(_)
         | CodecConfig::H264(_)
         | CodecConfig::H265(_)
         | CodecConfig::Av1(_)
@@ -154,10 +160,14 @@ pub fn write_sound(
             Ok(())
         }
         CodecConfig::MpegAudio(_) => mpeg_audio::write_bundle(writer, units),
+        CodecConfig::Mp3Adu(_) => mpeg_audio_robust::write_bundle(writer, units),
         CodecConfig::Ac3(_) => ac3::write_bundle(writer, units),
         CodecConfig::EAc3(_) => ac3::write_enhanced_bundle(writer, units),
         CodecConfig::Amr(config) => amr::write_bundle(writer, *config, units),
         CodecConfig::Pcm(config) => pcm::write_bundle(writer, config, units),
+        CodecConfig::Hinted(_) => {
+            units.iter().try_for_each(|unit| hinted::write_packets(writer, unit))
+        }
         CodecConfig::H264(_)
         | CodecConfig::H265(_)
         | CodecConfig::Av1(_)
@@ -222,8 +232,17 @@ pub struct PacketWriter {
     header: Header,
     channel: Option<u8>,
     payload_bytes_max: usize,
+    /// Whether fragments fill packets instead of sharing a unit evenly.
+    fills: bool,
     /// Where the packet being written begins.
     start: usize,
+}
+
+/// A place in what is written, to go back to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    bytes: usize,
+    sequence: u16,
 }
 
 impl PacketWriter {
@@ -234,8 +253,68 @@ impl PacketWriter {
     pub fn new(bytes: Vec<u8>, header: Header, channel: Option<u8>, packet_bytes_max: u16) -> Self {
         debug_assert!(packet_bytes_max >= PACKET_BYTES_MIN);
         let payload_bytes_max = usize::from(packet_bytes_max).saturating_sub(HEADER_BYTES);
-        let start = bytes.len();
-        Self { bytes, runs: Vec::new(), header, channel, payload_bytes_max, start }
+        let (runs, start) = (Vec::new(), bytes.len());
+        Self { bytes, runs, header, channel, payload_bytes_max, fills: false, start }
+    }
+
+    /// From now on packets have so many bytes at most, RTP header included, and fragments share a
+    /// unit evenly; or, with `fills`, fill such packets, so that all but a unit's last are equal.
+    pub(crate) fn limit(&mut self, packet_bytes_max: u16, fills: bool) {
+        self.payload_bytes_max = usize::from(packet_bytes_max).saturating_sub(HEADER_BYTES);
+        self.fills = fills;
+    }
+
+    /// Where the next packet will be.
+    pub(crate) const fn place(&self) -> Place {
+        Place { bytes: self.bytes.len(), sequence: self.header.sequence }
+    }
+
+    /// Unwrites what was written since.
+    pub(crate) fn go_back(&mut self, place: Place) {
+        self.bytes.truncate(place.bytes);
+        self.header.sequence = place.sequence;
+        self.runs.clear();
+    }
+
+    /// Lengthens the last packet, of `packet_bytes` bytes with its prefix, by so many (RFC 3550
+    /// §5.1, padding).
+    pub(crate) fn pad(&mut self, packet_bytes: u16, padding_bytes: u8) {
+        if padding_bytes > 0 {
+            self.set_padded(packet_bytes, packet_bytes + u16::from(padding_bytes), true);
+            self.bytes.resize(self.bytes.len() + usize::from(padding_bytes) - 1, 0);
+            self.bytes.push(padding_bytes);
+        }
+    }
+
+    /// Takes back what [`Self::pad`] did to the packet, once its padding is unwritten.
+    pub(crate) fn unpad(&mut self, packet_bytes: u16) {
+        self.set_padded(packet_bytes, packet_bytes, false);
+    }
+
+    fn set_padded(&mut self, lies: u16, becomes: u16, is_padded: bool) {
+        let start = self.bytes.len() - usize::from(lies);
+        let prefix_bytes = self.prefix_bytes();
+        let flags = &mut self.bytes[start + prefix_bytes];
+        *flags = if is_padded { *flags | PADDING } else { *flags & !PADDING };
+        if self.channel.is_some() {
+            #[allow(clippy::cast_possible_truncation, reason = "four")]
+            let length = becomes - INTERLEAVED_PREFIX_BYTES as u16;
+            self.bytes[start + 2..start + 4].copy_from_slice(&length.to_be_bytes());
+        }
+    }
+
+    /// How long the fragments are of a unit of so many bytes that may have `bytes_max` each.
+    const fn fragment_bytes(&self, bytes: usize, bytes_max: usize) -> usize {
+        if self.fills { bytes_max } else { fragment_bytes(bytes, bytes_max) }
+    }
+
+    /// Cuts a unit into fragments of `bytes_max` bytes each at most.
+    fn fragments<'a>(
+        &self,
+        unit: &'a [u8],
+        bytes_max: usize,
+    ) -> impl ExactSizeIterator<Item = Fragment<'a>> + use<'a> {
+        fragments_of(unit, self.fragment_bytes(unit.len(), bytes_max))
     }
 
     /// Most payload bytes of a packet.

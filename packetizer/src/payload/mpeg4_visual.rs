@@ -1,12 +1,12 @@
 //! MPEG-4 Visual in RTP (RFC 6416 §5): the stream as it is, without a header of its own.
 
-use super::{PacketWriter, fragments};
+use super::PacketWriter;
 
 /// Writes the packets of one access unit, a VOP with the headers in front of it, the last one
 /// marked (RFC 6416 §5.1). The unit begins a packet, so that headers do, too; within it, a VOP may
 /// be cut at any byte (§5.2, rule 5).
 pub fn write_access_unit(writer: &mut PacketWriter, unit: &[u8]) {
-    for fragment in fragments(unit, writer.payload_bytes_max()) {
+    for fragment in writer.fragments(unit, writer.payload_bytes_max()) {
         writer.packet([fragment.bytes, &[]]);
     }
     writer.mark_last();

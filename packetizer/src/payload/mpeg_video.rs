@@ -2,7 +2,7 @@
 //!
 //! Packets hold whole slices; only a slice that fits no packet is cut.
 
-use super::{PacketWriter, fragment_bytes, fragments_of};
+use super::{PacketWriter, fragments_of};
 use crate::codec::nal::START_CODE;
 use std::ops::Range;
 
@@ -52,7 +52,8 @@ fn write_piece(writer: &mut PacketWriter, unit: &[u8], piece: &Piece, picture: &
     let bytes = &unit[piece.range.clone()];
     let slice = piece.slice.map(|at| at - piece.range.start);
     let with_headers = slice.map_or(0, |at| at + START_CODE.len() + 1).min(bytes_max);
-    for fragment in fragments_of(bytes, fragment_bytes(bytes.len(), bytes_max).max(with_headers)) {
+    let even = writer.fragment_bytes(bytes.len(), bytes_max);
+    for fragment in fragments_of(bytes, even.max(with_headers)) {
         let is_first = fragment.offset == 0;
         let begins = is_first && slice.is_some_and(|at| at < fragment.bytes.len());
         let sequence = if is_first && piece.has_sequence { SEQUENCE } else { 0 };

@@ -3,7 +3,7 @@
 //! A frame is sent as if it were one partition: receivers put the pieces together either way, and
 //! packets that share the frame evenly make longer trains than packets that end with partitions.
 
-use super::{PacketWriter, fragments};
+use super::PacketWriter;
 
 /// Start of a VP8 partition, the S bit (RFC 7741 §4.2). All else in the descriptor is zero: no
 /// extensions, partition 0, and every frame taken for one that others may refer to.
@@ -11,7 +11,7 @@ const START: u8 = 0x10;
 
 /// Writes the packets of one frame, the last one marked (RFC 7741 §4.1).
 pub fn write_frame(writer: &mut PacketWriter, unit: &[u8]) {
-    for fragment in fragments(unit, writer.payload_bytes_max() - 1) {
+    for fragment in writer.fragments(unit, writer.payload_bytes_max() - 1) {
         let descriptor = if fragment.offset == 0 { START } else { 0 };
         writer.packet([&[descriptor], fragment.bytes]);
     }

@@ -5,7 +5,7 @@
 //! (RFC 9628 §4.1), and receivers that take the marker for the end of the only frame in front of it
 //! get what decoders want, the superframe.
 
-use super::{PacketWriter, fragments};
+use super::PacketWriter;
 
 /// Inter-picture predicted frame, the P bit (RFC 9628 §4.2).
 const PREDICTED: u8 = 0x40;
@@ -18,7 +18,7 @@ const END: u8 = 0x04;
 /// a key picture.
 pub fn write_superframe(writer: &mut PacketWriter, unit: &[u8], is_sync: bool) {
     let predicted = if is_sync { 0 } else { PREDICTED };
-    for fragment in fragments(unit, writer.payload_bytes_max() - 1) {
+    for fragment in writer.fragments(unit, writer.payload_bytes_max() - 1) {
         let begin = if fragment.offset == 0 { BEGIN } else { 0 };
         let end = if fragment.is_last { END } else { 0 };
         writer.packet([&[predicted | begin | end], fragment.bytes]);

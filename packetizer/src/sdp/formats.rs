@@ -21,6 +21,7 @@ pub(super) const fn static_payload_type(codec: &CodecConfig) -> Option<u8> {
         CodecConfig::MpegVideo => Some(32),
         CodecConfig::Mp2t => Some(33),
         CodecConfig::Pcm(config) => static_pcm(config),
+        CodecConfig::Hinted(config) => config.static_type,
         CodecConfig::H264(_)
         | CodecConfig::H265(_)
         | CodecConfig::Av1(_)
@@ -31,6 +32,7 @@ pub(super) const fn static_payload_type(codec: &CodecConfig) -> Option<u8> {
         | CodecConfig::Aac(_)
         | CodecConfig::Opus(_)
         | CodecConfig::Vorbis(_)
+        | CodecConfig::Mp3Adu(_)
         | CodecConfig::Ac3(_)
         | CodecConfig::EAc3(_)
         | CodecConfig::Amr(_) => None,
@@ -72,6 +74,10 @@ pub(super) fn write(sdp: &mut String, payload_type: u8, codec: &CodecConfig, byt
         CodecConfig::Vorbis(config) => write_vorbis(&mut parameters, config),
         // RFC 4867 §8.1
         CodecConfig::Amr(_) => parameters.push_str("octet-align=1"),
+        CodecConfig::Hinted(config) => {
+            let known = config.parameters.as_deref().filter(|text| text.len() <= bytes_max);
+            parameters.push_str(known.unwrap_or_default());
+        }
         CodecConfig::Vp8
         | CodecConfig::Vp9
         | CodecConfig::H263
@@ -79,6 +85,7 @@ pub(super) fn write(sdp: &mut String, payload_type: u8, codec: &CodecConfig, byt
         | CodecConfig::Jpeg
         | CodecConfig::Mp2t
         | CodecConfig::MpegAudio(_)
+        | CodecConfig::Mp3Adu(_)
         | CodecConfig::Ac3(_)
         | CodecConfig::EAc3(_)
         | CodecConfig::Pcm(_) => {}
@@ -86,11 +93,20 @@ pub(super) fn write(sdp: &mut String, payload_type: u8, codec: &CodecConfig, byt
     if !parameters.is_empty() {
         line!(sdp, "a=fmtp:{payload_type} {parameters}");
     }
+    if let CodecConfig::Hinted(config) = codec {
+        let mut left = bytes_max.saturating_sub(parameters.len());
+        for attribute in &config.attributes {
+            if let Some(rest) = left.checked_sub("a=\r\n".len() + attribute.len()) {
+                left = rest;
+                line!(sdp, "a={attribute}");
+            }
+        }
+    }
 }
 
 /// The encoding name of the rtpmap, as each payload format registers it.
 #[must_use]
-pub const fn encoding_name(codec: &CodecConfig) -> &'static str {
+pub const fn encoding_name(codec: &CodecConfig) -> &str {
     match codec {
         CodecConfig::H264(_) => "H264",
         CodecConfig::H265(_) => "H265",
@@ -106,11 +122,13 @@ pub const fn encoding_name(codec: &CodecConfig) -> &'static str {
         CodecConfig::Opus(_) => "opus",
         CodecConfig::Vorbis(_) => "vorbis",
         CodecConfig::MpegAudio(_) => "MPA",
+        CodecConfig::Mp3Adu(_) => "mpa-robust",
         CodecConfig::Ac3(_) => "ac3",
         CodecConfig::EAc3(_) => "eac3",
         CodecConfig::Amr(config) if config.is_wideband => "AMR-WB",
         CodecConfig::Amr(_) => "AMR",
         CodecConfig::Pcm(config) => config.encoding.name(),
+        CodecConfig::Hinted(config) => &config.encoding,
     }
 }
 
@@ -123,7 +141,9 @@ const fn channels(codec: &CodecConfig) -> Option<u8> {
         CodecConfig::Ac3(config) | CodecConfig::EAc3(config) => Some(config.channels),
         CodecConfig::Amr(_) => Some(1),
         CodecConfig::Pcm(config) => Some(config.channels),
+        CodecConfig::Hinted(config) => config.channels,
         CodecConfig::MpegAudio(_)
+        | CodecConfig::Mp3Adu(_)
         | CodecConfig::H264(_)
         | CodecConfig::H265(_)
         | CodecConfig::Av1(_)
@@ -224,6 +244,7 @@ mod tests {
     use super::*;
     use crate::codec::ac3::Ac3Config;
     use crate::codec::amr::AmrConfig;
+    use crate::codec::hinted::HintedConfig;
     use crate::codec::mpeg_audio::MpegAudioConfig;
     use crate::codec::nal::NalFraming;
     use crate::codec::opus::OpusConfig;
@@ -311,7 +332,8 @@ mod tests {
                 CodecConfig::Opus(OpusConfig { channels: 1 }),
                 "a=rtpmap:96 opus/48000/2\r\na=fmtp:96 sprop-stereo=0\r\n",
             ),
-            (CodecConfig::MpegAudio(audio), "a=rtpmap:14 MPA/90000\r\n"),
+            (CodecConfig::MpegAudio(audio.clone()), "a=rtpmap:14 MPA/90000\r\n"),
+            (CodecConfig::Mp3Adu(audio), "a=rtpmap:96 mpa-robust/90000\r\n"),
             (CodecConfig::Ac3(ac3()), "a=rtpmap:96 ac3/48000/6\r\n"),
             (CodecConfig::EAc3(ac3()), "a=rtpmap:96 eac3/48000/6\r\n"),
             (amr(false), "a=rtpmap:96 AMR/8000/1\r\na=fmtp:96 octet-align=1\r\n"),
@@ -328,6 +350,40 @@ mod tests {
             (pcm(PcmEncoding::Signed8, 11_025, 1), "a=rtpmap:96 L8/11025/1\r\n"),
         ] {
             assert_eq!(lines(&codec, 1000), expected);
+        }
+    }
+
+    #[test]
+    fn planned_packets_are_declared_as_the_file_says() {
+        let hinted = |static_type, parameters: Option<&str>, attributes: &[&str]| {
+            CodecConfig::Hinted(HintedConfig {
+                is_video: false,
+                static_type,
+                encoding: "X-QDM".into(),
+                rtp_rate: rate(32_000),
+                channels: Some(2),
+                parameters: parameters.map(Into::into),
+                attributes: attributes.iter().map(|text| Box::from(*text)).collect(),
+                packet_bytes: 1472,
+            })
+        };
+        let attributes = ["x-bufferdelay:3.66", "x-more"];
+        for (codec, bytes_max, expected) in [
+            (hinted(None, None, &[]), 1000, "a=rtpmap:96 X-QDM/32000/2\r\n"),
+            (hinted(Some(31), None, &[]), 1000, "a=rtpmap:31 X-QDM/32000/2\r\n"),
+            (
+                hinted(None, Some("a=1"), &attributes),
+                1000,
+                "a=rtpmap:96 X-QDM/32000/2\r\na=fmtp:96 a=1\r\n\
+                 a=x-bufferdelay:3.66\r\na=x-more\r\n",
+            ),
+            (
+                hinted(None, Some("a=123456789"), &attributes),
+                10,
+                "a=rtpmap:96 X-QDM/32000/2\r\na=x-more\r\n",
+            ),
+        ] {
+            assert_eq!(lines(&codec, bytes_max), expected);
         }
     }
 

@@ -24,6 +24,20 @@ impl MuxElements {
         (start + 8 * length <= 8 * element.len()).then_some((start, length))
     }
 
+    /// Puts the access unit in the place of the element that lies in `bytes` from `start` on.
+    pub(super) fn unwrap_from(self, start: usize, bytes: &mut Vec<u8>) {
+        let element = bytes.get_mut(start..).unwrap_or_default();
+        let (bit, length) = self.find(element).unwrap_or((0, 0));
+        for at in 0..length {
+            // What is written lies in front of what is still to be read.
+            if let (Some(byte), Some(place)) = (byte_at(element, bit + 8 * at), element.get_mut(at))
+            {
+                *place = byte;
+            }
+        }
+        bytes.truncate(start + length);
+    }
+
     /// Appends the access unit in an element.
     pub(super) fn unwrap(self, element: &[u8], unit: &mut Vec<u8>) {
         let Some((start, length)) = self.find(element) else { return };
@@ -66,6 +80,9 @@ mod tests {
                 let mut unwrapped = Vec::new();
                 elements.unwrap(&element, &mut unwrapped);
                 assert_eq!(unwrapped, unit, "{config_bits} {length}");
+                let mut replaced = [&[7, 8], &element[..]].concat();
+                elements.unwrap_from(2, &mut replaced);
+                assert_eq!(replaced, [&[7, 8], &unit[..]].concat());
                 for end in 0..element.len() {
                     assert_eq!(elements.find(&element[..end]), None);
                 }

@@ -2,6 +2,7 @@
 //! other: the index names the stretch from a unit's first byte to its last, and what is the
 //! container's own in between is taken out when the unit is laid out in packets.
 
+pub mod hinted;
 pub mod latm;
 pub mod ogg;
 pub mod program_stream;
@@ -27,8 +28,12 @@ pub enum Wrapping {
     ProgramStream(program_stream::Packets),
     /// In AudioMuxElements, with any bit.
     Latm(latm::MuxElements),
+    /// In AudioMuxElements that lie in the file like this.
+    LatmIn(Box<Self>, latm::MuxElements),
     /// In pages of a logical Ogg bitstream.
     Ogg(ogg::Serial),
+    /// In packets that a hint track plans.
+    Hinted(hinted::Recipes),
     /// In several files, one behind the other in one space of bytes, by where each begins.
     Joined(Box<[FileWrapping]>),
 }
@@ -60,7 +65,13 @@ impl Wrapping {
             }
             Self::ProgramStream(packets) => packets.unwrap(offset, bytes, unit),
             Self::Latm(elements) => elements.unwrap(bytes, unit),
+            Self::LatmIn(outer, elements) => {
+                let start = unit.len();
+                outer.unwrap(offset, bytes, unit);
+                elements.unwrap_from(start, unit);
+            }
             Self::Ogg(serial) => serial.unwrap(bytes, unit),
+            Self::Hinted(recipes) => recipes.unwrap(offset, bytes, unit),
             Self::Joined(files) => unwrap_of(files, offset, bytes, unit),
         }
     }

@@ -41,6 +41,7 @@ pub(crate) fn depayloader(codec: &CodecConfig) -> (String, &'static str) {
             (caps, "rtpvorbisdepay")
         }
         CodecConfig::MpegAudio(_) => (audio("MPA").replace("96", "14"), "rtpmpadepay"),
+        CodecConfig::Mp3Adu(_) => (audio("MPA-ROBUST"), "rtpmparobustdepay"),
         CodecConfig::Ac3(_) => (audio("AC3"), "rtpac3depay"),
         CodecConfig::Amr(config) => {
             let name = if config.is_wideband { "AMR-WB" } else { "AMR" };
@@ -48,6 +49,7 @@ pub(crate) fn depayloader(codec: &CodecConfig) -> (String, &'static str) {
             (audio(&format!("{name},{parameters}")), "rtpamrdepay")
         }
         CodecConfig::Pcm(config) => pcm(config),
+        CodecConfig::Hinted(_) => panic!("its encoding is the file's"),
         CodecConfig::Av1(_) | CodecConfig::EAc3(_) => panic!("GStreamer 1.22 has none"),
     }
 }

@@ -24,10 +24,15 @@ fn ffmpeg_gets_every_access_unit_at_its_time() {
 
 /// What a client makes of a title at a URL.
 pub(crate) fn served<T>(title: &Title, client: impl Fn(&str) -> T) -> T {
+    served_in(title, 1400, client)
+}
+
+/// The same in packets of other lengths.
+pub(crate) fn served_in<T>(title: &Title, packet_bytes_max: u16, client: impl Fn(&str) -> T) -> T {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("rtsp://{}/title", listener.local_addr().unwrap());
     std::thread::scope(|scope| {
-        scope.spawn(|| serve(&listener, title));
+        scope.spawn(|| serve(&listener, title, packet_bytes_max));
         client(&url)
     })
 }
@@ -107,7 +112,7 @@ fn adler32(bytes: &[u8]) -> String {
 }
 
 /// The least of an RTSP server: one connection, every track, start to end.
-fn serve(listener: &TcpListener, title: &Title) {
+fn serve(listener: &TcpListener, title: &Title, packet_bytes_max: u16) {
     let (mut connection, _) = listener.accept().unwrap();
     let mut reader = BufReader::new(connection.try_clone().unwrap());
     while let Some(request) = read_request(&mut reader) {
@@ -147,7 +152,7 @@ fn serve(listener: &TcpListener, title: &Title) {
         let reply = format!("RTSP/1.0 200 OK\r\nCSeq: {cseq}\r\n{headers}");
         connection.write_all(reply.as_bytes()).unwrap();
         if method == "PLAY" {
-            play(&mut connection, title);
+            play(&mut connection, title, packet_bytes_max);
         }
     }
 }
@@ -181,7 +186,7 @@ fn rtp_info(title: &Title, url: &str) -> String {
 }
 
 /// Reports, all trains in the order in which they are due, and BYE.
-fn play(connection: &mut TcpStream, title: &Title) {
+fn play(connection: &mut TcpStream, title: &Title, packet_bytes_max: u16) {
     let report = |track: TrackId| SenderReport {
         ssrc: numbering(track).ssrc,
         ntp: NtpTime::from_unix_nanos(1_700_000_000_000_000_000),
@@ -197,7 +202,7 @@ fn play(connection: &mut TcpStream, title: &Title) {
     }
     let images: Vec<_> = title
         .track_ids()
-        .flat_map(|track| title.images(track, 1400, Framing::Interleaved))
+        .flat_map(|track| title.images(track, packet_bytes_max, Framing::Interleaved))
         .collect();
     let mut trains: Vec<_> = images
         .iter()

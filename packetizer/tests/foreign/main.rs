@@ -8,10 +8,12 @@
     reason = "test code"
 )]
 
+mod application_data_units;
 mod codecs;
 mod depayloaders;
 mod ffmpeg;
 mod gstreamer;
+mod installed;
 mod specified;
 mod streams;
 mod titles;

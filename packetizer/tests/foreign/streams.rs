@@ -30,6 +30,19 @@ pub(crate) fn pictures(
     probed(directory, file, codec)
 }
 
+/// The same of two hundred pictures, among them large ones and, where nothing moves, tiny ones.
+pub(crate) fn many_pictures(
+    directory: &Path,
+    file: &str,
+    arguments: &str,
+    codec: impl Fn(&[u8]) -> CodecConfig,
+) -> Title {
+    let source = "-f lavfi -i testsrc2=size=480x288:rate=25:duration=4,\
+                  noise=alls=12:allf=t,tpad=stop_mode=clone:stop_duration=4";
+    encode(directory, file, source, arguments);
+    probed(directory, file, codec)
+}
+
 /// The same of sound.
 pub(crate) fn sound(
     directory: &Path,

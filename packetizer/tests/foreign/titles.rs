@@ -2,10 +2,9 @@
 
 use packetizer::codec::CodecConfig;
 use packetizer::codec::nal::{NalFraming, nal_units};
-use packetizer::container::{TransportStreams, open_as};
+use packetizer::container::{Delivery, TransportStreams, open_as};
 use packetizer::image::{
-    BURST_PACKETS_DEFAULT, Framing, ImageRequest, ImageStorage, Numbering, PacketImage,
-    PayloadClass,
+    Bursts, Framing, ImageRequest, ImageStorage, Numbering, PacketImage, PayloadClass,
 };
 use packetizer::index::{AccessUnitEntry, MediaIndex, SegmentId, TrackId};
 use packetizer::rtp::Ssrc;
@@ -21,9 +20,9 @@ pub(crate) struct Title {
 }
 
 impl Title {
-    pub(crate) fn open(path: &Path, transport_streams: TransportStreams) -> Self {
+    pub(crate) fn open(path: &Path, delivery: impl Into<Delivery>) -> Self {
         let file = std::fs::read(path).unwrap();
-        let index = open_as(file.len() as u64, transport_streams, |offset, buffer: &mut [u8]| {
+        let index = open_as(file.len() as u64, delivery, |offset, buffer: &mut [u8]| {
             let rest = file.get(offset as usize..).unwrap_or_default();
             let bytes = rest.len().min(buffer.len());
             buffer[..bytes].copy_from_slice(&rest[..bytes]);
@@ -81,7 +80,7 @@ impl Title {
                 class: PayloadClass { packet_bytes_max },
                 framing,
                 payload_type: payload_type(track, &self.index.tracks[usize::from(track.0)].codec),
-                burst_packets_max: BURST_PACKETS_DEFAULT,
+                bursts: Bursts::default(),
             };
             let unit_bytes = |unit: &AccessUnitEntry| self.bytes(unit);
             let storage = ImageStorage::default();

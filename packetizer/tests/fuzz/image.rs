@@ -3,8 +3,8 @@
 use super::input::Input;
 use packetizer::codec::CodecConfig;
 use packetizer::image::{
-    BURST_PACKETS_DEFAULT, Framing, ImageError, ImageRequest, ImageStorage, Numbering, PacketImage,
-    PayloadClass, SPREAD_NANOS_MAX, TRAIN_BYTES_MAX, TRAIN_PACKETS_MAX, Train,
+    Bursts, Framing, ImageError, ImageRequest, ImageStorage, Numbering, PacketImage, PayloadClass,
+    SPREAD_NANOS_MAX, TRAIN_BYTES_MAX, TRAIN_PACKETS_MAX, Train,
 };
 use packetizer::index::{
     AccessUnitEntry, IndexBuilder, MediaIndex, SegmentId, TrackDescription, TrackId,
@@ -70,17 +70,21 @@ impl Title {
 pub(crate) struct Manner {
     pub(crate) packet_bytes_max: u16,
     framing: Framing,
+    /// Whether pictures are cut as those before them, to leave with them.
+    pub(crate) joins: bool,
     numbering: Numbering,
 }
 
 impl Manner {
     pub(crate) fn read(input: &mut Input<'_>) -> Self {
         let packet_bytes_max = input.u16();
-        let framing = if input.byte() & 1 == 0 { Framing::Datagram } else { Framing::Interleaved };
+        let byte = input.byte();
+        let framing = if byte & 1 == 0 { Framing::Datagram } else { Framing::Interleaved };
+        let joins = byte & 2 == 0;
         let sequence = input.u16();
         let numbering =
             Numbering { ssrc: Ssrc(7), sequence, timestamp_zero: 0xffff_ff00, channel: 4 };
-        Self { packet_bytes_max, framing, numbering }
+        Self { packet_bytes_max, framing, joins, numbering }
     }
 
     /// Whether images of this class may be built at all.
@@ -115,7 +119,10 @@ pub(crate) fn build(
         class: PayloadClass { packet_bytes_max: manner.packet_bytes_max },
         framing: manner.framing,
         payload_type: PAYLOAD_TYPE,
-        burst_packets_max: BURST_PACKETS_DEFAULT,
+        bursts: Bursts {
+            joined_nanos: if manner.joins { Bursts::default().joined_nanos } else { 0 },
+            ..Bursts::default()
+        },
     };
     let unit_bytes = |unit: &AccessUnitEntry| Some(title.bytes_of(unit));
     let mut image = PacketImage::build(request, unit_bytes, ImageStorage::default())?;
@@ -141,7 +148,7 @@ pub(crate) fn check<'a>(title: &Title, image: &'a PacketImage, manner: Manner) -
             sent.push(Sent { unit, timestamp: train.timestamp, payloads: Vec::new() });
         }
         let current = sent.last_mut().unwrap();
-        assert_eq!((train.unit, train.sync), (current.unit.index, current.unit.sync));
+        assert_eq!(train.unit, current.unit.index);
         assert_eq!(train.timestamp, current.timestamp);
         check_times(title, train, &current.unit);
         for packet in 0..train.packet_count {

@@ -13,6 +13,7 @@ mod counting;
 mod damage;
 mod fields;
 mod files;
+mod hinted;
 mod matroska;
 mod mp4;
 mod opened;

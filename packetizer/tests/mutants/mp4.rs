@@ -32,7 +32,7 @@ fn whole(file: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Sizes of boxes, and the words of those that hold no others.
-fn fields(file: &[u8]) -> Vec<Field> {
+pub(super) fn fields(file: &[u8]) -> Vec<Field> {
     let mut fields = Vec::new();
     add_boxes(file, 0, file.len(), &mut fields);
     fields

@@ -1,8 +1,6 @@
 //! What an index of a damaged file must still be.
 
-use packetizer::image::{
-    BURST_PACKETS_DEFAULT, Framing, ImageRequest, ImageStorage, PacketImage, PayloadClass,
-};
+use packetizer::image::{Bursts, Framing, ImageRequest, ImageStorage, PacketImage, PayloadClass};
 use packetizer::index::{MediaIndex, SegmentId, TrackId, TrackSet};
 use packetizer::time::Npt;
 
@@ -60,7 +58,7 @@ fn lay_out(index: &MediaIndex, track: TrackId, segment: SegmentId, file: &[u8]) 
         class: PayloadClass { packet_bytes_max: 1452 },
         framing: Framing::Datagram,
         payload_type: 96,
-        burst_packets_max: BURST_PACKETS_DEFAULT,
+        bursts: Bursts::default(),
     };
     let storage = ImageStorage::default();
     let built = PacketImage::build(

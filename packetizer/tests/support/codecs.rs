@@ -16,6 +16,7 @@ const DELIVERED: &[&str] = &[
     "mpeg2video",
     "mjpeg",
     "aac",
+    "aac_latm",
     "opus",
     "vorbis",
     "mp1",
@@ -53,10 +54,13 @@ pub(crate) fn names(codec: &CodecConfig) -> &'static [&'static str] {
         CodecConfig::Jpeg => &["mjpeg"],
         // The stream itself, which is no stream of its own.
         CodecConfig::Mp2t => &[],
-        CodecConfig::Aac(_) => &["aac"],
+        CodecConfig::Aac(_) => &["aac", "aac_latm"],
+        // Of whatever codec.
+        CodecConfig::Hinted(_) => &[],
         CodecConfig::Opus(_) => &["opus"],
         CodecConfig::Vorbis(_) => &["vorbis"],
         CodecConfig::MpegAudio(_) => &["mp1", "mp2", "mp3"],
+        CodecConfig::Mp3Adu(_) => &["mp3"],
         CodecConfig::Ac3(_) => &["ac3"],
         CodecConfig::EAc3(_) => &["eac3"],
         CodecConfig::Amr(config) if config.is_wideband => &["amr_wb"],

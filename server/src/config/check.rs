@@ -6,7 +6,7 @@ use super::raw::RawConfig;
 use super::units::{BitRate, Bytes, CpuList, PortRange, Span};
 use super::{Config, LogConfig, MediaRoot, RtspUrl};
 use crate::limits::{PACKET_BYTES_MAX, PACKET_BYTES_MIN, SESSION_TIMEOUT, SHARDS_MAX};
-use packetizer::image::{BURST_PACKETS_DEFAULT, PayloadClass, TRAIN_PACKETS_MAX};
+use packetizer::image::{AHEAD_NANOS_MAX, Bursts, PayloadClass, TRAIN_PACKETS_MAX};
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -128,6 +128,7 @@ impl RawConfig {
             clock_origins: self.clock_origin.clone().unwrap_or_default(),
             page_cache: self.page_cache.unwrap_or(false),
             mp2t: self.mp2t.unwrap_or(false),
+            mp3_adu: self.mp3_adu.unwrap_or(false),
             listen: self.check_listen(host)?,
             http_listen: self.http_listen.clone().unwrap_or_default(),
             control_cpu: check_control_cpu(self.control_cpu, host)?,
@@ -157,7 +158,10 @@ impl RawConfig {
             coalescing: self.check_coalescing()?,
             launch_times: self.launch_times.unwrap_or_default(),
             interleaved_ahead: self.check_interleaved_ahead()?,
-            burst_packets_max: self.check_max_burst()?,
+            bursts: Bursts {
+                packets_max: self.check_max_burst()?,
+                joined_nanos: self.check_join_pictures()?,
+            },
         })
     }
 
@@ -330,8 +334,16 @@ impl RawConfig {
         at_most("interleaved-ahead", given, INTERLEAVED_AHEAD_DEFAULT, INTERLEAVED_AHEAD_MAX)
     }
 
+    /// In nanoseconds.
+    fn check_join_pictures(&self) -> Result<i64, ConfigError> {
+        let nanos = |nanos: i64| Duration::from_nanos(nanos.unsigned_abs());
+        let (default, most) = (nanos(Bursts::default().joined_nanos), nanos(AHEAD_NANOS_MAX));
+        let joined = at_most("join-pictures", self.join_pictures, default, most)?;
+        Ok(i64::try_from(joined.as_nanos()).expect("at most a tenth of a second"))
+    }
+
     fn check_max_burst(&self) -> Result<u16, ConfigError> {
-        let packets = self.max_burst.unwrap_or(BURST_PACKETS_DEFAULT);
+        let packets = self.max_burst.unwrap_or(Bursts::default().packets_max);
         if (1..=TRAIN_PACKETS_MAX).contains(&packets) {
             return Ok(packets);
         }
@@ -375,6 +387,7 @@ impl RawConfig {
             clock_origin: some_if_any(&config.clock_origins),
             page_cache: Some(config.page_cache),
             mp2t: Some(config.mp2t),
+            mp3_adu: Some(config.mp3_adu),
             listen: Some(config.listen.clone()),
             http_listen: Some(config.http_listen.clone()),
             rtp_ports: Some(PortRange(config.rtp_ports.clone())),
@@ -397,7 +410,10 @@ impl RawConfig {
             coalesce: Some(Span(config.coalescing)),
             launch_times: Some(config.launch_times),
             interleaved_ahead: Some(Span(config.interleaved_ahead)),
-            max_burst: Some(config.burst_packets_max),
+            max_burst: Some(config.bursts.packets_max),
+            join_pictures: Some(Span(Duration::from_nanos(
+                config.bursts.joined_nanos.unsigned_abs(),
+            ))),
             log_level: Some(logs.filter.clone()),
             log_format: Some(logs.format),
         }
@@ -536,6 +552,7 @@ mod tests {
             ("drain-deadline = \"1h\"", "10min at most"),
             ("coalesce = \"30ms\"", "20ms at most"),
             ("interleaved-ahead = \"1s\"", "250ms at most"),
+            ("join-pictures = \"1s\"", "100ms at most"),
             ("max-burst = 0", "1 to 64 packets"),
             ("max-burst = 65", "1 to 64 packets"),
             ("redirect-to = \"rtsp://h/x\"", "ends with a slash"),

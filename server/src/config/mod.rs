@@ -21,7 +21,7 @@ pub use profile::ProfileName;
 pub use raw::{FileError, LogFormat, RawConfig};
 pub use titles::{ClockOrigin, Moved, Origin, RtspUrl, TitlePattern};
 
-use packetizer::image::PayloadClass;
+use packetizer::image::{Bursts, PayloadClass};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -40,6 +40,8 @@ pub struct Config {
     pub page_cache: bool,
     /// Transport streams are sent as they are.
     pub mp2t: bool,
+    /// Layer III of MPEG audio is sent as application data units.
+    pub mp3_adu: bool,
     /// Where control listens for RTSP.
     pub listen: Vec<SocketAddr>,
     /// Where it listens for HTTP tunnels and nothing else.
@@ -82,8 +84,8 @@ pub struct Config {
     pub launch_times: LaunchTimes,
     /// An interleaved viewer's media that is due within this time leaves in one call.
     pub interleaved_ahead: Duration,
-    /// Packets of an access unit that may leave at once.
-    pub burst_packets_max: u16,
+    /// What may leave at once.
+    pub bursts: Bursts,
 }
 
 /// How logs are written.

@@ -59,6 +59,16 @@ pub struct RawConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mp2t: Option<bool>,
 
+    /// Send MP3 as application data units (mpa-robust, RFC 5219), not in its frames (RFC 2250).
+    ///
+    /// For links that lose packets: each costs what it held and no more, and sound is whole from
+    /// the first packet on. ffmpeg and live555 play it; GStreamer 1.22 does not. Layers I and II go
+    /// as ever.
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true,
+        value_name = "BOOL", help_heading = "Media")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mp3_adu: Option<bool>,
+
     /// Listen for RTSP there; repeat for more [default: port 8554 of every address]
     ///
     /// `[::]` means every IPv6 address and 0.0.0.0 every IPv4 address; the default is both. Port 0
@@ -189,8 +199,11 @@ pub struct RawConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_profile: Option<Vec<ProfileName>>,
 
-    /// What is due within this time leaves together: fewer system calls, packets that much later,
-    /// 20ms at most [default: 4ms]
+    /// What is due within this time leaves together, at its beginning; 0s sends all in its time
+    /// [default: 4ms]
+    ///
+    /// Fewer system calls, packets that much ahead. Where little is due, it is up to four times as
+    /// long, and 40 ms at most. 20ms at most.
     #[arg(long, value_name = "TIME", help_heading = "Network")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coalesce: Option<Span>,
@@ -220,6 +233,16 @@ pub struct RawConfig {
     #[arg(long, value_name = "PACKETS", help_heading = "Network")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_burst: Option<u16>,
+
+    /// Pictures over UDP so near to each other leave together; 0s sends each in its time
+    /// [default: 50ms]
+    ///
+    /// A message costs as much as twenty of its packets, so pictures that fit into one leave ahead
+    /// of their time with the first of them: two at 24 to 39 pictures a second, three at 50. No
+    /// more packets than --max-burst. 100ms at most.
+    #[arg(long, value_name = "TIME", help_heading = "Network")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub join_pictures: Option<Span>,
 
     /// What is logged: error, warn, info, debug or trace [default: info]
     ///
@@ -307,6 +330,7 @@ impl RawConfig {
             clock_origin: self.clock_origin.or(file.clock_origin),
             page_cache: self.page_cache.or(file.page_cache),
             mp2t: self.mp2t.or(file.mp2t),
+            mp3_adu: self.mp3_adu.or(file.mp3_adu),
             listen: self.listen.or(file.listen),
             http_listen: self.http_listen.or(file.http_listen),
             rtp_ports: self.rtp_ports.or(file.rtp_ports),
@@ -334,6 +358,7 @@ impl RawConfig {
             launch_times: self.launch_times.or(file.launch_times),
             interleaved_ahead: self.interleaved_ahead.or(file.interleaved_ahead),
             max_burst: self.max_burst.or(file.max_burst),
+            join_pictures: self.join_pictures.or(file.join_pictures),
             log_level: self.log_level.or(file.log_level),
             log_format: self.log_format.or(file.log_format),
         }
@@ -367,18 +392,19 @@ mod tests {
     const EVERY_FLAG: &str = "--media /a --media films=/b \
         --moved a.mp4=rtsp://h/b.mp4 --moved old/=rtsp://h/new/ \
         --clock-origin a.mp4=2026-01-01T00:00:00Z --clock-origin b/=creation-time \
-        --page-cache --mp2t --listen 127.0.0.1:8554 \
+        --page-cache --mp2t --mp3-adu --listen 127.0.0.1:8554 \
         --listen [::1]:554 --http-listen 0.0.0.0:80 --rtp-ports 7000-7015 --packet-bytes 1200 --shard-cpus 1-2 \
         --control-cpu 0 --scheduler fifo:2 --hugepages transparent --memory 1GiB --max-sessions 10 --max-connections 20 \
         --max-sessions-per-address 3 --max-connections-per-address 4 --egress-limit 1Gbit/s \
         --session-timeout 30s --drain-deadline 5s --redirect-to rtsp://h/ \
-        --no-profile gstreamer --coalesce 2ms --launch-times off --interleaved-ahead 50ms --max-burst 16 --log-level debug --log-format plain";
+        --no-profile gstreamer --coalesce 2ms --launch-times off --interleaved-ahead 50ms --max-burst 16 --join-pictures 20ms --log-level debug --log-format plain";
     const EVERY_KEY: &str = r#"
         media = ["/a", "films=/b"]
         moved = ["a.mp4=rtsp://h/b.mp4", "old/=rtsp://h/new/"]
         clock-origin = ["a.mp4=2026-01-01T00:00:00Z", "b/=creation-time"]
         page-cache = true
         mp2t = true
+        mp3-adu = true
         listen = ["127.0.0.1:8554", "[::1]:554"]
         http-listen = ["0.0.0.0:80"]
         rtp-ports = "7000-7015"
@@ -401,6 +427,7 @@ mod tests {
         launch-times = "off"
         interleaved-ahead = "50ms"
         max-burst = 16
+        join-pictures = "20ms"
         log-level = "debug"
         log-format = "plain"
     "#;

@@ -2,6 +2,7 @@
 
 use crate::limits::{PACKET_BYTES_CLASSES, PACKET_BYTES_MAX_IPV6, PACKET_BYTES_MIN};
 use crate::rtsp::headers::Blocksize;
+use packetizer::codec::CodecConfig;
 use packetizer::image::{Framing, PayloadClass};
 use packetizer::rtp;
 use std::iter;
@@ -12,6 +13,8 @@ use std::net::IpAddr;
 pub(super) struct PayloadSizes {
     datagram: PayloadClass,
     interleaved: PayloadClass,
+    /// Packets that cannot be cut are too big for datagrams.
+    is_too_big: bool,
 }
 
 impl PayloadSizes {
@@ -44,7 +47,22 @@ impl PayloadSizes {
                 .unwrap_or(PACKET_BYTES_MIN);
             PayloadClass { packet_bytes_max: packet_bytes_max.min(configured) }
         };
-        Self { datagram: class(asked.min(carried)), interleaved: class(asked) }
+        let (datagram, interleaved) = (class(asked.min(carried)), class(asked));
+        Self { datagram, interleaved, is_too_big: false }
+    }
+
+    /// Those for a track of this codec. Packets that a hint track plans are as big as they are:
+    /// what is too big for a datagram still goes in a connection.
+    pub(super) const fn for_codec(self, codec: &CodecConfig) -> Self {
+        let CodecConfig::Hinted(config) = codec else { return self };
+        let planned = PayloadClass { packet_bytes_max: config.packet_bytes };
+        let is_too_big = config.packet_bytes > self.datagram.packet_bytes_max;
+        Self { datagram: planned, interleaved: planned, is_too_big }
+    }
+
+    /// Whether a stream may travel so.
+    pub(super) fn allow(&self, framing: Framing) -> bool {
+        framing != Framing::Datagram || !self.is_too_big
     }
 
     /// The class of a stream that travels so.
@@ -61,6 +79,8 @@ const UDP_HEADER_BYTES: u32 = 8;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use packetizer::codec::hinted::HintedConfig;
+    use packetizer::time::ClockRate;
 
     #[test]
     fn packets_are_as_big_as_everybody_takes() {
@@ -96,6 +116,37 @@ mod tests {
             let bytes = [Framing::Datagram, Framing::Interleaved]
                 .map(|framing| sizes.of(framing).packet_bytes_max);
             assert_eq!(bytes, [datagram, interleaved], "{peer} {path_mtu:?} {blocksize:?}");
+        }
+    }
+    #[test]
+    fn planned_packets_are_as_big_as_they_are() {
+        let codec = |packet_bytes| {
+            CodecConfig::Hinted(HintedConfig {
+                is_video: true,
+                static_type: None,
+                encoding: "X-SV3V-ES".into(),
+                rtp_rate: ClockRate::VIDEO,
+                channels: None,
+                parameters: None,
+                attributes: [].into(),
+                packet_bytes,
+            })
+        };
+        for (configured, path_mtu, packet_bytes, in_datagrams) in [
+            (1400, None, 1400, true),
+            (1400, None, 1401, false),
+            (1472, None, 1472, true),
+            (1472, Some(1499), 1472, false),
+            (1400, Some(1280), 1200, true),
+        ] {
+            let configured = PayloadClass { packet_bytes_max: configured };
+            let peer = "192.0.2.1".parse().unwrap();
+            let sizes = PayloadSizes::choose(configured, peer, path_mtu, None);
+            assert!(sizes.for_codec(&CodecConfig::Vp8) == sizes && sizes.allow(Framing::Datagram));
+            let sizes = sizes.for_codec(&codec(packet_bytes));
+            assert_eq!(sizes.allow(Framing::Datagram), in_datagrams, "{path_mtu:?} {packet_bytes}");
+            assert!(sizes.allow(Framing::Interleaved));
+            assert_eq!(sizes.of(Framing::Interleaved).packet_bytes_max, packet_bytes);
         }
     }
 }

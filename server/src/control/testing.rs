@@ -14,7 +14,7 @@ use packetizer::codec::CodecConfig;
 use packetizer::codec::aac::AacConfig;
 use packetizer::codec::h264::H264Config;
 use packetizer::codec::nal::NalFraming;
-use packetizer::image::BURST_PACKETS_DEFAULT;
+use packetizer::image::Bursts;
 use packetizer::image::PayloadClass;
 use packetizer::index::{IndexBuilder, TrackDescription, TrackId};
 use packetizer::rtp::Ssrc;
@@ -33,6 +33,7 @@ pub(super) fn config() -> Config {
         clock_origins: Vec::new(),
         page_cache: false,
         mp2t: false,
+        mp3_adu: false,
         listen: Vec::new(),
         http_listen: Vec::new(),
         shard_cpus: vec![None],
@@ -54,7 +55,7 @@ pub(super) fn config() -> Config {
         coalescing: Duration::from_millis(4),
         launch_times: Default::default(),
         interleaved_ahead: Duration::ZERO,
-        burst_packets_max: BURST_PACKETS_DEFAULT,
+        bursts: Bursts::default(),
     }
 }
 

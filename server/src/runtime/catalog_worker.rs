@@ -12,7 +12,8 @@ use crate::title::{
 };
 use crate::uring::{Caching, Waker, open_media};
 use crossbeam::channel::{Receiver, Sender, bounded};
-use packetizer::container::{self, TransportStreams};
+use packetizer::codec::CodecConfig;
+use packetizer::container::{self, Delivery, LayerIii, TransportStreams};
 use packetizer::index::MediaIndex;
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -39,7 +40,7 @@ pub(super) struct CatalogWorkers {
 pub(super) struct Opening {
     /// How it is to be read.
     caching: Caching,
-    transport_streams: TransportStreams,
+    delivery: Delivery,
 }
 
 impl Opening {
@@ -47,9 +48,15 @@ impl Opening {
     pub(super) const fn of(config: &Config) -> Self {
         Self {
             caching: Caching::of(config.page_cache),
-            transport_streams: match config.mp2t {
-                true => TransportStreams::Whole,
-                false => TransportStreams::Demuxed,
+            delivery: Delivery {
+                transport_streams: match config.mp2t {
+                    true => TransportStreams::Whole,
+                    false => TransportStreams::Demuxed,
+                },
+                layer_iii: match config.mp3_adu {
+                    true => LayerIii::Adus,
+                    false => LayerIii::Frames,
+                },
             },
         }
     }
@@ -224,13 +231,25 @@ pub(super) fn open_file(
         }
         Ok(count)
     };
-    let index = container::open_as(metadata.len(), opening.transport_streams, read);
+    let index = container::open_as(metadata.len(), opening.delivery, read);
     let index = index.map_err(|error| match error {
         container::OpenError::Read(error) => unreadable(error),
         container::OpenError::Index(error) => OpenError::NotPlayable(error.to_string()),
     })?;
+    if opening.delivery.layer_iii == LayerIii::Adus {
+        tell_of_other_layers(path, &index);
+    }
     let generation = generation(&metadata);
     Ok((SourcePart { start: 0, path: path.to_owned(), generation, file }, index))
+}
+
+/// Tells the operator which MPEG audio is not sent as application data units, though he wants that.
+fn tell_of_other_layers(path: &Path, index: &MediaIndex) {
+    let is_other = |codec: &CodecConfig| matches!(codec, CodecConfig::MpegAudio(_));
+    for track in index.tracks.iter().filter(|track| is_other(&track.codec)) {
+        let why = "MPEG audio that is not layer III goes in its frames (RFC 2250)";
+        info!(path = %path.display(), track = track.container_id, "{why}");
+    }
 }
 
 /// Tracks that are left out of which the operator is told, by name.

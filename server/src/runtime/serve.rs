@@ -208,7 +208,7 @@ fn start_shards(
             coalescing: config.coalescing,
             launch_ahead: launch.map_or(Duration::ZERO, |launch| launch.apply(&mut sockets)),
             interleaved_ahead: config.interleaved_ahead,
-            burst_packets_max: config.burst_packets_max,
+            bursts: config.bursts,
             cname: cname.clone(),
             seed: u64::from_ne_bytes(random()),
             first_numbers,

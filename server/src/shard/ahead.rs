@@ -74,8 +74,11 @@ pub(super) fn extend(
         index.extents(next, alone, &mut own);
         let [more] = own[..] else { break };
         let end = more.offset + u64::from(more.bytes);
-        let gap = more.offset.checked_sub(extent.offset + u64::from(extent.bytes));
-        let is_near = gap.is_some_and(|gap| gap <= u64::from(EXTENT_GAP_BYTES_MAX));
+        // It may begin with units that the segment in front has too.
+        let gap = more.offset.saturating_sub(extent.offset + u64::from(extent.bytes));
+        let is_behind =
+            more.offset >= extent.offset && end > extent.offset + u64::from(extent.bytes);
+        let is_near = is_behind && gap <= u64::from(EXTENT_GAP_BYTES_MAX);
         let bytes = end.saturating_sub(extent.offset);
         if !is_near || end > limit || bytes > AHEAD_BYTES_MAX.into() || !is_wanted(next) {
             break;
@@ -84,4 +87,49 @@ pub(super) fn extend(
         ahead.push(next);
     }
     ahead
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use packetizer::codec::CodecConfig;
+    use packetizer::codec::mpeg_audio::MpegAudioConfig;
+    use packetizer::index::{IndexBuilder, TrackDescription};
+    use packetizer::time::{ClockRate, Npt};
+
+    /// Pictures, and behind them all frames of layer III, as `codec` has them.
+    fn not_interleaved(codec: fn(MpegAudioConfig) -> CodecConfig) -> MediaIndex {
+        let sample_rate = ClockRate::new(48_000).unwrap();
+        let config = MpegAudioConfig { sample_rate, channels: 2, frame_samples: 1152 };
+        let mut builder = IndexBuilder::new();
+        let video = TrackDescription::new(1, CodecConfig::Vp8, sample_rate);
+        let sound = TrackDescription::new(2, codec(config), sample_rate);
+        let (video, sound) = (builder.add_track(video).unwrap(), builder.add_track(sound).unwrap());
+        for unit in 0..1000_u32 {
+            let decode = i64::from(unit) * 1152;
+            let (picture, frame) = (u64::from(unit) * 10_000, 20_000_000 + u64::from(unit) * 384);
+            builder.push(video, picture, 10_000, decode, decode, 1152, true).unwrap();
+            builder.push(sound, frame, 384, decode, decode, 1152, true).unwrap();
+        }
+        builder.finish(Npt::ZERO)
+    }
+
+    #[test]
+    fn sound_that_lies_alone_comes_along() {
+        let (first, sound) = (SegmentId(3), TrackId(1));
+        for codec in [CodecConfig::MpegAudio, CodecConfig::Mp3Adu] {
+            let index = not_interleaved(codec);
+            let mut extents = Vec::new();
+            index.extents(first, TrackSet::EMPTY.with(TrackId(0)).with(sound), &mut extents);
+            let [_, alone] = extents[..] else { panic!("{extents:?}") };
+            let ahead = extend(&index, sound, &[first], &mut extents, |_| true);
+            assert_eq!(ahead.first(), Some(&SegmentId(4)));
+            assert!(ahead.len() > 10, "{ahead:?}");
+            let last = index.units(sound, ahead[ahead.len() - 1]).last().unwrap();
+            let end = extents[1].offset + u64::from(extents[1].bytes);
+            assert_eq!(extents[1].offset, alone.offset);
+            assert!((last.offset + 384..=last.offset + 768).contains(&end), "{last:?} {end}");
+            assert!(extents[1].bytes <= AHEAD_BYTES_MAX);
+        }
+    }
 }

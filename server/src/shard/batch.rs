@@ -1,5 +1,6 @@
 //! The egress batch of a turn: what is due becomes entries for the kernel. A viewer's datagrams are
-//! a message a train; [`super::interleaving`] makes one entry of all that a connection is due.
+//! a message a train, or for several that follow each other; [`super::interleaving`] makes one
+//! entry of all that a connection is due.
 
 use super::Shard;
 use super::cache::ImageSlot;
@@ -9,7 +10,7 @@ use super::operation::{ConnectionSlot, PairSocket};
 use super::stream::{Cursor, Delivery, Transport, Upcoming};
 use crate::clock::MonoTime;
 use crate::limits::TURN_TRAINS_MAX;
-use packetizer::image::Train;
+use packetizer::image::{Bursts, TRAIN_BYTES_MAX, Train};
 use std::ops::Range;
 
 /// Trains one stream may send in one turn, so that a late one does not make others late.
@@ -18,8 +19,8 @@ const STREAM_TURN_TRAINS_MAX: usize = 64;
 /// What an entry of the batch carries, for when its result comes.
 #[derive(Clone, Debug)]
 pub(super) enum Cargo {
-    /// A train as a datagram message: its shipment.
-    Datagrams(usize),
+    /// Trains as one datagram message: their shipments.
+    Datagrams(Range<usize>),
     /// Trains of the streams that a connection carries: their shipments.
     Interleaved(ConnectionSlot, Range<usize>),
     /// The pending bytes of a connection.
@@ -64,20 +65,25 @@ impl Shipment {
 }
 
 impl Shard {
-    /// Fills the batch with the stream's due trains, one message each. What is handed over ahead of
-    /// its time has that with it.
+    /// Fills the batch with the stream's due trains: one message each, or for those that may leave
+    /// in one. What is handed over ahead of its time has that with it.
     pub(super) fn push_datagrams(&mut self, now: MonoTime, stream: usize) {
         let Transport::Udp { pair, rtp, local, .. } = self.streams[stream].transport else {
             return;
         };
         let mut cursor = self.streams[stream].cursor;
         let mut count = 0;
-        let until = now.offset_by(self.launch_ahead_nanos);
+        let until = self.wave.horizon(now).offset_by(self.launch_ahead_nanos);
         while count < STREAM_TURN_TRAINS_MAX && self.shipments.len() < TURN_TRAINS_MAX {
             let position = self.shipments.len();
+            if count > 0 && self.joins_message(stream, &mut cursor) {
+                count += 1;
+                continue;
+            }
             let Some(leaves_at) = self.due_train(until, stream, &mut cursor) else { break };
             let (pieces, bytes) = self.ship(stream, &mut cursor, leaves_at);
             let launches_at = self.launch(now, stream, leaves_at);
+            count += 1;
             let train = &self.shipments[position].train;
             let destination = Destination::Datagrams {
                 pair,
@@ -89,9 +95,39 @@ impl Shard {
                 launches_at,
             };
             self.egress.entries.push(Entry { destination, pieces, bytes });
-            self.cargo.push(Cargo::Datagrams(position));
-            count += 1;
+            self.cargo.push(Cargo::Datagrams(position..position + 1));
         }
+    }
+
+    /// Puts the stream's next train into its message in front, if that may carry it too: it follows
+    /// what is there, and is due with its first or soon after (`--join-pictures`). Whether it did.
+    fn joins_message(&mut self, stream: usize, cursor: &mut Cursor) -> bool {
+        let Some(Cargo::Datagrams(shipments)) = self.cargo.last().cloned() else { return false };
+        let [first, before] = [shipments.start, shipments.end - 1].map(|at| self.shipments[at]);
+        let mut next = *cursor;
+        let Next::Train(due) = self.next(stream, &mut next) else { return false };
+        let Some(Upcoming { image, train, .. }) = self.streams[stream].upcoming else {
+            return false;
+        };
+        let trains = self.shipments[shipments.clone()].iter().map(|shipment| shipment.train);
+        let packets = trains.map(|train| train.packet_count).sum::<u16>() + train.packet_count;
+        let bytes = self.egress.entries.last().map_or(0, |entry| entry.bytes) + train.bytes();
+        let Bursts { packets_max, joined_nanos } = self.config.bursts;
+        let is_joined = image == before.image
+            && train.follows(&before.train, first.train.packet_bytes)
+            && due.saturating_sub(first.train.due) <= joined_nanos
+            && packets <= packets_max
+            && bytes <= TRAIN_BYTES_MAX;
+        if is_joined {
+            *cursor = next;
+            // It leaves when the others do, and is late when they are.
+            let (pieces, bytes) = self.ship(stream, cursor, first.leaves_at);
+            self.egress.join(pieces, bytes, train.packet_count);
+            if let Some(Cargo::Datagrams(shipments)) = self.cargo.last_mut() {
+                shipments.end += 1;
+            }
+        }
+        is_joined
     }
 
     /// When the kernel is to let a train go that is handed over, if not at once: never before one
@@ -100,7 +136,7 @@ impl Shard {
         let launched = &mut self.streams[stream].launched;
         let at = leaves_at.max(*launched);
         *launched = at;
-        (at > now).then_some(at)
+        (self.launch_ahead_nanos > 0 && at > now).then_some(at)
     }
 
     /// Puts the pending bytes of a connection into the batch, once.

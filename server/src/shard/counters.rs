@@ -18,7 +18,7 @@ pub struct Counters {
     pub streams: u64,
     /// Adopted connections now.
     pub connections: u64,
-    /// RTP trains that the kernel took.
+    /// Messages of RTP packets, or trains in connections, that the kernel took.
     pub trains: u64,
     /// RTP packets in them.
     pub packets: u64,
@@ -67,7 +67,7 @@ pub struct Counters {
     pub lateness_micros: Histogram<u64>,
     /// Reads from operation to completion, in microseconds.
     pub read_micros: Histogram<u64>,
-    /// Packets of the trains.
+    /// Packets of those.
     pub train_packets: Histogram<u64>,
 }
 
@@ -104,6 +104,15 @@ impl Default for Counters {
             read_micros: micros,
             train_packets: packets,
         }
+    }
+}
+
+impl Counters {
+    /// The kernel took so many packets together, with their headers as they lie or not.
+    pub(super) fn train(&mut self, packets: u64, as_they_lie: bool) {
+        self.trains += 1;
+        self.trains_as_they_lie += u64::from(as_they_lie);
+        self.train_packets.saturating_record(packets);
     }
 }
 

@@ -47,7 +47,7 @@ impl Shard {
             self.streams[stream].delivery = Delivery::Idle;
             return;
         }
-        self.hold_ahead(now, stream, operations);
+        self.hold_ahead(self.wave.horizon(now), stream, operations);
         self.catch_up(now, stream, operations);
         match self.streams[stream].transport {
             Transport::Udp { .. } => self.push_datagrams(now, stream),
@@ -87,12 +87,18 @@ impl Shard {
             self.let_go(stream);
             return;
         }
+        let horizon = self.wave.horizon(now);
         let mut cursor = self.streams[stream].cursor;
         let at = match self.next(stream, &mut cursor) {
             Next::Train(due) => {
                 let request_at = self.request_at(stream);
                 let at = self.handed_over_at(stream, due);
-                request_at.filter(|request| *request > now).map_or(at, |request| at.min(request))
+                if at <= horizon && self.streams[stream].delivery == Delivery::Offered {
+                    // A turn had its fill.
+                    return self.wake_stream(stream);
+                }
+                let request_at = request_at.filter(|request| *request > horizon);
+                request_at.map_or(at, |request| at.min(request))
             }
             Next::Loading(image) => {
                 self.counters.stalls += u64::from(!self.streams[stream].awaits_image());

@@ -112,6 +112,29 @@ impl Egress {
         self.arena.clear();
     }
 
+    /// Adds pieces, which are the last, to the entry in front of them. What lies behind each other
+    /// in an image is one piece.
+    pub(super) fn join(&mut self, pieces: Range<u32>, bytes: u32, packets: u16) {
+        let entry = self.entries.last_mut().expect("there is one to join");
+        if let Destination::Datagrams { segment_count, .. } = &mut entry.destination {
+            *segment_count += packets;
+        }
+        entry.bytes += bytes;
+        entry.pieces.end = pieces.end;
+        let first = pieces.start as usize;
+        if let [
+            Piece::Image { image, offset, bytes },
+            Piece::Image { image: same, offset: next, bytes: more },
+        ] = &mut self.pieces[first - 1..=first]
+            && image == same
+            && *offset + *bytes == *next
+        {
+            *bytes += *more;
+            self.pieces.remove(first);
+            entry.pieces.end -= 1;
+        }
+    }
+
     /// Appends bytes made for one viewer, as a piece of their own.
     pub(super) fn push_bytes(&mut self, bytes: &[u8]) {
         let offset = self.arena_position();

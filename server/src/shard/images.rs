@@ -207,7 +207,7 @@ impl Shard {
             class: key.class,
             framing: key.framing,
             payload_type: sdp::payload_type(key.track, codec),
-            burst_packets_max: self.config.burst_packets_max,
+            bursts: self.config.bursts,
         };
         let units = index.units(key.track, key.segment);
         let storage = self.cache.storage(units.map(|unit| unit.media_bytes as usize).sum());

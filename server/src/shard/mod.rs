@@ -46,6 +46,7 @@ mod timeline;
 mod unheld;
 mod wanted;
 mod warm;
+mod wave;
 mod wheel;
 
 use crate::clock::{Moment, MonoTime, Wallclock};
@@ -59,6 +60,7 @@ use egress::{Egress, Piece};
 use interleaving::Lane;
 use loads::Loads;
 use operation::{ConnectionSlot, Operation};
+use packetizer::image::Bursts;
 use pairs::Pairs;
 use phases::Phases;
 use session::Session;
@@ -69,6 +71,8 @@ use std::time::Duration;
 use strain::Strain;
 use stream::{Delivery, Stream};
 use warm::WARM_STREAMS;
+pub use wave::LENGTHENED_MAX;
+use wave::Wave;
 use wheel::{TimerId, Wheel};
 
 /// What a shard is given of the server's resources.
@@ -86,15 +90,16 @@ pub struct ShardConfig {
     pub read_blocks: u32,
     /// Silence after which a session ends: what SETUP announced, and a margin.
     pub session_timeout: Duration,
-    /// What is due within this time leaves together.
+    /// What is due within this time leaves together, at its beginning; up to four times as much
+    /// where that is little.
     pub coalescing: Duration,
     /// Datagrams that are due within this time are handed over with the time at which they are to
     /// leave; zero where nobody keeps to that.
     pub launch_ahead: Duration,
     /// An interleaved stream's media that is due within this time leaves together.
     pub interleaved_ahead: Duration,
-    /// Packets of an access unit that leave together.
-    pub burst_packets_max: u16,
+    /// What leaves at once over UDP.
+    pub bursts: Bursts,
     /// The canonical name in its RTCP (RFC 3550 §6.5.1).
     pub cname: String,
     /// Seed of SSRCs, first sequence numbers and timestamps, and report intervals.
@@ -148,8 +153,7 @@ pub struct Shard {
     /// Streams whose timers are due and not handled yet.
     due: VecDeque<usize>,
     due_scratch: Vec<TimerId>,
-    /// Before this, no timer is looked at: what falls due meanwhile leaves together.
-    wave_at: MonoTime,
+    wave: Wave,
     /// When connections and titles are next looked over.
     sweep_at: MonoTime,
     /// When the peers of connections that take nothing are next asked after.
@@ -202,7 +206,7 @@ impl Shard {
             wheel: Wheel::new(config.sessions_max + config.streams_max),
             due: VecDeque::new(),
             due_scratch: Vec::new(),
-            wave_at: MonoTime::default(),
+            wave: Wave::new(config.coalescing),
             sweep_at: MonoTime::default(),
             ask_at: MonoTime::default(),
             egress: Egress::default(),
@@ -232,7 +236,7 @@ impl Shard {
             self.close_idle_sources(now, operations);
             self.watch_strain(now);
         }
-        if now >= self.wave_at {
+        if now >= self.wave.until() {
             self.take_due(now);
         }
         let mut dirty = std::mem::take(&mut self.dirty);
@@ -265,7 +269,7 @@ impl Shard {
         }
         let is_swept = !self.connections.is_empty() || !self.sources.is_empty();
         let sweep = is_swept.then_some(self.sweep_at);
-        let wave = self.wheel.deadline().map(|deadline| deadline.max(self.wave_at));
+        let wave = self.wheel.deadline().map(|deadline| deadline.max(self.wave.until()));
         [wave, self.loads.deadline(), sweep].into_iter().flatten().min()
     }
 
@@ -355,14 +359,14 @@ impl Shard {
         }
     }
 
-    /// Handles the sessions whose timers are due and queues the streams. Sessions come before any
-    /// stream fills the batch, because one that ends takes its streams and their images along.
+    /// Begins a wave: handles the sessions whose timers are due in it and queues the streams.
+    /// Sessions come before any stream fills the batch, because one that ends takes its streams and
+    /// their images along.
     fn take_due(&mut self, now: MonoTime) {
         let mut due = std::mem::take(&mut self.due_scratch);
-        self.wheel.advance(now, &mut due);
-        if !due.is_empty() {
-            self.wave_at = now + self.config.coalescing;
-        }
+        self.wave.begin(now);
+        self.wheel.advance(self.wave.until(), &mut due);
+        self.wave.had(due.len());
         for timer in due.drain(..) {
             match timer.0.checked_sub(self.config.sessions_max) {
                 Some(stream) => self.due.push_back(stream as usize),

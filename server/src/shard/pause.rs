@@ -219,11 +219,18 @@ impl Shard {
         }
     }
 
-    /// Puts a stream at the end of its range.
+    /// Puts a stream at the end of its range. A skim is at its end when no picture of the track is
+    /// left: it has shown later ones already, and must not go on with those before.
     fn leave_at_end(&mut self, slot: usize, stream: usize) {
         let range = self.range_of(stream).expect("it was put there");
         let track = range.tracks.iter().find(|track| track.track == self.streams[stream].track);
-        let end_unit = track.map_or(0, |track| track.end_unit);
+        let end_unit = match track {
+            Some(track) if self.skims(stream) => {
+                self.index(slot).tracks[usize::from(track.track.0)].unit_count
+            }
+            Some(track) => track.end_unit,
+            None => 0,
+        };
         let extract = Extract { first_unit: end_unit, end_unit, timestamp_min: i64::MIN };
         let timeline = range.timeline;
         self.move_stream(stream, extract);

@@ -8,6 +8,7 @@ use super::timeline::{Timeline, rtp_ticks, signed_nanos, wrap};
 use crate::clock::MonoTime;
 use crate::mailbox::{Cued, NotMoved, Play, SessionKey, Start, StreamInfo, Token};
 use crate::pace::{Pace, SeekStyle};
+use packetizer::image::bundle_of;
 use packetizer::index::{Cue, Direction, SeekPoint, TrackSet};
 use packetizer::time::Npt;
 
@@ -21,6 +22,8 @@ enum Move {
     Extend(Npt, Cue),
     /// Goes elsewhere at once.
     Seek(Cue),
+    /// Goes elsewhere at once, and there on to the end that the client has named before.
+    Reach(Cue),
     /// Goes there when its other ranges are over.
     Queue(Cue),
 }
@@ -55,6 +58,10 @@ impl Shard {
                 self.resume(now, slot, position);
             }
             Move::Seek(cue) => self.seek(now, slot, self.range_for(slot, &cue, play)),
+            Move::Reach(cue) => {
+                let range = self.range_for(slot, &cue, play);
+                self.seek(now, slot, PlayRange { is_endless: false, ..range });
+            }
         }
         self.sessions[slot].moved_by = Some(token);
         // The next report speaks of the new range, so it waits for its start.
@@ -123,7 +130,8 @@ impl Shard {
     /// What a PLAY without a start is to do: it goes on where the session stands.
     fn decide_onward(&self, now: MonoTime, slot: usize, play: &Play) -> Result<Move, NotMoved> {
         let session = &self.sessions[slot];
-        let current = session.current_range(now).map(|range| range.timeline);
+        let range = session.current_range(now);
+        let current = range.map(|range| range.timeline);
         let is_same = play.end.is_none() && current.is_some_and(|range| range.pace == play.pace);
         let position = match session.state {
             State::Playing | State::Cued if is_same => return Ok(Move::Stay),
@@ -143,8 +151,11 @@ impl Shard {
         let standing = current.filter(|_| position.is_some());
         let goes_on =
             |range: &Timeline| range.pace.scale.direction() == direction && range.contains(start);
-        let end = play.end.or(standing.filter(goes_on).map(|range| range.end));
-        match (self.cue(slot, start, end, play), session.state) {
+        let kept = standing.filter(goes_on).map(|range| range.end);
+        // That may be where its title ends, behind which no lap is to follow then.
+        let is_named = kept.is_some() && range.is_some_and(|range| !range.is_endless);
+        match (self.cue(slot, start, play.end.or(kept), play), session.state) {
+            (Some(cue), _) if is_named => Ok(Move::Reach(cue)),
             (Some(cue), _) => Ok(Move::Seek(cue)),
             // Paused at the very end: that is said again.
             (None, State::Paused(at)) if is_same => Ok(Move::Resume(at)),
@@ -192,7 +203,12 @@ impl Shard {
             SeekStyle::FirstPrior => SeekPoint::FirstPrior,
             SeekStyle::Next => SeekPoint::Next,
         };
-        index.cue_at(tracks, start, end, point)
+        let together = |track, unit| {
+            let streams = self.sessions[slot].streams.iter().map(|stream| &self.streams[*stream]);
+            let class = streams.clone().find(|stream| stream.track == track).map(|it| it.class);
+            class.map_or(unit..unit + 1, |class| bundle_of(index, track, unit, class))
+        };
+        index.cue_whole(tracks, start, end, point, together)
     }
 
     pub(super) fn tracks(&self, session: &Session) -> TrackSet {
@@ -265,7 +281,12 @@ impl Shard {
         let session = &self.sessions[slot];
         let Some(range) = session.current_range(now) else { return 0 };
         let stands_at = match session.state {
-            State::Playing => range.timeline.media_now(now).saturating_add(preroll.into()),
+            // It stands before the start while its own preroll passes, where packets of the range
+            // before may lie.
+            State::Playing => {
+                let stands_at = range.timeline.media_now(now).saturating_add(preroll.into());
+                stands_at.max(range.timeline.media_start)
+            }
             State::Paused(at) => range.timeline.media_at(signed_nanos(at)),
             State::Finished => range.timeline.media_end(),
             State::Init | State::Cued => range.timeline.media_start,

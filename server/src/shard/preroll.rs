@@ -42,7 +42,7 @@ impl Shard {
     /// more packets are needed than the bytes fill: the image has it exactly.
     fn spread(&self, stream: usize, bytes: u32, duration: i64) -> i64 {
         let packets = i64::from(bytes / u32::from(self.streams[stream].class.packet_bytes_max));
-        let behind = packets - i64::from(self.config.burst_packets_max);
+        let behind = packets - i64::from(self.config.bursts.packets_max);
         if behind <= 0 { 0 } else { duration.min(SPREAD_NANOS_MAX) * behind / packets }
     }
 }

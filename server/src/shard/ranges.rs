@@ -78,7 +78,7 @@ impl Shard {
         }
         let session = self.streams[stream].session;
         let next = self.streams[stream].range.wrapping_add(1);
-        self.add_lap(now, stream);
+        self.add_lap(self.wave.horizon(now), stream);
         if self.sessions[session].range(next).is_none() {
             return false;
         }

@@ -20,7 +20,8 @@ impl Shard {
             self.end_session(now, slot, Some(EndReason::TimedOut));
             return;
         }
-        if self.sessions[slot].report_at.is_some_and(|at| now >= at) {
+        let horizon = self.wave.horizon(now);
+        if self.sessions[slot].report_at.is_some_and(|at| horizon >= at) {
             for position in 0..self.sessions[slot].streams.len() {
                 let stream = self.sessions[slot].streams[position];
                 self.say_report(now, stream);

@@ -6,6 +6,7 @@ use super::operation::{ConnectionSlot, Operation, SendResult};
 use super::stream::{Cursor, Stream, Upcoming};
 use crate::clock::MonoTime;
 use crate::mailbox::CloseReason;
+use packetizer::image::Train;
 use packetizer::rtp::HEADER_BYTES;
 use std::ops::Range;
 use std::time::Duration;
@@ -21,8 +22,8 @@ impl Shard {
         let mut touched = std::mem::take(&mut self.touched);
         for (cargo, result) in cargo.drain(..).zip(results) {
             match cargo {
-                Cargo::Datagrams(index) => {
-                    self.datagrams_sent(now, index, *result, &mut touched);
+                Cargo::Datagrams(shipments) => {
+                    self.datagrams_sent(now, shipments, *result, &mut touched);
                 }
                 Cargo::Interleaved(slot, range) => {
                     self.interleaved_sent(now, slot, range, *result, &mut touched, operations);
@@ -50,23 +51,30 @@ impl Shard {
     fn datagrams_sent(
         &mut self,
         now: MonoTime,
-        index: usize,
+        shipments: Range<usize>,
         result: SendResult,
         touched: &mut Vec<(usize, bool)>,
     ) {
-        let stream = self.shipments[index].stream;
+        let stream = self.shipments[shipments.start].stream;
         let full = matches!(result, SendResult::Full);
         match touched.last_mut() {
             Some((last, was_full)) if *last == stream => *was_full |= full,
             _ => touched.push((stream, full)),
         }
         match result {
-            SendResult::Sent(_) => self.commit(now, index),
+            SendResult::Sent(_) => {
+                let trains = &self.shipments[shipments.clone()];
+                let packets =
+                    trains.iter().map(|shipment| u64::from(shipment.train.packet_count)).sum();
+                let as_they_lie = trains.iter().all(|shipment| shipment.as_it_lies);
+                self.counters.train(packets, as_they_lie);
+                shipments.for_each(|index| self.commit(now, index));
+            }
             SendResult::Full => self.counters.sends_full += 1,
             SendResult::Failed(_) => {
                 // The packets are lost to this viewer: their numbers are not given again.
                 self.counters.sends_failed += 1;
-                self.streams[stream].cursor = self.shipments[index].behind();
+                self.streams[stream].cursor = self.shipments[shipments.end - 1].behind();
             }
         }
     }
@@ -116,6 +124,8 @@ impl Shard {
             let whole = shipment.bytes();
             if left >= whole {
                 left -= whole;
+                let packets = shipment.train.packet_count - shipment.from.packet;
+                self.counters.train(packets.into(), shipment.as_it_lies);
                 self.commit(now, index);
                 continue;
             }
@@ -132,7 +142,6 @@ impl Shard {
         let packets = u32::from(shipment.train.packet_count - shipment.from.packet);
         self.count(now, &shipment, packets, shipment.bytes());
         self.streams[shipment.stream].cursor = shipment.behind();
-        self.counters.trains_as_they_lie += u64::from(shipment.as_it_lies);
     }
 
     /// Only the first `bytes` bytes of a shipment went. Gives the rest of a packet that went half.
@@ -157,6 +166,9 @@ impl Shard {
             packet += 1;
         }
         let count = packet - shipment.from.packet;
+        if count > 0 {
+            self.counters.train(count.into(), false);
+        }
         self.count(now, shipment, u32::from(count), gone);
         let sequence = shipment.from.sequence.wrapping_add(count);
         self.streams[shipment.stream].cursor = if packet == shipment.train.packet_count {
@@ -175,17 +187,18 @@ impl Shard {
         let prefix = usize::from(stream.transport.framing().prefix_bytes());
         let overhead = u32::try_from(HEADER_BYTES + prefix).expect("a constant");
         stream.sent.packets += u64::from(packets);
-        stream.sent.octets += u64::from(bytes - packets * overhead);
+        let Train { packet_count, padding_bytes, .. } = shipment.train;
+        let is_last = u32::from(shipment.from.packet) + packets == u32::from(packet_count);
+        let padding = if is_last { u32::from(padding_bytes) } else { 0 };
+        stream.sent.octets += u64::from(bytes - packets * overhead - padding);
         let timestamp = shipment.train.timestamp + stream.timestamp_offset;
         stream.timestamp_high = stream.timestamp_high.max(Some(timestamp));
         stream.due_sent = Some(shipment.train.due);
         stream.sent_until = shipment.train.unit + 1;
         let late = now.nanos_since(shipment.leaves_at).max(0).cast_unsigned() / 1000;
-        self.counters.trains += 1;
         self.counters.packets += u64::from(packets);
         self.counters.bytes += u64::from(bytes);
         self.counters.lateness_micros.saturating_record(late);
-        self.counters.train_packets.saturating_record(u64::from(packets));
     }
 
     /// Lets go of the images the cursor has passed.

@@ -15,7 +15,7 @@ use operation::{Datagram, PairId, PairSocket};
 use packetizer::codec::CodecConfig;
 use packetizer::codec::h264::H264Config;
 use packetizer::codec::nal::NalFraming;
-use packetizer::image::{BURST_PACKETS_DEFAULT, PayloadClass};
+use packetizer::image::{Bursts, PayloadClass};
 use packetizer::index::{IndexBuilder, TrackDescription, TrackId};
 use packetizer::rtp::Ssrc;
 use packetizer::time::{ClockRate, Npt};
@@ -27,6 +27,7 @@ mod edits;
 mod faults;
 mod inspection;
 mod interleaving;
+mod joined;
 mod laps;
 mod launch;
 mod life;
@@ -34,7 +35,9 @@ mod memory;
 mod numbers;
 mod ports;
 mod ranges;
+mod sound;
 mod tunnels;
+mod waves;
 
 const MILLI: u64 = 1_000_000;
 const SECOND: u64 = 1000 * MILLI;
@@ -132,10 +135,11 @@ impl Rig {
             image_bytes_max,
             read_blocks,
             session_timeout: TIMEOUT,
-            coalescing: Duration::from_millis(4),
+            coalescing: Duration::ZERO,
             launch_ahead: Duration::ZERO,
             interleaved_ahead: Duration::ZERO,
-            burst_packets_max: BURST_PACKETS_DEFAULT,
+            // Each picture leaves in its time.
+            bursts: Bursts { joined_nanos: 0, ..Bursts::default() },
             cname: "rig".to_owned(),
             seed: 1,
             first_numbers: None,
@@ -391,7 +395,8 @@ impl Rig {
 }
 
 fn viewer(session: u64) -> SocketAddr {
-    SocketAddr::new(Ipv4Addr::new(10, 0, 1, session as u8).into(), 5000)
+    let [.., high, low] = session.to_be_bytes();
+    SocketAddr::new(Ipv4Addr::new(10, 0, 1 + high, low).into(), 5000)
 }
 
 fn udp(session: u64) -> StreamTransport {

@@ -87,6 +87,11 @@ impl Faults {
         self.slow_read_one_in != 0 || self.moves_timelines()
     }
 
+    /// Whether viewers may miss something that they are to be sent.
+    pub(super) const fn lose(&self) -> bool {
+        self.makes_late() || self.failed_send_one_in != 0 || self.failed_read_one_in != 0
+    }
+
     /// Whether reads may take so long that the timeline of an interleaved viewer moves, which it
     /// cannot know.
     pub(super) const fn moves_timelines(&self) -> bool {

@@ -30,6 +30,7 @@ pub(super) fn lap_behind(streams: &[Watched], stream: usize, title: &Title) -> O
         begins: span.over() + span.delivery(gap),
         viewed_before: viewed,
         is_lap: true,
+        holds: None,
         ..span
     })
 }

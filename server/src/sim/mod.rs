@@ -4,7 +4,7 @@
 //! A world runs from one seed; the same seed gives the same trace. Checkers look after every event,
 //! and a failure says the seed, the event's number and the last events, so that
 //! `REELRING_SEED=… cargo test -p server sim` plays it again; `REELRING_TAIL` shows more events,
-//! `REELRING_WORLDS` runs more worlds.
+//! `REELRING_WORLDS` runs more worlds, `REELRING_FIRST` others, from that seed on.
 
 mod agenda;
 mod between;

@@ -52,11 +52,11 @@ impl Reply {
         }
     }
 
-    /// Start and end of the range.
-    pub(super) fn range(&self) -> Option<(Npt, Npt)> {
+    /// Start and end of the range; one that goes on for ever has no end.
+    pub(super) fn range(&self) -> Option<(Npt, Option<Npt>)> {
         let range = self.header("Range")?.strip_prefix("npt=").expect("normal play time");
         let (start, end) = range.split_once('-').expect("a range");
-        Some((npt(start), npt(end)))
+        Some((npt(start), Some(end).filter(|end| !end.is_empty()).map(npt)))
     }
 
     pub(super) fn rtp_info(&self) -> Vec<RtpInfo> {

@@ -21,6 +21,8 @@ pub(super) struct Line {
     pub(super) id: ConnectionId,
     /// Of a tunnel, by which connection the client speaks; it hears by `id`.
     pub(super) post: Option<ConnectionId>,
+    /// When the head of that arrives.
+    pub(super) post_at: MonoTime,
     pub(super) asked: VecDeque<Asked>,
     /// Since when its first request waits for a reply.
     pub(super) waits_since: MonoTime,
@@ -80,6 +82,7 @@ impl Line {
         Self {
             id,
             post: None,
+            post_at: MonoTime::default(),
             asked: VecDeque::new(),
             waits_since: MonoTime::default(),
             stalled_at,

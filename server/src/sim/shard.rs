@@ -7,8 +7,8 @@ use crate::clock::MonoTime;
 use crate::mailbox::{Command, ConnectionId, Report};
 use crate::shard::counters::Counters;
 use crate::shard::operation::{ConnectionSlot, Datagram, Operation};
-use crate::shard::{FirstNumbers, Shard, ShardConfig};
-use packetizer::image::BURST_PACKETS_DEFAULT;
+use crate::shard::{FirstNumbers, LENGTHENED_MAX, Shard, ShardConfig};
+use packetizer::image::Bursts;
 use std::time::Duration;
 
 /// What a single image may take beyond a tiny budget.
@@ -46,10 +46,10 @@ impl SimShard {
             image_bytes_max: memory.image_bytes_max,
             read_blocks: memory.read_blocks,
             session_timeout,
-            coalescing: Duration::from_millis(seed % 3 * 2),
+            coalescing: coalescing(seed),
             launch_ahead: launch_ahead(seed),
             interleaved_ahead: interleaved_ahead(seed),
-            burst_packets_max: BURST_PACKETS_DEFAULT,
+            bursts: Bursts::default(),
             cname: "sim".to_owned(),
             seed: seed ^ index as u64,
             // In half of the worlds all numbers wrap within seconds.
@@ -182,6 +182,16 @@ impl SimShard {
 /// How much of what an interleaved viewer is sent leaves together.
 pub(super) const fn interleaved_ahead(seed: u64) -> Duration {
     Duration::from_millis(seed / 3 % 3 * 100)
+}
+
+/// How long the shortest wave is.
+const fn coalescing(seed: u64) -> Duration {
+    Duration::from_millis(seed % 3 * 2)
+}
+
+/// How long the longest wave is, at whose beginning all of it leaves.
+pub(super) const fn longest_wave(seed: u64) -> Duration {
+    coalescing(seed).saturating_mul(LENGTHENED_MAX)
 }
 
 /// How far ahead datagrams are handed over. Nobody in a world keeps them until then, so that they

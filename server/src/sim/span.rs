@@ -4,7 +4,8 @@ use super::viewer::Watched;
 use crate::mailbox::Cued;
 use crate::pace::Speed;
 use crate::title::Title;
-use packetizer::index::{Cue, TrackId};
+use packetizer::image::BUNDLE_NANOS_MAX;
+use packetizer::index::{Cue, MediaIndex, TrackId};
 use packetizer::time::{ClockRate, NANOS_PER_SECOND, Npt};
 
 /// Thousandths.
@@ -34,6 +35,8 @@ pub(super) struct Span {
     pub(super) origin_begins: i64,
     /// The timestamp of that.
     pub(super) origin_rtptime: u32,
+    /// The unit of the time that was asked for, which the first packet holds.
+    pub(super) holds: Option<u32>,
 }
 
 impl Span {
@@ -52,6 +55,7 @@ impl Span {
         viewed_before: 0,
         origin_begins: 0,
         origin_rtptime: 0,
+        holds: None,
     };
 
     /// What a reply, and the cue that it tells of, mean for a track.
@@ -77,6 +81,30 @@ impl Span {
     pub(super) const fn starts_with(&mut self, rtptime: u32) {
         (self.rtptime, self.origin_rtptime) = (rtptime, rtptime);
         (self.viewed_before, self.origin_begins) = (0, self.begins);
+    }
+
+    /// Sound by itself begins with the packet that holds what was asked for, where the reply says.
+    pub(super) fn begin_whole(&mut self, index: &MediaIndex, cue: &Cue, track: TrackId) {
+        let of = |track: TrackId| &index.tracks[usize::from(track.0)];
+        let is_sound = cue.tracks.iter().all(|cue| !of(cue.track).codec.is_video());
+        let is_lead = cue.tracks.first().is_some_and(|lead| lead.track == track);
+        if self.is_skim() || !is_sound || !is_lead {
+            return;
+        }
+        let begins = |unit: u32| {
+            let unit = index.unit(track, unit).expect("a unit of the track");
+            of(track).media_rate.nanos_floor(unit.composition)
+        };
+        let asked = self.first_unit;
+        assert!(begins(asked) - self.start <= BUNDLE_NANOS_MAX, "it begins long before {asked}");
+        let first = (0..=asked).rev().find(|unit| begins(*unit) <= self.start);
+        self.first_unit = first.expect("it begins with a unit of the track");
+        self.holds = Some(asked);
+    }
+
+    /// Whether nothing was played yet.
+    pub(super) const fn is_new(&self) -> bool {
+        self.end == 0 && self.end_unit == 0
     }
 
     pub(super) fn ends_at(&self, end: Npt) -> bool {
@@ -106,6 +134,25 @@ impl Span {
 impl Watched {
     pub(super) fn enter(&mut self, span: Span) {
         (self.span, self.last_unit) = (span, None);
+    }
+
+    /// The session goes on in the range with that end: one that follows, or one that the stream has
+    /// gone on from, because the next was begun ahead of its time and is forgotten.
+    pub(super) fn return_to(&mut self, end: Npt) {
+        if self.span.ends_at(end) {
+            return;
+        }
+        let behind = self.passed.iter().rfind(|span| span.ends_at(end)).copied();
+        if let Some(span) = behind.filter(|_| !self.later.iter().any(|span| span.ends_at(end))) {
+            self.enter(span);
+            self.last_unit = Some(span.end_unit);
+            return;
+        }
+        while !self.span.ends_at(end)
+            && let Some(span) = self.later.pop_front()
+        {
+            self.enter(span);
+        }
     }
 
     /// The unit of the range that has a timestamp, and when it is due, in nanoseconds from when the
@@ -144,6 +191,22 @@ impl Watched {
             decode - span.start
         };
         Ok((unit, span.begins + span.delivery(viewing.max(0))))
+    }
+
+    /// A packet of this unit arrived, and no other was lost.
+    pub(super) fn check_whole(&self, unit: u32, timestamp: u32) {
+        let (Some(asked), first) = (self.span.holds, self.span.first_unit) else { return };
+        match self.last_unit {
+            None => {
+                assert_eq!(unit, first, "the first packet holds {asked}");
+                let off = timestamp.wrapping_sub(self.span.rtptime).cast_signed();
+                assert!(off.abs() <= 1, "rtptime is {off} ticks off the first packet");
+            }
+            Some(last) if last == first && unit != last => {
+                assert!(unit > asked, "{asked} is in the second packet, not in the first");
+            }
+            Some(_) => {}
+        }
     }
 
     /// Whether every unit of its ranges arrived to the end.

@@ -2,7 +2,7 @@
 
 use super::faults::Faults;
 use super::net::SimNet;
-use super::shard::{interleaved_ahead, launch_ahead};
+use super::shard::{interleaved_ahead, launch_ahead, longest_wave};
 use super::trace::Trace;
 use crate::clock::{MonoTime, Wallclock};
 use fastrand::Rng;
@@ -19,9 +19,9 @@ pub(super) struct Surroundings {
     pub(super) faults: Faults,
     pub(super) net: SimNet,
     pub(super) trace: Trace,
-    /// How much of what an interleaved viewer is sent leaves together.
+    /// How far ahead of its time an interleaved viewer is sent something.
     pub(super) ahead: Duration,
-    /// How far ahead datagrams are handed over.
+    /// How far ahead of their time datagrams are handed over.
     pub(super) launch_ahead: Duration,
 }
 
@@ -30,7 +30,8 @@ impl Surroundings {
         let mut random = Rng::with_seed(seed);
         let faults = faults(&mut random);
         let (now, net) = (MonoTime(1_000_000_000), SimNet::default());
-        let (ahead, launch_ahead) = (interleaved_ahead(seed), launch_ahead(seed));
+        let wave = longest_wave(seed);
+        let (ahead, launch_ahead) = (interleaved_ahead(seed).max(wave), launch_ahead(seed) + wave);
         Self { now, random, faults, net, trace: Trace::new(seed), ahead, launch_ahead }
     }
 

@@ -32,14 +32,16 @@ pub(super) struct SimTitle {
     units: Vec<Units>,
 }
 
-/// The titles of all worlds of the process. Their sources count from 0; the last is a playlist.
+/// The titles of all worlds of the process. Their sources count from 0; the last but one is a
+/// playlist, and the last is looped.
 pub(super) fn titles() -> &'static [SimTitle] {
     static TITLES: OnceLock<Vec<SimTitle>> = OnceLock::new();
     TITLES.get_or_init(|| {
         let mut random = Rng::with_seed(0);
         let mut of = |id, seconds| synthesize(&mut random, id, seconds, 1, 1);
         let (short, middle) = (of(0, 8), of(1, 11));
-        vec![short, middle, play_list(2, &[of(2, 6), of(2, 8)])]
+        let list = play_list(2, &[of(2, 6), of(2, 8)]);
+        vec![short, middle, list, looped(of(3, 5))]
     })
 }
 
@@ -189,6 +191,12 @@ fn play_list(id: u64, parts: &[SimTitle]) -> SimTitle {
         join.append(&part.title.index, start).expect("they are alike");
     }
     sim_title(id, join.finish().expect("there are some"), file)
+}
+
+/// A title that begins again when it is over.
+fn looped(of: SimTitle) -> SimTitle {
+    let title = Arc::try_unwrap(of.title).expect("nobody else has it");
+    SimTitle { title: Arc::new(Title { looped: true, ..title }), ..of }
 }
 
 fn sim_title(id: u64, index: MediaIndex, file: Vec<u8>) -> SimTitle {

@@ -21,7 +21,7 @@ impl Whole {
         let room = self.around.random.usize(8 << 10..64 << 10);
         let post = self.open_half(index, room).and_then(|get| {
             self.heads.insert(get, Vec::new());
-            let post = self.open_post(index, get);
+            let post = self.open_post(index, get, MonoTime::default());
             if post.is_none() {
                 self.agenda.push(self.around.now, Event::HungUp(get));
             }
@@ -37,7 +37,7 @@ impl Whole {
         let client = &mut self.clients[index];
         let stalled_at = (!client.is_reading).then_some(self.around.now);
         let mut line = Line::new(get, stalled_at);
-        (line.post, line.sent_until) = (Some(post), at);
+        (line.post, line.post_at, line.sent_until) = (Some(post), at, at);
         client.line = Some(line);
         self.step_in(300_000_000, index, Step::Act);
     }
@@ -49,13 +49,13 @@ impl Whole {
         bytes: &[u8],
     ) -> Option<(ConnectionId, Vec<u8>, MonoTime)> {
         let line = self.clients[index].line.as_ref()?;
-        let (get, mut post, mut from) = (line.id, line.post?, line.sent_until);
+        let (get, mut post, mut from, at) = (line.id, line.post?, line.sent_until, line.post_at);
         let is_noise = line.fault == Some(Fault::Unreadable)
             && line.asked.back().is_some_and(|asked| asked.cseq.is_none());
         let encoded =
             if is_noise { bytes.to_vec() } else { BASE64_STANDARD.encode(bytes).into_bytes() };
         if self.around.random.u8(..REOPENED_ONE_IN) == 0
-            && let Some((next, at)) = self.open_post(index, get)
+            && let Some((next, at)) = self.open_post(index, get, at)
         {
             self.around.note(&format!("client {index} goes on by {next:?}"));
             // The next one's bytes may overtake the end of this one's.
@@ -63,20 +63,26 @@ impl Whole {
             self.agenda.push(end, Event::HungUp(post));
             (post, from) = (next, at);
             if let Some(line) = &mut self.clients[index].line {
-                line.post = Some(next);
+                (line.post, line.post_at) = (Some(next), at);
             }
         }
         Some((post, encoded, from))
     }
 
-    /// A POST of the tunnel, and when its head is there; `None` if it may not stay.
-    fn open_post(&mut self, index: usize, get: ConnectionId) -> Option<(ConnectionId, MonoTime)> {
+    /// A POST of the tunnel, and when its head is there: behind that of the one before, or the
+    /// server takes it for the earlier. `None` if it may not stay.
+    fn open_post(
+        &mut self,
+        index: usize,
+        get: ConnectionId,
+        before: MonoTime,
+    ) -> Option<(ConnectionId, MonoTime)> {
         let post = self.open_half(index, 1 << 10)?;
         let head = format!(
             "POST /any HTTP/1.0\r\nx-sessioncookie: c{}\r\nContent-Length: 32767\r\n\r\n",
             get.0
         );
-        let at = self.around.soon(HEAD_NANOS_MAX);
+        let at = self.around.soon(HEAD_NANOS_MAX).max(MonoTime(before.0 + 1));
         self.agenda.push(at, Event::Arrive(post, head.into_bytes()));
         Some((post, at))
     }

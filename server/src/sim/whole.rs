@@ -22,7 +22,7 @@ use crate::mailbox::{Command, ConnectionId, Play, Report, SessionKey, Token};
 use crate::shard::operation;
 use crate::title::SharedTitle;
 use fastrand::Rng;
-use packetizer::image::{BURST_PACKETS_DEFAULT, PayloadClass};
+use packetizer::image::{Bursts, PayloadClass};
 use packetizer::index::TrackId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -234,6 +234,8 @@ impl Whole {
     pub fn run(mut self) -> Outcome {
         self.play_out();
         self.outcome.is_drained = self.control.is_drained;
+        let sessions = self.clients.iter().flat_map(|client| &client.sessions);
+        self.outcome.laps = sessions.map(|session| session.viewer.laps).sum();
         self.outcome.events = self.around.trace.events;
         self.outcome.trace = self.around.trace.finish();
         self.outcome
@@ -387,6 +389,7 @@ fn config(is_tight: bool) -> Config {
         media: vec![MediaRoot { name: None, directory: PathBuf::from("/sim") }],
         page_cache: false,
         mp2t: false,
+        mp3_adu: false,
         listen: Vec::new(),
         http_listen: Vec::new(),
         shard_cpus: vec![None],
@@ -411,6 +414,6 @@ fn config(is_tight: bool) -> Config {
         coalescing: Duration::from_millis(4),
         launch_times: Default::default(),
         interleaved_ahead: Duration::ZERO,
-        burst_packets_max: BURST_PACKETS_DEFAULT,
+        bursts: Bursts::default(),
     }
 }

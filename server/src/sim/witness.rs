@@ -241,6 +241,8 @@ impl Whole {
             (Aim::TearDown { track }, Some(at)) => {
                 let session = &mut self.clients[index].sessions[at];
                 let track = track.map(TrackId).filter(|_| session.streams.len() > 1);
+                // Whether the lap to come waits for the end of that track, it does not know.
+                session.is_blind |= track.is_some() && session.viewer.title.looped;
                 match track {
                     Some(track) => {
                         session.streams.retain(|stream| stream.track != track);
@@ -297,6 +299,7 @@ impl Whole {
                 session.is_shared = self.clients[index].remote.is_some();
                 session.is_blind = session.is_shared;
                 session.viewer.is_prompt = !moves && !session.is_shared;
+                session.viewer.misses_nothing = !self.around.faults.lose();
                 session.viewer.ahead = self.around.ahead.max(self.around.launch_ahead);
                 let sessions = &mut self.clients[index].sessions;
                 sessions.push(session);
@@ -349,6 +352,8 @@ impl Whole {
             return;
         }
         let cue = session.check_cue(asked, start, end);
+        let (is_endless, duration) = (end.is_none(), session.viewer.title.index.duration);
+        let end = end.unwrap_or(duration);
         let tracks = session.streams.iter().map(|stream| stream.track);
         let expected: Vec<(TrackId, String)> =
             tracks.map(|track| (track, url(session.title, Some(track.0)))).collect();
@@ -361,7 +366,6 @@ impl Whole {
             rtptime: info.rtptime,
         });
         let (pace, style) = (Pace::NORMAL, SeekStyle::RandomAccess);
-        let is_endless = false;
         let cued = Cued { start, end, is_endless, pace, style, streams: streams.collect() };
         if session.facts.goes_on {
             return session.viewer.goes_on(self.around.now, &cued, REPLY_NANOS_MAX, lost);
@@ -450,10 +454,7 @@ impl Whole {
     /// What plays arrives, where nothing stands in the way.
     pub(super) fn check_flow(&self, index: usize) {
         let faults = &self.around.faults;
-        let is_calm = !faults.makes_late()
-            && faults.failed_read_one_in == 0
-            && faults.failed_send_one_in == 0
-            && faults.full_one_in == 0;
+        let is_calm = !faults.lose() && faults.full_one_in == 0;
         for session in &self.clients[index].sessions {
             let since = session.played_at.map_or(0, |at| self.around.now.0 - at.0);
             let should_flow = is_calm

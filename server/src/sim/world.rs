@@ -168,9 +168,11 @@ impl World {
             let mut client = world.client(index);
             // Reads that take long move an interleaved viewer's timeline, which it cannot know.
             let moves = world.around.faults.moves_timelines();
+            client.viewer.misses_nothing = !world.around.faults.lose();
             client.viewer.is_prompt = !(moves && client.connection.is_some());
             client.viewer.ahead = match client.connection {
-                Some(_) => world.around.ahead,
+                // It reads the reply that much later, too.
+                Some(_) => world.around.ahead + Duration::from_nanos(READ_INTERVAL),
                 None => world.around.launch_ahead,
             };
             world.clients.push(client);

@@ -14,7 +14,8 @@ use serde_json::Value;
 pub(crate) struct Content {
     /// Time in seconds and hash of every picture.
     pub(crate) pictures: Vec<(f64, String)>,
-    /// Bytes of all units of sound; samples if it is PCM of more than one, whose order RTP changes.
+    /// Bytes of all units of sound; samples if it is PCM of more than one, whose order RTP changes,
+    /// or lies in LATM.
     pub(crate) sound: Vec<u8>,
 }
 
@@ -162,8 +163,10 @@ impl Reference {
         let sound_codec = codec(&heard).unwrap_or_default();
         // Octets have no order.
         let is_pcm = sound_codec.starts_with("pcm_") && sound_codec != "pcm_u8";
+        // What LATM wraps is sent without it.
+        let is_decoded = is_pcm || sound_codec == "aac_latm";
         let has_adts = sound_codec == "aac" && ["aac", "mpegts"].contains(&&*entry.container);
-        let sound_format = if is_pcm {
+        let sound_format = if is_decoded {
             SAMPLES
         } else if has_adts {
             COPIED_WITHOUT_ADTS
@@ -182,7 +185,7 @@ impl Reference {
             streams: Streams {
                 picture: (!content.pictures.is_empty()).then(|| "0:v:0".to_owned()),
                 sound: (!content.sound.is_empty()).then(|| "0:a:0".to_owned()),
-                sound_format: if is_pcm { SAMPLES } else { COPIED },
+                sound_format: if is_decoded { SAMPLES } else { COPIED },
             },
             content,
             extent: Extent {

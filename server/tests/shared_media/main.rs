@@ -21,6 +21,7 @@ mod content;
 mod exceptions;
 mod manifest;
 mod played;
+mod points;
 mod seeks;
 mod specified;
 #[path = "../support/mod.rs"]
@@ -31,6 +32,7 @@ use content::Reference;
 use exceptions::{DIFFERING, HOPELESS, REFUSED};
 use manifest::Entry;
 use played::play;
+use points::Seeker;
 use seeks::Sought;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -99,6 +101,40 @@ fn seeks_begin_with_the_sync_sample_before() {
         assert_eq!(differs, None, "{name}");
     });
 }
+
+/// Every file, at random points.
+#[test]
+fn seeks_lead_to_the_unit_before() {
+    let Some(root) = shared_media() else { return };
+    let _alone = alone();
+    let server = Server::start(&root, &["--max-sessions-per-address", "1000"]);
+    let entries = Entry::all(&root);
+    let opened = entries.iter().filter(|entry| entry.undeliverable().is_none());
+    let opened = opened.filter(|entry| HOPELESS.iter().all(|(name, _)| *name != entry.name));
+    let opened = opened.filter_map(|entry| Some((entry, entry.open().ok()?)));
+    let checks: Vec<_> = opened.map(|opened| (opened.0.name.clone(), opened)).collect();
+    let (counts, random) = (Mutex::new(Vec::new()), Random::new());
+    at_once(SEEKERS, checks, |name, (entry, index)| {
+        let url = server.url(name);
+        let mut random = random.clone();
+        let sought = Seeker::new(entry, &index, &url).and_then(|mut it| it.check(&mut random));
+        match sought {
+            Ok(count) => counts.lock().unwrap().push(count),
+            Err(why) => panic!("{why}"),
+        }
+    });
+    let counts = counts.into_inner().unwrap();
+    let streams: usize = counts.iter().sum();
+    println!("{} files, {streams} streams begun at {} points each", counts.len(), points::POINTS);
+    let files = counts.iter().filter(|count| **count > 0).count();
+    assert!(files >= FILES_SOUGHT_MIN, "only {files} files");
+}
+
+/// Files of which a stream lasts long enough to be sought.
+const FILES_SOUGHT_MIN: usize = 200;
+
+/// Files sought at once.
+const SEEKERS: usize = 24;
 
 /// Kinds of files that can be sought today.
 const SOUGHT_MIN: usize = 15;
@@ -177,7 +213,8 @@ fn row((entry, outcome): (&Entry, Outcome)) -> Row<'_> {
 /// Files of the table that count: those with something in them that could be played.
 fn counted<'a>(rows: &'a [Row<'a>]) -> impl Iterator<Item = &'a Row<'a>> {
     rows.iter().filter(|row| match row.outcome {
-        Outcome::Played(_) => true,
+        // As hinted, also what has no payload format.
+        Outcome::Played(_) => row.entry.undeliverable().is_none(),
         Outcome::Refused(_) | Outcome::Undecodable(_) => {
             let is_hopeless = HOPELESS.iter().any(|(name, _)| *name == row.entry.name);
             row.entry.undeliverable().is_none() && !is_hopeless

@@ -2,7 +2,7 @@
 #![allow(clippy::cast_possible_truncation, clippy::unwrap_used, clippy::wildcard_enum_match_arm)]
 
 use bytes::Bytes;
-use packetizer::image::{BURST_PACKETS_DEFAULT, PayloadClass};
+use packetizer::image::{Bursts, PayloadClass};
 use packetizer::index::{TrackId, TrackSet};
 use packetizer::time::Npt;
 use server::clock::Clock;
@@ -62,7 +62,7 @@ impl Rig {
                 coalescing: Duration::from_millis(4),
                 launch_ahead: Duration::ZERO,
                 interleaved_ahead: Duration::ZERO,
-                burst_packets_max: BURST_PACKETS_DEFAULT,
+                bursts: Bursts::default(),
                 cname: "test".to_owned(),
                 seed: 7,
                 first_numbers: None,

@@ -109,8 +109,10 @@ pub(super) fn correct_codec(codec: &mut CodecConfig, frame: &[u8]) -> bool {
         | CodecConfig::Aac(_)
         | CodecConfig::Opus(_)
         | CodecConfig::Vorbis(_)
+        | CodecConfig::Mp3Adu(_)
         | CodecConfig::Amr(_)
-        | CodecConfig::Pcm(_) => return false,
+        | CodecConfig::Pcm(_)
+        | CodecConfig::Hinted(_) => return false,
     }
     true
 }

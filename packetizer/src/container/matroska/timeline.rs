@@ -63,7 +63,9 @@ impl Pace {
             CodecConfig::Ac3(config) | CodecConfig::EAc3(config) => {
                 Self::Even(config.unit_samples.into())
             }
-            CodecConfig::MpegAudio(config) => Self::Even(config.frame_samples.into()),
+            CodecConfig::MpegAudio(config) | CodecConfig::Mp3Adu(config) => {
+                Self::Even(config.frame_samples.into())
+            }
             CodecConfig::Opus(_) => Self::Opus,
             CodecConfig::Vorbis(config) => Self::Vorbis(config.packet_durations()),
             CodecConfig::Pcm(config) => Self::Pcm(config.frame_bytes().max(1)),
@@ -76,7 +78,8 @@ impl Pace {
             | CodecConfig::H263
             | CodecConfig::MpegVideo
             | CodecConfig::Jpeg
-            | CodecConfig::Mp2t => Self::Pictures,
+            | CodecConfig::Mp2t
+            | CodecConfig::Hinted(_) => Self::Pictures,
             // No CodecID stands for it.
             CodecConfig::Amr(config) => Self::Even(config.rtp_rate().ticks_per_second() / 50),
         }
@@ -149,8 +152,10 @@ impl Timeline {
             | Wrapping::TransportStream(_)
             | Wrapping::ProgramStream(_)
             | Wrapping::Latm(_)
+            | Wrapping::LatmIn(..)
             | Wrapping::Packets(_)
             | Wrapping::Ogg(_)
+            | Wrapping::Hinted(_)
             | Wrapping::Joined(_) => &[],
         };
         let mut head = [0; HEAD_BYTES];

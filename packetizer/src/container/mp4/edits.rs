@@ -212,6 +212,7 @@ mod tests {
         let sample = |at: i64| Sample {
             offset: 0,
             bytes: 1,
+            media_bytes: 1,
             decode: at * 400,
             composition_offset: 0,
             duration: 400,

@@ -197,7 +197,8 @@ impl<'a> Samples<'a> {
         self.offset = offset.checked_add(u64::from(bytes))?;
         self.decode = decode.checked_add(i64::from(duration))?;
         let sync = flags & NON_SYNC == 0;
-        Some(Sample { offset, bytes, decode, composition_offset, duration, sync })
+        let media_bytes = bytes;
+        Some(Sample { offset, bytes, media_bytes, decode, composition_offset, duration, sync })
     }
 }
 

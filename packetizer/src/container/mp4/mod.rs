@@ -1,13 +1,15 @@
 //! MP4 and QuickTime files (ISO 14496-12, 14496-14, 14496-15; QuickTime File Format).
 //!
 //! The top level is walked box by box until the movie header, which is read at once, and if media
-//! is in fragments to the end; media is never read. What a track needs must be right or the track
+//! is in fragments to the end; media is never read, but for the samples of hint tracks that are of
+//! use. What a track needs must be right or the track
 //! is left out by name; what it does not need may be broken.
 
 mod boxes;
 mod edits;
 mod entry;
 mod fragments;
+mod hints;
 mod movie;
 mod samples;
 #[cfg(test)]
@@ -49,6 +51,8 @@ enum State {
     Box { offset: u64 },
     /// Wants the movie header's body.
     Movie { offset: u64, bytes: u32 },
+    /// Wants samples of a hint track.
+    Hints(Demand),
     /// Wants a fragment's `moof` box.
     Fragment { offset: u64, bytes: u32 },
 }
@@ -79,6 +83,7 @@ impl Demux for Demuxer {
                 let bytes = (self.file_bytes - offset).min(wanted.into());
                 Demand { offset, bytes: u32::try_from(bytes).unwrap_or(wanted) }
             }
+            State::Hints(demand) => demand,
             State::Movie { offset, bytes } | State::Fragment { offset, bytes } => {
                 Demand { offset, bytes }
             }
@@ -98,13 +103,25 @@ impl Demux for Demuxer {
                 }
             }
             State::Movie { offset, bytes: body_bytes } => {
-                let movie = movie::parse(bytes, self.file_bytes)?;
+                let mut movie = movie::parse(bytes, self.file_bytes)?;
                 let end = offset + u64::from(body_bytes);
+                if let Some(demand) = movie.demand() {
+                    (self.state, self.movie) = (State::Hints(demand), Some(movie));
+                    return Ok(None);
+                }
                 if !movie.is_fragmented || self.file_bytes - end < BOX_BYTES_MIN {
                     return movie.finish().map(Some);
                 }
                 self.movie = Some(movie);
                 self.state = State::Box { offset: end };
+            }
+            State::Hints(_) => {
+                let Some(movie) = &mut self.movie else { return Ok(None) };
+                movie.supply(bytes)?;
+                match movie.demand() {
+                    Some(demand) => self.state = State::Hints(demand),
+                    None => return self.movie.take().map(Movie::finish).transpose(),
+                }
             }
             State::Fragment { offset, .. } => {
                 self.state = self.take_fragment(offset, bytes)?;
@@ -158,7 +175,7 @@ impl Demuxer {
     const fn is_at_end(&self) -> bool {
         match self.state {
             State::Box { offset } => self.file_bytes - offset < BOX_BYTES_MIN,
-            State::Movie { .. } | State::Fragment { .. } => false,
+            State::Movie { .. } | State::Hints(_) | State::Fragment { .. } => false,
         }
     }
 

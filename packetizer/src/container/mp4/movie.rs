@@ -1,18 +1,22 @@
 //! The movie header: tracks, their time scales and edit lists (ISO 14496-12 §8.2 to §8.6).
 
+mod planned;
+
 use super::boxes::{Box, Bytes, boxes, find, find_path};
 use super::edits::Edits;
 use super::entry::{Descriptions, Served, parse_descriptions};
 use super::fragments::{self, Defaults, TrackFragment};
+use super::hints::{Budget, Hints};
 use super::samples::{Sample, SampleTables};
 use crate::codec::CodecConfig;
 use crate::container::IndexError;
 use crate::index::{
-    BuildError, IndexBuilder, MediaIndex, SkipReason, SkippedTrack, TRACKS_MAX, TrackDescription,
-    TrackId, UNIT_BYTES_MAX, UNITS_MAX,
+    AccessUnitEntry, BuildError, IndexBuilder, MediaIndex, SkipReason, SkippedTrack, TRACKS_MAX,
+    TrackDescription, TrackId, UNIT_BYTES_MAX, UNITS_MAX,
 };
 use crate::language;
 use crate::time::{ClockRate, Npt};
+use planned::Planning;
 
 /// Whether more media may follow in movie fragments (§8.8.1).
 fn has_fragments(moov: &[u8]) -> bool {
@@ -29,21 +33,28 @@ pub(super) fn parse(moov: &[u8], file_bytes: u64) -> Result<Movie, IndexError> {
     let is_fragmented = has_fragments(moov);
     let mut skipped = Vec::new();
     let mut tracks = Vec::new();
-    for (position, trak) in boxes(moov).filter(|found| found.kind.0 == *b"trak").enumerate() {
-        let container_id = parse_track_id(&trak).unwrap_or(0);
+    let traks = boxes(moov).filter(|found| found.kind.0 == *b"trak").take(TRAK_BOXES_MAX + 1);
+    let traks: Vec<_> = traks.map(|trak| (parse_track_id(&trak).unwrap_or(0), trak)).collect();
+    let mut planning = Planning::new(&traks, Budget::new(file_bytes, moov.len()));
+    for (position, (container_id, trak)) in traks.iter().enumerate() {
+        let container_id = *container_id;
         let parsed = if position < TRAK_BOXES_MAX {
-            ParsedTrack::parse(&trak, container_id, movie_rate, is_fragmented)
+            ParsedTrack::parse(trak, container_id, movie_rate, is_fragmented)
         } else {
             Err(SkipReason::TooManyTracks)
+        };
+        let parsed = match parsed {
+            Err(SkipReason::Codec(codec)) if !is_fragmented => planning
+                .parse(trak, container_id, movie_rate)
+                .unwrap_or(Err(SkipReason::Codec(codec))),
+            parsed => parsed,
         };
         match parsed {
             Ok(track) => tracks.push(track),
             Err(reason) => skipped.push(SkippedTrack { container_id, reason }),
         }
-        if position >= TRAK_BOXES_MAX {
-            break;
-        }
     }
+    skipped.retain(|skipped| !planning.uses(skipped.container_id));
     let is_video = |track: &ParsedTrack<'_>| track.description.codec.is_video();
     tracks.sort_by_key(|track| (!is_video(track), !track.is_enabled));
     let created = find(moov, b"mvhd").and_then(|header| parse_creation_time(header.bytes()));
@@ -56,6 +67,7 @@ pub(super) fn parse(moov: &[u8], file_bytes: u64) -> Result<Movie, IndexError> {
         dropped: 0,
         has_begun: false,
         is_fragmented,
+        budget: planning.into_budget(),
     };
     for track in tracks {
         let defaults = Defaults::of(moov, track.description.container_id);
@@ -76,6 +88,8 @@ struct ParsedTrack<'a> {
     samples: Option<SampleTables<'a>>,
     served: Served,
     edits: Edits,
+    /// How its packets are made, if not of its codec.
+    hints: Option<Hints>,
 }
 
 impl<'a> ParsedTrack<'a> {
@@ -128,6 +142,7 @@ impl<'a> ParsedTrack<'a> {
             },
             served,
             edits: Edits::parse(trak, media_rate, movie_rate).map_err(SkipReason::Broken)?,
+            hints: None,
         })
     }
 }
@@ -145,6 +160,8 @@ pub(super) struct Movie {
     /// A fragment has been taken.
     has_begun: bool,
     pub(super) is_fragmented: bool,
+    /// What hint tracks may still take.
+    budget: Budget,
 }
 
 /// A track of it that can be delivered.
@@ -168,11 +185,13 @@ struct MovieTrack {
     decode_end: i64,
     /// Decode time of the last unit in the presentation.
     decode: i64,
+    /// The hint track whose samples are its units.
+    hints: Option<Hints>,
 }
 
 impl Movie {
     fn add(&mut self, track: ParsedTrack<'_>, defaults: Defaults) -> Result<(), IndexError> {
-        let ParsedTrack { description, samples, served, edits, is_enabled: _ } = track;
+        let ParsedTrack { description, samples, served, edits, hints, is_enabled: _ } = track;
         let (container_id, rate) = (description.container_id, description.media_rate);
         let pcm_frame_bytes = if let CodecConfig::Pcm(config) = &description.codec {
             Some(config.frame_bytes())
@@ -197,6 +216,7 @@ impl Movie {
             has_changed: samples.is_some_and(|samples| samples.changes()),
             decode_end: 0,
             decode: i64::MIN,
+            hints,
         };
         if let Some(samples) = samples {
             match pcm_frame_bytes {
@@ -317,9 +337,13 @@ impl Movie {
     /// The index of what has been gathered.
     pub(super) fn finish(mut self) -> Result<MediaIndex, IndexError> {
         let mut nanos = 0;
+        let mut refused = self.finish_hints();
         for track in &self.tracks {
             let MovieTrack { container_id, declared, kept, .. } = *track;
-            if track.has_changed {
+            if let Some((_, reason)) = refused.iter().find(|(id, _)| *id == track.id) {
+                let reason = reason.clone();
+                self.skipped.push(SkippedTrack { container_id, reason });
+            } else if track.has_changed {
                 let reason = SkipReason::SeveralDescriptions;
                 self.skipped.push(SkippedTrack { container_id, reason });
             } else if track.is_cut {
@@ -338,16 +362,23 @@ impl Movie {
             let edit_end = edit_end.filter(|edit_end| is_edited && (1..end).contains(edit_end));
             nanos = nanos.max(edit_end.unwrap_or(end));
         }
-        let has_units = |track: &&MovieTrack| track.kept > 0;
-        let missed = (0..).map(TrackId).zip(self.tracks.iter().filter(has_units));
-        let missed = missed.filter(|(_, track)| track.edits.has_missed());
-        let refused: Vec<_> = missed.map(|(id, _)| (id, BETWEEN_SYNCS)).collect();
+        let missed = self.tracks.iter().filter(|track| track.edits.has_missed());
+        refused.extend(missed.map(|track| (track.id, BETWEEN_SYNCS)));
+        // The index has no tracks without units.
+        let left = self.tracks.iter().filter(|track| track.kept > 0).map(|track| track.id);
+        let left: Vec<TrackId> = left.collect();
+        let refused = refused.into_iter().filter_map(|(id, reason)| {
+            let position = left.iter().position(|left| *left == id)?;
+            Some((TrackId(u8::try_from(position).ok()?), reason))
+        });
+        let refused: Vec<_> = refused.collect();
         let mut index = self.builder.finish(Npt::from_nanos(nanos.max(0).unsigned_abs()));
         index.leave_out(refused);
+        let left_out = std::mem::replace(&mut index.skipped, self.skipped);
+        index.skipped.extend(left_out);
         if index.tracks.is_empty() {
-            return Err(IndexError::NoPlayableTrack { tracks: self.skipped });
+            return Err(IndexError::NoPlayableTrack { tracks: index.skipped });
         }
-        index.skipped = self.skipped;
         index.created = self.created;
         Ok(index)
     }
@@ -365,10 +396,22 @@ impl MovieTrack {
     ) -> Result<(), BuildError> {
         let decode = sample.decode.saturating_add(shift);
         let composition = decode.saturating_add(i64::from(sample.composition_offset));
-        let Sample { offset, bytes, duration, sync, .. } = *sample;
+        let Sample { offset, bytes, media_bytes, duration, sync, .. } = *sample;
         // Where an edit begins a little before the one in front ends, decoding does not go back.
         let decode = decode.max(self.decode);
-        builder.push(self.id, offset, bytes, decode, composition, duration, sync)?;
+        builder.push_unit(
+            self.id,
+            AccessUnitEntry {
+                index: 0,
+                offset,
+                bytes,
+                media_bytes,
+                decode,
+                composition,
+                duration,
+                sync,
+            },
+        )?;
         self.decode = decode;
         Ok(())
     }

@@ -1,5 +1,9 @@
 //! Sample tables: what ISO 14496-12 calls samples are the access units (§8.6, §8.7).
 
+mod places;
+
+pub(super) use places::{Place, Places};
+
 use super::boxes::{Bytes, find};
 use super::entry::Served;
 use crate::codec::pcm;
@@ -9,6 +13,8 @@ use crate::codec::pcm;
 pub(super) struct Sample {
     pub(super) offset: u64,
     pub(super) bytes: u32,
+    /// Bytes of its packets, if a hint track plans them.
+    pub(super) media_bytes: u32,
     pub(super) decode: i64,
     pub(super) composition_offset: i32,
     pub(super) duration: u32,
@@ -84,6 +90,7 @@ impl<'a> SampleTables<'a> {
             let sample = Sample {
                 offset: chunk.offset,
                 bytes,
+                media_bytes: bytes,
                 decode,
                 composition_offset: 0,
                 duration: frames,
@@ -98,16 +105,7 @@ impl<'a> SampleTables<'a> {
 
     /// The samples in decode order. Ends where the tables no longer say where samples lie.
     pub(super) fn samples(&self) -> Samples<'a> {
-        Samples {
-            tables: *self,
-            index: 0,
-            decode: 0,
-            chunk: ChunkWalk::default(),
-            durations: RunWalk::new(self.durations),
-            composition_offsets: RunWalk::new(self.composition_offsets),
-            duration: 0,
-            next_sync: 0,
-        }
+        Samples { tables: *self, walk: SampleWalk::default() }
     }
 }
 
@@ -265,26 +263,22 @@ impl ChunkWalk {
 }
 
 /// A walk over the runs of `stts` or `ctts`: (count, value) pairs.
-#[derive(Clone, Copy, Debug)]
-struct RunWalk<'a> {
-    runs: &'a [[u8; 8]],
+#[derive(Clone, Copy, Debug, Default)]
+struct RunWalk {
+    /// Position of the next run.
+    next: usize,
     left: u32,
     value: u32,
 }
 
-impl<'a> RunWalk<'a> {
-    const fn new(runs: &'a [[u8; 8]]) -> Self {
-        Self { runs, left: 0, value: 0 }
-    }
-
+impl RunWalk {
     /// The next sample's value; `None` behind the last run.
-    fn next(&mut self) -> Option<u32> {
+    fn next(&mut self, runs: &[[u8; 8]]) -> Option<u32> {
         while self.left == 0 {
-            let (run, rest) = self.runs.split_first()?;
-            let [a, b, c, d, value @ ..] = *run;
+            let [a, b, c, d, value @ ..] = *runs.get(self.next)?;
             self.left = u32::from_be_bytes([a, b, c, d]);
             self.value = u32::from_be_bytes(value);
-            self.runs = rest;
+            self.next += 1;
         }
         self.left -= 1;
         Some(self.value)
@@ -298,22 +292,64 @@ const DURATION_MAX: u32 = u32::MAX - 480_000;
 #[derive(Clone, Debug)]
 pub(super) struct Samples<'a> {
     tables: SampleTables<'a>,
+    walk: SampleWalk,
+}
+
+impl Iterator for Samples<'_> {
+    type Item = Sample;
+
+    fn next(&mut self) -> Option<Sample> {
+        self.walk.next(&self.tables)
+    }
+}
+
+/// Where in the tables a walk over the samples is.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SampleWalk {
     index: u32,
     decode: i64,
     chunk: ChunkWalk,
-    durations: RunWalk<'a>,
-    composition_offsets: RunWalk<'a>,
+    durations: RunWalk,
+    composition_offsets: RunWalk,
     /// The last duration, which goes on where the table is too short.
     duration: u32,
     /// Position in the table of sync samples.
     next_sync: usize,
 }
 
-impl Samples<'_> {
+impl SampleWalk {
+    /// Number of samples that have come.
+    pub(super) const fn count(&self) -> u32 {
+        self.index
+    }
+
+    /// The next sample of the tables, which are always the same.
+    pub(super) fn next(&mut self, tables: &SampleTables<'_>) -> Option<Sample> {
+        let bytes = tables.sizes.get(self.index)?;
+        let offset = self.chunk.advance(tables, bytes)?;
+        if let Some(duration) = self.durations.next(tables.durations) {
+            self.duration = if duration > DURATION_MAX { 1 } else { duration };
+        }
+        let composition_offset = self.composition_offsets.next(tables.composition_offsets);
+        let sample = Sample {
+            offset,
+            bytes,
+            media_bytes: bytes,
+            decode: self.decode,
+            // Version 0 declares unsigned offsets; no writer means 2^31 ticks or more.
+            composition_offset: composition_offset.unwrap_or(0).cast_signed(),
+            duration: self.duration,
+            sync: self.is_sync(tables),
+        };
+        self.decode = self.decode.checked_add(i64::from(self.duration))?;
+        self.index += 1;
+        Some(sample)
+    }
+
     /// Whether the current sample is a sync sample. A table without entries marks streams that
     /// refresh gradually: they can be entered at their beginning.
-    fn is_sync(&mut self) -> bool {
-        let Some(syncs) = self.tables.syncs else { return true };
+    fn is_sync(&mut self, tables: &SampleTables<'_>) -> bool {
+        let Some(syncs) = tables.syncs else { return true };
         if syncs.is_empty() {
             return self.index == 0;
         }
@@ -322,29 +358,5 @@ impl Samples<'_> {
             self.next_sync += 1;
         }
         number(self.next_sync) == self.index.checked_add(1)
-    }
-}
-
-impl Iterator for Samples<'_> {
-    type Item = Sample;
-
-    fn next(&mut self) -> Option<Sample> {
-        let bytes = self.tables.sizes.get(self.index)?;
-        let offset = self.chunk.advance(&self.tables, bytes)?;
-        if let Some(duration) = self.durations.next() {
-            self.duration = if duration > DURATION_MAX { 1 } else { duration };
-        }
-        let sample = Sample {
-            offset,
-            bytes,
-            decode: self.decode,
-            // Version 0 declares unsigned offsets; no writer means 2^31 ticks or more.
-            composition_offset: self.composition_offsets.next().unwrap_or(0).cast_signed(),
-            duration: self.duration,
-            sync: self.is_sync(),
-        };
-        self.decode = self.decode.checked_add(i64::from(self.duration))?;
-        self.index += 1;
-        Some(sample)
     }
 }

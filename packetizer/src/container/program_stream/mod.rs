@@ -231,7 +231,8 @@ impl System {
             let mut description = TrackDescription::new(container_id(key), codec, ClockRate::VIDEO);
             description.language = stream.language;
             let (lures, breaks) = (stream.lures.as_slice().into(), stream.breaks.as_slice().into());
-            description.wrapping = Wrapping::ProgramStream(Packets { key, lures, breaks });
+            let packets = Wrapping::ProgramStream(Packets { key, lures, breaks });
+            description.wrapping = stream.wrapping(packets);
             let track = builder.add_track(description).map_err(|_| too_many_units())?;
             for unit in stream.units() {
                 builder.push_unit(track, unit.entry(zero)).map_err(|_| IndexError::Invalid {

@@ -9,6 +9,7 @@ use crate::container::transport_stream::clock::Clock;
 use crate::container::transport_stream::stream::Stream;
 use crate::container::transport_stream::units::TimedUnit;
 use crate::index::SkipReason;
+use crate::wrapping::Wrapping;
 use crate::wrapping::program_stream::StreamKey;
 use crate::wrapping::transport_stream::PesHeader;
 
@@ -146,6 +147,14 @@ impl Elementary {
         match &self.state {
             State::Delivered(stream) => stream.left_out(),
             State::Unknown(_) | State::Skipped(_) => None,
+        }
+    }
+
+    /// See [`Stream::wrapping`].
+    pub(super) fn wrapping(&self, packets: Wrapping) -> Wrapping {
+        match &self.state {
+            State::Delivered(stream) => stream.wrapping(packets),
+            State::Unknown(_) | State::Skipped(_) => packets,
         }
     }
 

@@ -1,10 +1,12 @@
 //! Cuts streams of audio frames, whose headers tell their length.
 
+use super::latm::{self, Elements};
 use crate::codec::CodecConfig;
 use crate::codec::aac::AdtsHeader;
 use crate::codec::ac3::SyncFrame;
 use crate::codec::mpeg_audio::FrameHeader;
 use crate::time::ClockRate;
+use crate::wrapping::latm::MuxElements;
 
 /// An access unit of sound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +17,9 @@ pub(in crate::container) struct Sound {
     pub(super) frame: u64,
     /// Position behind its last byte.
     pub(super) end: u64,
+    /// Bytes of media from the first to the last; 0 if it is left out.
+    pub(super) media_bytes: u32,
+    /// 0 if that is not known.
     pub(super) samples: u32,
     pub(super) sample_rate: ClockRate,
 }
@@ -25,15 +30,23 @@ pub(in crate::container) enum FrameKind {
     Adts,
     MpegAudio,
     Ac3,
+    /// AAC in LATM.
+    Loas,
 }
 
 /// What a frame's header says.
 struct Frame {
     header_bytes: usize,
     bytes: usize,
+    is_dependent: bool,
+    /// `None` if only the contents tell.
+    sound: Option<FrameSound>,
+}
+
+/// What sound is in a frame.
+struct FrameSound {
     samples: u32,
     sample_rate: ClockRate,
-    is_dependent: bool,
     /// 0, but for MPEG audio, of which a stream has one layer.
     layer: u8,
     codec: CodecConfig,
@@ -45,6 +58,7 @@ impl FrameKind {
         match self {
             Self::Adts | Self::Ac3 => 7,
             Self::MpegAudio => 4,
+            Self::Loas => latm::HEADER_BYTES,
         }
     }
 
@@ -56,11 +70,13 @@ impl FrameKind {
                 Some(Frame {
                     header_bytes: usize::try_from(header.header_bytes).ok()?,
                     bytes: usize::try_from(header.frame_bytes).ok()?,
-                    samples: u32::from(config.unit_samples),
-                    sample_rate: config.rtp_rate,
                     is_dependent: false,
-                    layer: 0,
-                    codec: CodecConfig::Aac(config),
+                    sound: Some(FrameSound {
+                        samples: u32::from(config.unit_samples),
+                        sample_rate: config.rtp_rate,
+                        layer: 0,
+                        codec: CodecConfig::Aac(config),
+                    }),
                 })
             }
             Self::MpegAudio => {
@@ -68,11 +84,13 @@ impl FrameKind {
                 Some(Frame {
                     header_bytes: 0,
                     bytes: usize::try_from(header.bytes).ok()?,
-                    samples: u32::from(header.samples),
-                    sample_rate: header.sample_rate,
                     is_dependent: false,
-                    layer: header.layer,
-                    codec: CodecConfig::MpegAudio(header.config()),
+                    sound: Some(FrameSound {
+                        samples: u32::from(header.samples),
+                        sample_rate: header.sample_rate,
+                        layer: header.layer,
+                        codec: CodecConfig::MpegAudio(header.config()),
+                    }),
                 })
             }
             Self::Ac3 => {
@@ -81,17 +99,25 @@ impl FrameKind {
                 Some(Frame {
                     header_bytes: 0,
                     bytes: usize::try_from(frame.bytes).ok()?,
-                    samples: u32::from(frame.samples),
-                    sample_rate: frame.sample_rate,
                     is_dependent: frame.is_dependent,
-                    layer: 0,
-                    codec: if frame.is_enhanced {
-                        CodecConfig::EAc3(config)
-                    } else {
-                        CodecConfig::Ac3(config)
-                    },
+                    sound: Some(FrameSound {
+                        samples: u32::from(frame.samples),
+                        sample_rate: frame.sample_rate,
+                        layer: 0,
+                        codec: if frame.is_enhanced {
+                            CodecConfig::EAc3(config)
+                        } else {
+                            CodecConfig::Ac3(config)
+                        },
+                    }),
                 })
             }
+            Self::Loas => Some(Frame {
+                header_bytes: latm::HEADER_BYTES,
+                bytes: latm::frame_bytes(bytes)?,
+                is_dependent: false,
+                sound: None,
+            }),
         }
     }
 }
@@ -109,11 +135,14 @@ pub(in crate::container) struct FrameCutter {
     open: Option<Sound>,
     /// Of the first frame.
     codec: Option<(CodecConfig, ClockRate, u8)>,
+    /// Of frames of LATM.
+    elements: Elements,
 }
 
 impl FrameCutter {
-    pub(in crate::container) const fn new(kind: FrameKind) -> Self {
-        Self { kind, buffer: Vec::new(), position: 0, is_in_step: false, open: None, codec: None }
+    pub(in crate::container) fn new(kind: FrameKind) -> Self {
+        let (buffer, elements) = (Vec::new(), Elements::default());
+        Self { kind, buffer, position: 0, is_in_step: false, open: None, codec: None, elements }
     }
 
     /// Takes the next bytes, and calls `each` with every access unit that has ended.
@@ -143,7 +172,24 @@ impl FrameCutter {
         self.open.map_or(self.position, |open| open.frame)
     }
 
+    pub(super) fn is_latm(&self) -> bool {
+        self.kind == FrameKind::Loas
+    }
+
+    /// How access units lie in frames of LATM.
+    pub(super) fn elements(&self) -> Option<MuxElements> {
+        self.elements.wrapped()
+    }
+
+    /// Whether frames of other configurations were left out.
+    pub(super) const fn has_others(&self) -> bool {
+        self.elements.has_others()
+    }
+
     pub(super) fn config(&self) -> Result<CodecConfig, &'static str> {
+        if self.is_latm() {
+            return self.elements.config();
+        }
         self.codec.as_ref().map(|codec| codec.0.clone()).ok_or("no whole frame of sound")
     }
 
@@ -177,8 +223,9 @@ impl FrameCutter {
                 }
             }
             self.is_in_step = true;
-            let bytes = frame.bytes;
-            self.take(self.position + at as u64, frame, each);
+            let (bytes, is_dependent) = (frame.bytes, frame.is_dependent);
+            let sound = self.sound(at, frame);
+            self.take(sound, is_dependent, each);
             at += bytes;
         }
         self.buffer.drain(..at.min(self.buffer.len()));
@@ -188,30 +235,43 @@ impl FrameCutter {
     /// Whether a frame may follow those before.
     fn fits(&self, frame: &Frame) -> bool {
         let is_same = |(_, rate, layer): &(CodecConfig, ClockRate, u8)| {
-            (*rate, *layer) == (frame.sample_rate, frame.layer)
+            let told = frame.sound.as_ref().map(|sound| (sound.sample_rate, sound.layer));
+            told.is_none_or(|told| told == (*rate, *layer))
         };
         frame.bytes > frame.header_bytes && self.codec.as_ref().is_none_or(is_same)
     }
 
-    fn take(&mut self, start: u64, frame: Frame, each: &mut impl FnMut(Sound)) {
-        let end = start + frame.bytes as u64;
+    /// What a frame that lies `at` bytes into the buffer, all of it, gives.
+    fn sound(&mut self, at: usize, frame: Frame) -> Sound {
+        let (first, last) = (at + frame.header_bytes, at + frame.bytes);
+        let (media_bytes, samples, sample_rate) = match frame.sound {
+            Some(FrameSound { samples, sample_rate, layer, codec }) => {
+                self.codec.get_or_insert((codec, sample_rate, layer));
+                (u32::try_from(last - first).unwrap_or(u32::MAX), samples, sample_rate)
+            }
+            None => {
+                let element = self.buffer.get(first..last).unwrap_or_default();
+                let latm::Element { media_bytes, samples, sample_rate } =
+                    self.elements.take(element);
+                (media_bytes, samples, sample_rate)
+            }
+        };
+        let position = |at: usize| self.position + at as u64;
+        let (start, frame, end) = (position(first), position(at), position(last));
+        Sound { start, frame, end, media_bytes, samples, sample_rate }
+    }
+
+    fn take(&mut self, sound: Sound, is_dependent: bool, each: &mut impl FnMut(Sound)) {
         if let Some(open) =
-            self.open.as_mut().filter(|open| frame.is_dependent && open.end == start)
+            self.open.as_mut().filter(|open| is_dependent && open.end == sound.frame)
         {
-            open.end = end;
+            open.end = sound.end;
+            open.media_bytes = open.media_bytes.saturating_add(sound.media_bytes);
             return;
         }
-        if let Some(open) = self.open.take() {
+        if let Some(open) = self.open.replace(sound) {
             each(open);
         }
-        self.codec.get_or_insert((frame.codec, frame.sample_rate, frame.layer));
-        self.open = Some(Sound {
-            start: start + frame.header_bytes as u64,
-            frame: start,
-            end,
-            samples: frame.samples,
-            sample_rate: frame.sample_rate,
-        });
     }
 }
 

@@ -11,6 +11,8 @@ pub(in crate::container) enum StreamKind {
     Video(VideoKind),
     /// AAC frames with their ADTS headers.
     Adts,
+    /// AAC in LATM, in LOAS frames.
+    Latm,
     MpegAudio,
     /// AC-3 or Enhanced AC-3; the frames tell which.
     Ac3,
@@ -26,7 +28,7 @@ impl StreamKind {
             0x03 | 0x04 => Self::MpegAudio,
             0x0f => Self::Adts,
             0x10 => Self::Video(VideoKind::Mpeg4Visual),
-            0x11 => codec("AAC in LATM"),
+            0x11 => Self::Latm,
             0x15 => not_media("metadata"),
             0x1b => Self::Video(VideoKind::H264),
             0x24 => Self::Video(VideoKind::H265),
@@ -118,6 +120,7 @@ mod tests {
         let names = |name: &str| name.to_owned();
         for (stream_type, descriptors, expected) in [
             (0x02, &[][..], StreamKind::Video(VideoKind::Mpeg)),
+            (0x11, &[], StreamKind::Latm),
             (0x06, &[0x7a, 0], StreamKind::Ac3),
             (0x06, &[5, 4, b'E', b'A', b'C', b'3'], StreamKind::Ac3),
             (0x06, &[5, 4, b'O', b'p', b'u', b's'], codec("Opus in a transport stream")),

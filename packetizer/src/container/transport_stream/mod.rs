@@ -10,6 +10,7 @@
 pub(super) mod clock;
 pub(super) mod frames;
 pub(super) mod kind;
+pub(super) mod latm;
 mod packets;
 mod psi;
 pub(super) mod stream;
@@ -231,7 +232,7 @@ impl Program {
             let grid = PacketGrid { packet_bytes, stretches: stretches.clone(), pid };
             let mut description = TrackDescription::new(u32::from(pid), codec, ClockRate::VIDEO);
             description.language = stream.language;
-            description.wrapping = Wrapping::TransportStream(grid);
+            description.wrapping = stream.wrapping(Wrapping::TransportStream(grid));
             let track = builder.add_track(description).map_err(|_| too_many_units())?;
             for unit in &stream.units {
                 builder.push_unit(track, unit.entry(zero)).map_err(|_| IndexError::Invalid {

@@ -10,6 +10,7 @@ use super::units::{TimedUnit, VideoTimes};
 use crate::codec::CodecConfig;
 use crate::codec::picture::{Picture, PictureCutter};
 use crate::index::{SkipReason, UNIT_BYTES_MAX};
+use crate::wrapping::Wrapping;
 use crate::wrapping::transport_stream::{Packet, PesHeader};
 
 /// Packets that one access unit of each stream may lie in, whatever the others hold.
@@ -42,7 +43,7 @@ pub(in crate::container) struct Stream {
 #[derive(Debug)]
 enum Cutter {
     Video(Box<PictureCutter>),
-    Sound(FrameCutter),
+    Sound(Box<FrameCutter>),
 }
 
 /// Bytes that lie together.
@@ -84,11 +85,13 @@ impl Stream {
         pid: u16,
         language: Option<[u8; 3]>,
     ) -> Option<Self> {
+        let frames = |kind| Cutter::Sound(Box::new(FrameCutter::new(kind)));
         let cutter = match *kind {
             StreamKind::Video(kind) => Cutter::Video(Box::new(PictureCutter::new(kind, 0))),
-            StreamKind::Adts => Cutter::Sound(FrameCutter::new(FrameKind::Adts)),
-            StreamKind::MpegAudio => Cutter::Sound(FrameCutter::new(FrameKind::MpegAudio)),
-            StreamKind::Ac3 => Cutter::Sound(FrameCutter::new(FrameKind::Ac3)),
+            StreamKind::Adts => frames(FrameKind::Adts),
+            StreamKind::Latm => frames(FrameKind::Loas),
+            StreamKind::MpegAudio => frames(FrameKind::MpegAudio),
+            StreamKind::Ac3 => frames(FrameKind::Ac3),
             StreamKind::Skipped(_) => return None,
         };
         Some(Self {
@@ -248,11 +251,16 @@ impl Stream {
         });
         let unit = self.times.video.time(picture, stamped);
         self.times.expected = Some(unit.decode + i64::from(unit.duration));
-        self.push(picture.start, picture.end, unit);
+        let media_bytes = u32::try_from(picture.end - picture.start).unwrap_or(u32::MAX);
+        self.push(picture.start, picture.end, media_bytes, unit);
     }
 
     fn sound(&mut self, sound: &Sound, clock: &mut Clock) {
-        if let Some(stamp) = self.stamp_until(sound.frame) {
+        let stamp = self.stamp_until(sound.frame);
+        if sound.samples == 0 {
+            return; // and so when the next is due is not known either, if it has no stamp
+        }
+        if let Some(stamp) = stamp {
             // Sound is decoded when it is heard.
             self.times.anchor = clock.time(stamp.presentation, self.times.expected);
             self.times.samples = 0;
@@ -266,7 +274,10 @@ impl Stream {
         let next = self.times.anchor + ticks(self.times.samples);
         self.times.expected = Some(next);
         let duration = u32::try_from(next - decode).unwrap_or(0);
-        self.push(sound.start, sound.end, TimedUnit::unplaced(decode, decode, duration, true));
+        if sound.media_bytes > 0 {
+            let unit = TimedUnit::unplaced(decode, decode, duration, true);
+            self.push(sound.start, sound.end, sound.media_bytes, unit);
+        }
     }
 
     /// The stamp of the access unit that begins here: that of the last PES packet that begins no
@@ -280,7 +291,7 @@ impl Stream {
     }
 
     /// Notes a unit that lies from `start` to `end` of the elementary stream.
-    fn push(&mut self, start: u64, end: u64, unit: TimedUnit) {
+    fn push(&mut self, start: u64, end: u64, media_bytes: u32, unit: TimedUnit) {
         let last = end.checked_sub(1).filter(|last| *last >= start);
         let (Some(first), Some(last)) = (self.offset(start), last.and_then(|l| self.offset(l)))
         else {
@@ -293,14 +304,29 @@ impl Stream {
             // A little disorder is not worth a jump, but decode times never go back.
             let before = self.units.last().map_or(i64::MIN, |unit| unit.decode);
             let decode = unit.decode.max(before);
-            let media_bytes = u32::try_from(end - start).unwrap_or(bytes);
             self.units.push(TimedUnit { offset: first, bytes, media_bytes, decode, ..unit });
         }
     }
 
     /// What is left out of a stream that is delivered.
     pub(in crate::container) fn left_out(&self) -> Option<SkipReason> {
-        self.has_oversized.then_some(OVERSIZED)
+        let has_others = match &self.cutter {
+            Cutter::Video(_) => false,
+            Cutter::Sound(cutter) => cutter.has_others(),
+        };
+        let others = has_others.then_some(SkipReason::SeveralDescriptions);
+        self.has_oversized.then_some(OVERSIZED).or(others)
+    }
+
+    /// How its access units lie in the file, if its elementary stream lies in it so.
+    pub(in crate::container) fn wrapping(&self, outer: Wrapping) -> Wrapping {
+        match &self.cutter {
+            Cutter::Video(_) => outer,
+            Cutter::Sound(cutter) => match cutter.elements() {
+                Some(elements) => Wrapping::LatmIn(Box::new(outer), elements),
+                None => outer,
+            },
+        }
     }
 
     /// Where a byte of the elementary stream lies in the file.
@@ -320,14 +346,17 @@ impl Stream {
         if self.units.is_empty() && self.is_scrambled {
             return Err(SkipReason::Encrypted);
         }
-        if self.units.is_empty() {
-            return Err(self.left_out().unwrap_or(SkipReason::Empty));
-        }
-        let config = match &self.cutter {
-            Cutter::Video(cutter) => cutter.config(),
-            Cutter::Sound(cutter) => cutter.config(),
+        let (config, is_latm) = match &self.cutter {
+            Cutter::Video(cutter) => (cutter.config(), false),
+            Cutter::Sound(cutter) => (cutter.config(), cutter.is_latm()),
         };
-        config.map_err(SkipReason::Config)
+        let config = config.map_err(SkipReason::Config);
+        if self.units.is_empty() {
+            // What is wrong with its configuration is why it has none.
+            let of_config = config.err().filter(|_| is_latm);
+            return Err(self.left_out().or(of_config).unwrap_or(SkipReason::Empty));
+        }
+        config
     }
 }
 

@@ -146,7 +146,7 @@ fn what_lies_before_the_tables_counts() {
 fn the_first_programme_is_delivered_and_what_is_left_out_named() {
     let file = [
         vec![association()],
-        vec![map(MAP, 1, &[(0x11, 0x110), (3, SOUND), (0x1b, 0x111), (4, 0x112)])],
+        vec![map(MAP, 1, &[(0x83, 0x110), (3, SOUND), (0x1b, 0x111), (4, 0x112)])],
         vec![map(0x200, 2, &[(3, 0x201)])],
         sound(SOUND, times(4)),
         sound(0x201, times(4)),
@@ -171,7 +171,7 @@ fn the_first_programme_is_delivered_and_what_is_left_out_named() {
     assert_eq!(
         index.skipped,
         [
-            skipped(0x110, SkipReason::Codec("AAC in LATM".to_owned())),
+            skipped(0x110, SkipReason::Codec("TrueHD".to_owned())),
             skipped(0x201, SkipReason::Broken("of another programme than the first")),
             skipped(0x111, SkipReason::Empty),
             skipped(0x112, SkipReason::Encrypted),

@@ -2,7 +2,7 @@
 
 mod obu;
 
-use super::{PacketWriter, UnitError, fragment_bytes};
+use super::{PacketWriter, UnitError};
 use crate::codec::av1::Av1Config;
 use obu::{Obu, SEQUENCE_HEADER, next_obu};
 
@@ -45,7 +45,7 @@ pub fn write_temporal_unit(
     // Every packet has an aggregation header; the last of a few elements has no length.
     let is_counted = measured.count <= usize::from(COUNT_MAX);
     let bytes = measured.bytes - if is_counted { measured.last_length_bytes } else { 0 };
-    let room = fragment_bytes(bytes, writer.payload_bytes_max() - 1);
+    let room = writer.fragment_bytes(bytes, writer.payload_bytes_max() - 1);
     let mut new_sequence = if is_sync { NEW_SEQUENCE } else { 0 };
     while elements.current.is_some() {
         let continues = if elements.taken > 0 { CONTINUES } else { 0 };

@@ -109,12 +109,9 @@ impl Control {
         check_wishes(request, title, track, session)?;
         let offers = parse_offers(request.headers("Transport")).map_err(|error| error.status())?;
         let peer = self.connection(id)?.peer.ip();
-        let sizes = PayloadSizes::choose(
-            self.config.payload_class,
-            peer,
-            self.connection(id)?.path_mtu,
-            request.header("Blocksize").and_then(Blocksize::parse),
-        );
+        let described =
+            title.index.tracks.get(usize::from(track.0)).ok_or(StatusCode::NOT_FOUND)?;
+        let sizes = self.payload_sizes(id, request)?.for_codec(&described.codec);
         let shard = match session {
             Some(session) => session.shard,
             None => {
@@ -125,6 +122,7 @@ impl Control {
             }
         };
         let mut transports = self.usable_transports(id, shard, &offers)?;
+        transports.retain(|transport| sizes.allow(transport.framing()));
         let transport = transports.pop_front().ok_or_else(|| self.no_transport(id, &offers))?;
         let (known_key, purpose) = match session {
             None => (None, Purpose::NewSession),
@@ -139,8 +137,6 @@ impl Control {
                 None => (Some(session.key), Purpose::NewStream),
             },
         };
-        let track_bits_per_second =
-            title.index.tracks.get(usize::from(track.0)).map_or(0, |track| track.bits_per_second);
         let setting_up = SettingUp {
             connection: id,
             peer,
@@ -160,7 +156,7 @@ impl Control {
             // The same track by another transport: the rate stays reserved.
             bits_per_second: match purpose {
                 Purpose::Replace => 0,
-                Purpose::NewSession | Purpose::NewStream => reservation(track_bits_per_second),
+                Purpose::NewSession | Purpose::NewStream => reservation(described.bits_per_second),
             },
             memory: memory_need(title, track, sizes, &transport),
             payload_sizes: sizes,
@@ -171,6 +167,21 @@ impl Control {
         self.admit_stream(now, &setting_up)?;
         self.ask_shard(setting_up, effects);
         Ok(Outcome::AwaitShard)
+    }
+
+    /// How big packets may be that go to the client.
+    fn payload_sizes(
+        &self,
+        id: ConnectionId,
+        request: &Request<'_>,
+    ) -> Result<PayloadSizes, Rejection> {
+        let connection = self.connection(id)?;
+        Ok(PayloadSizes::choose(
+            self.config.payload_class,
+            connection.peer.ip(),
+            connection.path_mtu,
+            request.header("Blocksize").and_then(Blocksize::parse),
+        ))
     }
 
     /// The session that the request wants another stream in. It must stand still.

@@ -73,6 +73,34 @@ fn a_range_with_an_end_and_one_that_goes_backwards_have_no_laps() {
 }
 
 #[test]
+fn who_named_the_end_of_the_title_has_no_laps_however_play_goes_on() {
+    let hurried = Pace { speed: Speed::nearest(2.0), ..Pace::NORMAL };
+    let scaled = Pace { scale: Scale::nearest(2.0), ..Pace::NORMAL };
+    for (end, pause, pace) in [
+        (Some(40.0), None, Pace::NORMAL),
+        // It has passed the point, and goes there.
+        (Some(40.0), Some(38.2), Pace::NORMAL),
+        (Some(40.0), None, hurried),
+        (Some(40.0), None, scaled),
+        (None, Some(38.2), Pace::NORMAL),
+        (None, None, hurried),
+        (None, None, scaled),
+    ] {
+        let mut rig = Rig::ready();
+        let named = end.map(seconds);
+        let cued = rig.played(endless(Play::seek(seconds(38.0), named)));
+        assert_eq!(cued.is_endless, end.is_none());
+        rig.watch(500);
+        assert!(matches!(rig.paused(pause), Ok(Paused::At(_))), "{pause:?}");
+        let cued = rig.played(endless(Play { pace, ..Play::RESUME }));
+        let what = (end, pause, pace);
+        assert_eq!((cued.end, cued.is_endless), (seconds(40.0), end.is_none()), "{what:?}");
+        rig.run_until(5000);
+        assert_eq!(rig.finished().is_empty(), end.is_none(), "{what:?}");
+    }
+}
+
+#[test]
 fn a_pause_anywhere_about_the_joint_loses_and_repeats_nothing() {
     for pause in (1800..2300).step_by(35) {
         let mut rig = Rig::ready();

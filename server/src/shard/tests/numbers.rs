@@ -98,3 +98,40 @@ fn seeks_go_on_across_both_wraps() {
     let (_, again) = rig.info();
     assert!(again.wrapping_sub(rtptime).cast_signed() >= 0);
 }
+
+/// Forty seconds of pictures that are shown three behind the one they are decoded with.
+fn reordered_film() -> Film {
+    let Film { title, file } = film(1, 1000, 300, 0);
+    let title = Arc::try_unwrap(title).unwrap();
+    let track = &title.index.tracks[0];
+    let mut builder = IndexBuilder::new();
+    let description = TrackDescription::new(1, track.codec.clone(), track.media_rate);
+    let track = builder.add_track(description).unwrap();
+    for unit in title.index.all_units(TrackId(0)) {
+        let time = unit.composition;
+        builder.push(track, unit.offset, unit.bytes, time - 3, time, 1, unit.sync).unwrap();
+    }
+    let index = builder.finish(title.index.duration);
+    Film { title: Arc::new(Title { index, ..title }), file }
+}
+
+#[test]
+fn a_seek_that_follows_at_once_on_another_leaves_timestamps_behind_all_that_was_sent() {
+    for wait in [0, 5, 60, 110, 150] {
+        let mut rig = Rig::new(vec![reordered_film()], 64);
+        rig.play_udp(1, 0);
+        rig.run_until(1000);
+        let high = rig.packets_of(1).iter().map(|packet| timestamp(packet)).max().unwrap();
+        // Its first picture leaves 120 ms before its start; the next range begins at once.
+        rig.seek(8, 10);
+        let (_, first) = rig.info();
+        rig.run_until(1000 + wait);
+        let pace =
+            crate::pace::Pace { scale: crate::pace::Scale::nearest(4.0), ..Play::RESUME.pace };
+        let play = Play { pace, ..Play::seek(Npt::from_nanos(20 * SECOND), None) };
+        rig.command(Command::Play { token: Token(9), session: SessionKey(1), play });
+        let (_, second) = rig.info();
+        assert!(first.wrapping_sub(high).cast_signed() > 0, "{wait}: {high} {first}");
+        assert!(second.wrapping_sub(first).cast_signed() >= 0, "{wait}: {first} {second}");
+    }
+}

@@ -353,7 +353,7 @@ fn the_first_picture_is_no_burst() {
         }
         assert!(seen[1] > before, "it begins at once: {seen:?}");
         let most = seen.windows(2).map(|pair| pair[1] - pair[0]).max();
-        assert!(most <= Some(usize::from(BURST_PACKETS_DEFAULT)), "{seen:?}");
+        assert!(most <= Some(usize::from(Bursts::default().packets_max)), "{seen:?}");
         assert_eq!(timestamp(&rig.packets_of(1)[before]), cued.streams[0].rtptime);
     }
 }

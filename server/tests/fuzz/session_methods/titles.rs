@@ -4,7 +4,7 @@ use super::shards::SHARD_COUNT;
 use packetizer::codec::CodecConfig;
 use packetizer::codec::h264::H264Config;
 use packetizer::codec::nal::NalFraming;
-use packetizer::image::{BURST_PACKETS_DEFAULT, PayloadClass};
+use packetizer::image::{Bursts, PayloadClass};
 use packetizer::index::{IndexBuilder, TrackDescription};
 use packetizer::time::{ClockRate, Npt};
 use server::config::{Config, MediaRoot};
@@ -22,6 +22,7 @@ pub(super) fn config() -> Config {
         media: vec![MediaRoot { name: None, directory: PathBuf::from("/media") }],
         page_cache: false,
         mp2t: false,
+        mp3_adu: false,
         listen: Vec::new(),
         http_listen: Vec::new(),
         shard_cpus: vec![None; SHARD_COUNT],
@@ -45,7 +46,7 @@ pub(super) fn config() -> Config {
         coalescing: Duration::from_millis(4),
         launch_times: Default::default(),
         interleaved_ahead: Duration::ZERO,
-        burst_packets_max: BURST_PACKETS_DEFAULT,
+        bursts: Bursts::default(),
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::cast_possible_truncation)]
 
 mod fragments;
+mod hints;
 mod hostile;
 pub(super) mod writer;
 
@@ -233,6 +234,15 @@ fn tracks_that_cannot_be_delivered_are_left_out_by_name() {
     let elsewhere = make_box(b"url ", &[&words(&[0]), b"file:///other.mov\0"]);
     let dref = make_box(b"dref", &[&words(&[0, 1]), &elsewhere]);
     let usac = make_mp4a(0, &make_esds(0x40, &[0xf9, 0x48, 0x80]));
+    let eight = [
+        make_table(b"stts", &[[8, 512]]),
+        make_table(b"stss", &[[1]]),
+        make_table(b"stsc", &[[1, 8, 1]]),
+        make_box(b"stsz", &[&words(&[0, 10, 8])]),
+        make_table(b"stco", &[[1000]]),
+    ];
+    let edts = make_edits(&[(80, 0), (80, 4 * 512)]);
+    let cut_between_syncs = TrackBoxes { edts, tables: eight.to_vec(), ..video() };
     for (track, expected) in [
         (with_entry(video(), b"encv"), "encrypted"),
         (with_entry(audio(), b"enca"), "encrypted"),
@@ -250,6 +260,7 @@ fn tracks_that_cannot_be_delivered_are_left_out_by_name() {
         (TrackBoxes { entry: usac, ..audio() }, "USAC"),
         (TrackBoxes { dinf: make_box(b"dinf", &[&dref]), ..video() }, "another file"),
         (TrackBoxes { mdhd: make_media_header(0, *b"und"), ..video() }, "time scale"),
+        (cut_between_syncs, "begins between sync samples"),
         (video().without_table(b"stsz"), "stsz"),
         (video().without_table(b"stco"), "stco"),
         (video().without_table(b"stsc"), "stsc"),

@@ -14,7 +14,7 @@ pub(super) fn make_large_box(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
 }
 
 /// 32-bit words, big-endian.
-pub(super) fn words(values: &[u32]) -> Vec<u8> {
+pub(in super::super) fn words(values: &[u32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_be_bytes()).collect()
 }
 
