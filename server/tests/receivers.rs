@@ -18,6 +18,8 @@ const SOUND: &str = "-f lavfi -i anoisesrc=d=4:a=0.3:seed=1 -ac 2 -ar 48000 -c:a
 const SEEK_SECONDS: &str = "2.5";
 const SEEK_PICTURE: usize = 50;
 const SEEK_FRAME: usize = 78;
+/// Units from before a seek that FFmpeg may give after it.
+const LATE_UNITS_MAX: usize = 3;
 /// Bytes of each frame of Enhanced AC-3, 32 ms of sound.
 const FRAME_BYTES: usize = 2560;
 
@@ -48,11 +50,13 @@ fn av1_is_received_as_it_lies_in_the_file() {
         arguments.extend(Some(seek).filter(|seek| !seek.is_empty()));
         let received = packets(python, &arguments);
         let begin = if seek.is_empty() { 0 } else { SEEK_PICTURE };
-        // What came before the seek may still be in the client's socket.
+        // What was sent before the seek may still be in the client's socket: it comes first.
         let (found, expected) = (received.len(), file.len() - begin);
         let before = &received[..found.saturating_sub(expected)];
         assert!(received.ends_with(&file[begin..]), "{name}: {found} units of {expected}");
-        assert!(before.len() <= 3 && file[..begin].starts_with(before), "{name}: {found} units");
+        let is_before = |units: &[Vec<u8>]| units.windows(before.len()).any(|part| part == before);
+        assert!(before.is_empty() || is_before(&file[..begin]), "{name}: {found} units");
+        assert!(before.len() <= LATE_UNITS_MAX, "{name}: {found} units");
     });
 }
 

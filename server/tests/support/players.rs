@@ -4,6 +4,8 @@ use std::process::{Command, Output};
 
 /// Seconds after which a player is ended.
 const TIMEOUT_SECONDS: u32 = 60;
+/// Lines of what a player wrote to standard error that a failed test shows.
+const SAID_LINES_SHOWN: usize = 20;
 /// Times that a `gst-launch-1.0` is started which fails to link its own elements.
 const GSTREAMER_STARTS_MAX: usize = 3;
 
@@ -30,7 +32,13 @@ pub(crate) fn run_for(seconds: u32, program: &str, arguments: &[&str]) -> Output
     require(program);
     let mut command = Command::new("timeout");
     command.args(["-k", "5", &seconds.to_string(), program]).args(arguments);
-    command.output().unwrap_or_else(|error| panic!("timeout {program}: {error}"))
+    let output = command.output().unwrap_or_else(|error| panic!("timeout {program}: {error}"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<&str> = said.lines().take(SAID_LINES_SHOWN).collect();
+    if !lines.is_empty() {
+        println!("{program} {}\n  says: {}", arguments.join(" "), lines.join("\n  "));
+    }
+    output
 }
 
 /// Runs `gst-launch-1.0` with these options and this pipeline, for 30 seconds at most.
