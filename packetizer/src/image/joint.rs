@@ -1,13 +1,14 @@
-//! Pictures that leave together. A message costs the sender as much as twenty of its packets, so a
-//! picture leaves with the one before it, somewhat ahead of its time, if packets of the same length
-//! can hold both: that is what segmentation offload asks for.
+//! What leaves together. A message costs the sender as much as twenty of its packets, so a picture
+//! leaves with the one before it, somewhat ahead of its time, if packets of the same length can hold
+//! both, as segmentation offload asks for; and a packet of sound with the one before it, if one of
+//! the two becomes as long as the other.
 
 use super::{TRAIN_BYTES_MAX, Train};
 use crate::index::AccessUnitEntry;
 
-/// How long packets may become by padding, in bytes. Fragments share a picture evenly, so its last
-/// packet lacks less than a byte for each of the others.
-const PADDING_BYTES_MAX: u16 = 32;
+/// How much of a packet may be padding: one part in so many. Fragments share a picture evenly, so
+/// its last packet lacks much less: a byte for each of the others.
+const PADDED_PART: u16 = 8;
 /// What a fragment has in front of its part of the picture, in most payload formats.
 const FRAGMENT_HEADER_BYTES: usize = 3;
 /// Pictures of an image that may prove not to fit before no more are tried: each is laid out twice.
@@ -27,14 +28,21 @@ pub(super) struct Open {
 
 impl Open {
     /// Bytes that the last packet lacks.
-    pub(super) const fn padding_bytes(&self) -> u8 {
-        #[allow(clippy::cast_possible_truncation, reason = "at most PADDING_BYTES_MAX")]
-        let padding_bytes = (self.packet_bytes - self.last_packet_bytes) as u8;
-        padding_bytes
+    pub(super) fn padding_bytes(&self) -> u8 {
+        u8::try_from(self.lacks()).expect("only such stay open")
+    }
+
+    const fn lacks(&self) -> u16 {
+        self.packet_bytes - self.last_packet_bytes
+    }
+
+    /// Whether the last packet may be padded to the others' length.
+    const fn may_be_padded(&self) -> bool {
+        self.lacks() <= self.packet_bytes / PADDED_PART && self.lacks() <= u8::MAX as u16
     }
 }
 
-/// Which pictures join those before them.
+/// What joins what is before it.
 #[derive(Debug)]
 pub(super) struct Joint {
     ahead_nanos: i64,
@@ -44,8 +52,8 @@ pub(super) struct Joint {
 }
 
 impl Joint {
-    /// Pictures join that are decoded so many nanoseconds after the first of a message at most; it
-    /// has so many packets at most.
+    /// What is decoded so many nanoseconds after the first of a message joins it, at most; it has so
+    /// many packets at most.
     pub(super) const fn new(ahead_nanos: i64, packets_max: u16) -> Self {
         Self { ahead_nanos, packets_max, open: None, misfits: 0 }
     }
@@ -66,9 +74,27 @@ impl Joint {
         };
         let (count, fewest) =
             (packets(payload_bytes(open.packet_bytes))?, packets(payload_bytes_max)?);
-        let is_near = (0..=self.ahead_nanos).contains(&decode.saturating_sub(open.due));
-        (is_near && count <= fewest + 1 && self.may_hold(&open, u32::try_from(count).ok()?))
-            .then_some(open)
+        let is_joined = self.is_near(&open, decode)
+            && count <= fewest + 1
+            && self.may_hold(&open, u32::try_from(count).ok()?);
+        is_joined.then_some(open)
+    }
+
+    /// The trains that a packet of sound joins: padded to its length, if they are one packet.
+    pub(super) fn open_for_packet(&self, packet_bytes: u16, decode: i64) -> Option<Open> {
+        let mut open = self.open?;
+        if open.packets == 1 {
+            open.packet_bytes = open.packet_bytes.max(packet_bytes);
+        }
+        let is_joined = self.is_near(&open, decode)
+            && open.may_be_padded()
+            && self.fits(&open, 1, packet_bytes);
+        is_joined.then_some(open)
+    }
+
+    /// Whether what is decoded then may leave with the trains.
+    fn is_near(&self, open: &Open, decode: i64) -> bool {
+        (0..=self.ahead_nanos).contains(&decode.saturating_sub(open.due))
     }
 
     /// Whether the trains may have so many packets more.
@@ -91,7 +117,7 @@ impl Joint {
         self.open = None;
     }
 
-    /// A picture was laid out, joined to trains or alone: as one train, or as several.
+    /// A picture or a bundle was laid out, joined to trains or alone: as one train, or as several.
     pub(super) fn laid_out(&mut self, joined: Option<Open>, train: Option<&Train>) {
         self.open = train.map(|train| {
             let (due, packet_bytes, packets) = match joined {
@@ -102,8 +128,7 @@ impl Joint {
             let packets = packets + u32::from(train.packet_count);
             Open { due, packet_bytes, last_packet_bytes, packets }
         });
-        let lacks = |open: &Open| open.packet_bytes - open.last_packet_bytes;
-        self.open = self.open.filter(|open| lacks(open) <= PADDING_BYTES_MAX);
+        self.open = self.open.filter(Open::may_be_padded);
     }
 }
 
@@ -202,13 +227,50 @@ mod tests {
             let packets = usize::from(first.packet_count + second.packet_count);
             // Length prefix and NAL unit header do not travel; each fragment has two bytes more.
             assert_eq!(payload_bytes, 2 * (bytes - 5) + 2 * packets);
-            assert!(
-                second.padding_bytes == 0 && u16::from(first.padding_bytes) < PADDING_BYTES_MAX
-            );
+            assert!(second.padding_bytes == 0 && first.padding_bytes < 32);
             first.padding_bytes
         };
         let paddings: Vec<u8> = (9000..9014).map(joins).collect();
         assert_eq!(paddings[..8], [0, 6, 5, 4, 3, 2, 1, 0]);
+    }
+
+    #[test]
+    fn packets_of_sound_that_fit_leave_together() {
+        type Row = (&'static [(usize, u32)], i64, &'static [(&'static [u32], u16)], &'static [u8]);
+        // Bytes and milliseconds of units, which are a packet each, and how far apart packets may
+        // be; units and packets of each message, and the padding of each packet.
+        let table: [Row; 8] = [
+            (&[(1000, 90); 5], 100, &[(&[0, 1], 2), (&[2, 3], 2), (&[4], 1)], &[0; 5]),
+            (&[(1000, 90); 2], 89, &[(&[0], 1), (&[1], 1)], &[0; 2]),
+            // The first of two is padded, a second one need not be.
+            (&[(1000, 90), (1040, 90)], 100, &[(&[0, 1], 2)], &[40, 0]),
+            (&[(1040, 90), (1000, 90)], 100, &[(&[0, 1], 2)], &[0, 0]),
+            (&[(1000, 90), (100, 90)], 100, &[(&[0, 1], 2)], &[0, 0]),
+            // By an eighth of the packet at most.
+            (&[(900, 90), (1040, 90)], 100, &[(&[0], 1), (&[1], 1)], &[0, 0]),
+            // A third one joins where the second may be padded.
+            (&[(980, 50), (1000, 50), (990, 50)], 100, &[(&[0, 1, 2], 3)], &[20, 0, 0]),
+            (&[(1000, 50), (980, 50), (1010, 50)], 100, &[(&[0, 1], 2), (&[2], 1)], &[0; 3]),
+        ];
+        for (units, millis, expected, paddings) in table {
+            let title = Title::audio(48_000, 1000, units);
+            for framing in [Framing::Datagram, Framing::Interleaved] {
+                let image = build(&title, framing, millis, 32);
+                let found = messages(&image, millis, 32);
+                let found: Vec<_> =
+                    found.iter().map(|(units, packets)| (units.as_slice(), *packets)).collect();
+                assert_eq!(found, expected, "{units:?} {millis}");
+                let padded: Vec<u8> = image.trains.iter().map(|t| t.padding_bytes).collect();
+                assert_eq!(padded, paddings, "{units:?}");
+                for (train, (bytes, _)) in image.trains.iter().zip(units) {
+                    let (start, length) = train.packet_range(0);
+                    let prefix = u32::from(framing.prefix_bytes());
+                    let packet = &image.bytes[(start + prefix) as usize..(start + length) as usize];
+                    let payload = Packet::parse(packet).unwrap().payload;
+                    assert_eq!(payload.len(), bytes + 4, "one header of a unit");
+                }
+            }
+        }
     }
 
     #[test]

@@ -212,7 +212,7 @@ impl Layout {
         open: Open,
     ) -> Result<bool, ImageError> {
         let place = self.writer.place();
-        self.writer.pad(open.last_packet_bytes, open.padding_bytes());
+        self.writer.pad(open.last_packet_bytes, open.padding_bytes(), 0);
         self.writer.limit(open.packet_bytes - self.prefix_bytes, true);
         self.begin_unit(unit);
         let written = self.write_picture(codec, unit, bytes);
@@ -228,14 +228,19 @@ impl Layout {
             self.joint.misfit();
             return Ok(false);
         }
-        let before = self.trains.last_mut().expect("it is open");
-        before.padding_bytes = open.padding_bytes();
-        before.last_packet_bytes = open.packet_bytes;
-        if before.packet_count == 1 {
-            before.packet_bytes = open.packet_bytes;
-        }
+        self.pad_train(&open);
         self.end_unit(unit, Some(open))?;
         Ok(true)
+    }
+
+    /// The last packet of the last train was padded.
+    fn pad_train(&mut self, open: &Open) {
+        let train = self.trains.last_mut().expect("it is open");
+        train.padding_bytes = open.padding_bytes();
+        train.last_packet_bytes = open.packet_bytes;
+        if train.packet_count == 1 {
+            train.packet_bytes = open.packet_bytes;
+        }
     }
 
     fn write_picture(
@@ -276,10 +281,23 @@ impl Layout {
             payload::write_sound(&mut self.writer, codec, &bundle.units).map_err(|error| {
                 ImageError { unit: first.index, kind: ImageErrorKind::Unit(error) }
             })?;
-            self.end_unit(&first, None)?;
+            let joined = self.join_packet(codec, &first);
+            self.end_unit(&first, joined)?;
         }
         bundle.units.clear();
         Ok(())
+    }
+
+    /// Joins a bundle that became one packet to the trains before it, if they may leave together.
+    fn join_packet(&mut self, codec: &CodecConfig, first: &AccessUnitEntry) -> Option<Open> {
+        let &[Run { packet_count: 1, packet_bytes, .. }] = self.writer.runs() else { return None };
+        let decode = self.clocks.media_rate.nanos_floor(first.decode);
+        let open = self.joint.open_for_packet(packet_bytes, decode);
+        // Planned packets are as long as they are.
+        let open = open.filter(|_| !matches!(codec, CodecConfig::Hinted(_)))?;
+        self.writer.pad(open.last_packet_bytes, open.padding_bytes(), packet_bytes);
+        self.pad_train(&open);
+        Some(open)
     }
 
     fn begin_unit(&mut self, unit: &AccessUnitEntry) {

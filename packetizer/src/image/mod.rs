@@ -136,7 +136,7 @@ pub const TRAIN_BYTES_MAX: u32 = 65_507;
 pub const BURST_PACKETS_DEFAULT: u16 = 32;
 /// How long before its decode time the first packets of a big access unit may leave.
 pub const SPREAD_NANOS_MAX: i64 = 40_000_000;
-/// How long before its decode time a picture may leave at most with one before it.
+/// How long before its decode time media may leave at most with what is before it.
 pub const AHEAD_NANOS_MAX: i64 = 100_000_000;
 /// The longest time that access units in one audio packet may cover: what a lost packet costs the
 /// listener, and what a viewer waits for more.
@@ -167,15 +167,15 @@ pub struct Bursts {
     /// Most packets that leave at once, 1..=[`TRAIN_PACKETS_MAX`]. An access unit with more leaves
     /// as trains of at most so many, spread over up to [`SPREAD_NANOS_MAX`] before its decode time.
     pub packets_max: u16,
-    /// Pictures leave together that are decoded so many nanoseconds apart, at most
-    /// [`AHEAD_NANOS_MAX`]; 0 if each leaves in its own time.
+    /// Pictures, or packets of sound, leave together that are decoded so many nanoseconds apart, at
+    /// most [`AHEAD_NANOS_MAX`]; 0 if each leaves in its own time.
     pub joined_nanos: i64,
 }
 
 impl Default for Bursts {
-    /// Pairs of pictures, down to 20 a second: what a picture of twice the size is, too.
+    /// As far ahead as a packet of sound reaches anyway.
     fn default() -> Self {
-        Self { packets_max: BURST_PACKETS_DEFAULT, joined_nanos: 50_000_000 }
+        Self { packets_max: BURST_PACKETS_DEFAULT, joined_nanos: AHEAD_NANOS_MAX }
     }
 }
 

@@ -276,23 +276,26 @@ impl PacketWriter {
         self.runs.clear();
     }
 
-    /// Lengthens the last packet, of `packet_bytes` bytes with its prefix, by so many (RFC 3550
-    /// §5.1, padding).
-    pub(crate) fn pad(&mut self, packet_bytes: u16, padding_bytes: u8) {
+    /// Lengthens a packet, of `packet_bytes` bytes with its prefix, by so many (RFC 3550 §5.1,
+    /// padding): the last one, or that which has so many bytes behind it.
+    pub(crate) fn pad(&mut self, packet_bytes: u16, padding_bytes: u8, bytes_behind: u16) {
         if padding_bytes > 0 {
-            self.set_padded(packet_bytes, packet_bytes + u16::from(padding_bytes), true);
-            self.bytes.resize(self.bytes.len() + usize::from(padding_bytes) - 1, 0);
-            self.bytes.push(padding_bytes);
+            let end = self.bytes.len() - usize::from(bytes_behind);
+            self.set_padded(end, packet_bytes, packet_bytes + u16::from(padding_bytes), true);
+            let padding =
+                (0..padding_bytes).rev().map(|left| if left == 0 { padding_bytes } else { 0 });
+            self.bytes.splice(end..end, padding);
         }
     }
 
     /// Takes back what [`Self::pad`] did to the packet, once its padding is unwritten.
     pub(crate) fn unpad(&mut self, packet_bytes: u16) {
-        self.set_padded(packet_bytes, packet_bytes, false);
+        self.set_padded(self.bytes.len(), packet_bytes, packet_bytes, false);
     }
 
-    fn set_padded(&mut self, lies: u16, becomes: u16, is_padded: bool) {
-        let start = self.bytes.len() - usize::from(lies);
+    /// Says in the header of the packet that ends there what becomes of it.
+    fn set_padded(&mut self, end: usize, lies: u16, becomes: u16, is_padded: bool) {
+        let start = end - usize::from(lies);
         let prefix_bytes = self.prefix_bytes();
         let flags = &mut self.bytes[start + prefix_bytes];
         *flags = if is_padded { *flags | PADDING } else { *flags & !PADDING };

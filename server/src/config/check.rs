@@ -160,7 +160,7 @@ impl RawConfig {
             interleaved_ahead: self.check_interleaved_ahead()?,
             bursts: Bursts {
                 packets_max: self.check_max_burst()?,
-                joined_nanos: self.check_join_pictures()?,
+                joined_nanos: self.check_datagrams_ahead()?,
             },
         })
     }
@@ -335,10 +335,10 @@ impl RawConfig {
     }
 
     /// In nanoseconds.
-    fn check_join_pictures(&self) -> Result<i64, ConfigError> {
+    fn check_datagrams_ahead(&self) -> Result<i64, ConfigError> {
         let nanos = |nanos: i64| Duration::from_nanos(nanos.unsigned_abs());
         let (default, most) = (nanos(Bursts::default().joined_nanos), nanos(AHEAD_NANOS_MAX));
-        let joined = at_most("join-pictures", self.join_pictures, default, most)?;
+        let joined = at_most("datagrams-ahead", self.datagrams_ahead, default, most)?;
         Ok(i64::try_from(joined.as_nanos()).expect("at most a tenth of a second"))
     }
 
@@ -411,7 +411,7 @@ impl RawConfig {
             launch_times: Some(config.launch_times),
             interleaved_ahead: Some(Span(config.interleaved_ahead)),
             max_burst: Some(config.bursts.packets_max),
-            join_pictures: Some(Span(Duration::from_nanos(
+            datagrams_ahead: Some(Span(Duration::from_nanos(
                 config.bursts.joined_nanos.unsigned_abs(),
             ))),
             log_level: Some(logs.filter.clone()),
@@ -552,7 +552,7 @@ mod tests {
             ("drain-deadline = \"1h\"", "10min at most"),
             ("coalesce = \"30ms\"", "20ms at most"),
             ("interleaved-ahead = \"1s\"", "250ms at most"),
-            ("join-pictures = \"1s\"", "100ms at most"),
+            ("datagrams-ahead = \"1s\"", "100ms at most"),
             ("max-burst = 0", "1 to 64 packets"),
             ("max-burst = 65", "1 to 64 packets"),
             ("redirect-to = \"rtsp://h/x\"", "ends with a slash"),

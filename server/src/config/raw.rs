@@ -234,15 +234,15 @@ pub struct RawConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_burst: Option<u16>,
 
-    /// Pictures over UDP so near to each other leave together; 0s sends each in its time
-    /// [default: 50ms]
+    /// Media over UDP may leave so far ahead, in one message with what is before it; 0s sends each
+    /// picture in its time [default: 100ms]
     ///
-    /// A message costs as much as twenty of its packets, so pictures that fit into one leave ahead
-    /// of their time with the first of them: two at 24 to 39 pictures a second, three at 50. No
+    /// A message costs as much as twenty of its packets, so pictures (and packets of sound) that
+    /// fit into one leave with the first of them: three pictures at 24 or 25 a second, six at 50. No
     /// more packets than --max-burst. 100ms at most.
     #[arg(long, value_name = "TIME", help_heading = "Network")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub join_pictures: Option<Span>,
+    pub datagrams_ahead: Option<Span>,
 
     /// What is logged: error, warn, info, debug or trace [default: info]
     ///
@@ -358,7 +358,7 @@ impl RawConfig {
             launch_times: self.launch_times.or(file.launch_times),
             interleaved_ahead: self.interleaved_ahead.or(file.interleaved_ahead),
             max_burst: self.max_burst.or(file.max_burst),
-            join_pictures: self.join_pictures.or(file.join_pictures),
+            datagrams_ahead: self.datagrams_ahead.or(file.datagrams_ahead),
             log_level: self.log_level.or(file.log_level),
             log_format: self.log_format.or(file.log_format),
         }
@@ -397,7 +397,7 @@ mod tests {
         --control-cpu 0 --scheduler fifo:2 --hugepages transparent --memory 1GiB --max-sessions 10 --max-connections 20 \
         --max-sessions-per-address 3 --max-connections-per-address 4 --egress-limit 1Gbit/s \
         --session-timeout 30s --drain-deadline 5s --redirect-to rtsp://h/ \
-        --no-profile gstreamer --coalesce 2ms --launch-times off --interleaved-ahead 50ms --max-burst 16 --join-pictures 20ms --log-level debug --log-format plain";
+        --no-profile gstreamer --coalesce 2ms --launch-times off --interleaved-ahead 50ms --max-burst 16 --datagrams-ahead 20ms --log-level debug --log-format plain";
     const EVERY_KEY: &str = r#"
         media = ["/a", "films=/b"]
         moved = ["a.mp4=rtsp://h/b.mp4", "old/=rtsp://h/new/"]
@@ -427,7 +427,7 @@ mod tests {
         launch-times = "off"
         interleaved-ahead = "50ms"
         max-burst = 16
-        join-pictures = "20ms"
+        datagrams-ahead = "20ms"
         log-level = "debug"
         log-format = "plain"
     "#;
