@@ -1,7 +1,7 @@
 //! What leaves together. A message costs the sender as much as twenty of its packets, so a picture
-//! leaves with the one before it, somewhat ahead of its time, if packets of the same length can hold
-//! both, as segmentation offload asks for; and a packet of sound with the one before it, if one of
-//! the two becomes as long as the other.
+//! leaves with the one before it, somewhat ahead of its time, if packets of the same length can
+//! hold both, as segmentation offload asks for; and a packet of sound with the one before it, if
+//! one of the two becomes as long as the other.
 
 use super::{TRAIN_BYTES_MAX, Train};
 use crate::index::AccessUnitEntry;
@@ -52,8 +52,8 @@ pub(super) struct Joint {
 }
 
 impl Joint {
-    /// What is decoded so many nanoseconds after the first of a message joins it, at most; it has so
-    /// many packets at most.
+    /// What is decoded so many nanoseconds after the first of a message joins it, at most; it has
+    /// so many packets at most.
     pub(super) const fn new(ahead_nanos: i64, packets_max: u16) -> Self {
         Self { ahead_nanos, packets_max, open: None, misfits: 0 }
     }

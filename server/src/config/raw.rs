@@ -238,8 +238,8 @@ pub struct RawConfig {
     /// picture in its time [default: 100ms]
     ///
     /// A message costs as much as twenty of its packets, so pictures (and packets of sound) that
-    /// fit into one leave with the first of them: three pictures at 24 or 25 a second, six at 50. No
-    /// more packets than --max-burst. 100ms at most.
+    /// fit into one leave with the first of them: three pictures at 24 or 25 a second, six at 50.
+    /// No more packets than --max-burst. 100ms at most.
     #[arg(long, value_name = "TIME", help_heading = "Network")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub datagrams_ahead: Option<Span>,

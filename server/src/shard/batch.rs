@@ -100,7 +100,8 @@ impl Shard {
     }
 
     /// Puts the stream's next train into its message in front, if that may carry it too: it follows
-    /// what is there, and is due with its first or soon after (`--datagrams-ahead`). Whether it did.
+    /// what is there, and is due with its first or soon after (`--datagrams-ahead`). Whether it
+    /// did.
     fn joins_message(&mut self, stream: usize, cursor: &mut Cursor) -> bool {
         let Some(Cargo::Datagrams(shipments)) = self.cargo.last().cloned() else { return false };
         let [first, before] = [shipments.start, shipments.end - 1].map(|at| self.shipments[at]);
