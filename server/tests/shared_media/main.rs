@@ -3,10 +3,9 @@
 //! a function (PCM by its samples, whose byte order RTP changes).
 //!
 //! ffmpeg is the player; of streams that it cannot receive, others (`specified.rs`). The first
-//! three seconds of every file are played, many at once, and of files that are alike most over
-//! one transport only; `REELRING_MEDIA_SECONDS=20` (or `all`, which takes hours) plays so much of
-//! all of them over both. The table of files and results goes to `media.md` below the target
-//! directory, and where `REELRING_MEDIA_TABLE` says.
+//! eight seconds of every file are played, many at once; `REELRING_MEDIA_SECONDS=20` (or `all`,
+//! which takes hours) plays more. The table of files and results goes to `media.md` below the
+//! target directory, and where `REELRING_MEDIA_TABLE` says.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -34,21 +33,20 @@ use manifest::Entry;
 use played::play;
 use points::Seeker;
 use seeks::Sought;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Mutex;
 use support::titles::shared_media;
 use support::{Random, Server, alone, at_once};
-use table::{Outcome, Row, Verdict, differ, markdown};
+use table::{Outcome, Row, markdown};
 
-/// Seconds of each file that are played, unless all is: with more it would take minutes.
-const SECONDS: u32 = 3;
+/// Seconds of each file that are played, unless all is.
+const SECONDS: u32 = 8;
 /// Players at once. They wait most of the time: files play as fast as they are.
-const PLAYERS: usize = 12;
-/// Files of the same container and codecs that are played over both transports where time is short;
-/// the others over one or the other in turn.
-const ALIKE: usize = 2;
-const TRANSPORTS: [&str; 2] = ["udp", "tcp"];
+const PLAYERS: usize = 24;
+/// Servers they are spread over. A shard has 16 pairs of ports for one address, and viewers of big
+/// files leave all others to one shard.
+const SERVERS: usize = 3;
 /// Who got no processor time in time loses datagrams: once more, with fewer others.
 const PLAYERS_AGAIN: usize = 2;
 /// Share of the files with a codec that is carried which must be equal, in hundredths.
@@ -58,16 +56,14 @@ const EQUAL_PERCENT_MIN: usize = 98;
 fn every_file_is_played_as_it_is() {
     let Some(root) = shared_media() else { return };
     let _alone = alone();
-    let asked = std::env::var("REELRING_MEDIA_SECONDS").ok();
-    let seconds = match asked.as_deref() {
-        None => Some(SECONDS),
-        Some("all") => None,
-        Some(seconds) => Some(seconds.parse().expect("REELRING_MEDIA_SECONDS: a number, or all")),
+    let seconds = match std::env::var("REELRING_MEDIA_SECONDS").as_deref() {
+        Err(_) => Some(SECONDS),
+        Ok("all") => None,
+        Ok(seconds) => Some(seconds.parse().expect("REELRING_MEDIA_SECONDS: a number, or all")),
     };
     let entries = Entry::all(&root);
-    let server = Server::start(&root, &["--max-sessions-per-address", "1000"]);
-    let spared = spared(&entries, asked.is_none());
-    let outcomes = play_all(&server, &entries, seconds, spared);
+    let start = |()| Server::start(&root, &["--max-sessions-per-address", "1000"]);
+    let outcomes = play_all(&[(); SERVERS].map(start), &entries, seconds);
     let rows: Vec<Row<'_>> = entries.iter().zip(outcomes).map(row).collect();
     report(&rows, seconds);
     judge(&rows);
@@ -140,41 +136,26 @@ const SEEKERS: usize = 24;
 const SOUGHT_MIN: usize = 15;
 
 /// Everything, and what differed once more.
-fn play_all(
-    server: &Server,
-    entries: &[Entry],
-    seconds: Option<u32>,
-    spared: Vec<Option<usize>>,
-) -> Vec<Outcome> {
+fn play_all(servers: &[Server], entries: &[Entry], seconds: Option<u32>) -> Vec<Outcome> {
     let outcomes: Vec<Mutex<Option<Outcome>>> = entries.iter().map(|_| Mutex::default()).collect();
-    let all = entries.iter().zip(&outcomes).zip(spared);
-    let all = all.map(|((entry, slot), spared)| (entry.name.clone(), (entry, slot, spared)));
-    at_once(PLAYERS, all.clone().collect(), |_, (entry, slot, spared)| {
-        *slot.lock().unwrap() = Some(outcome(server, entry, seconds, spared));
+    let all = entries.iter().zip(&outcomes).zip(servers.iter().cycle());
+    let all = all.map(|((entry, slot), server)| (entry.name.clone(), (server, entry, slot)));
+    at_once(PLAYERS, all.clone().collect(), |_, (server, entry, slot)| {
+        *slot.lock().unwrap() = Some(outcome(server, entry, seconds));
     });
-    let again = all.filter(|(_, (_, slot, _))| {
-        matches!(&*slot.lock().unwrap(), Some(Outcome::Played(verdicts)) if differ(verdicts))
+    let again = all.filter(|(_, (_, _, slot))| {
+        let slot = slot.lock().unwrap();
+        matches!(&*slot, Some(Outcome::Played(differ)) if *differ != [None, None])
     });
-    at_once(PLAYERS_AGAIN, again.collect(), |name, (entry, slot, spared)| {
+    at_once(PLAYERS_AGAIN, again.collect(), |name, (server, entry, slot)| {
         let mut slot = slot.lock().unwrap();
         println!("once more: {name}: {slot:?}");
-        *slot = Some(outcome(server, entry, seconds, spared));
+        *slot = Some(outcome(server, entry, seconds));
     });
     outcomes.into_iter().map(|slot| slot.into_inner().unwrap().unwrap()).collect()
 }
 
-/// Of files that are alike, the transport that each is not played over: none for the first ones.
-fn spared(entries: &[Entry], is_brief: bool) -> Vec<Option<usize>> {
-    let mut seen: BTreeMap<(&str, Vec<&str>), usize> = BTreeMap::new();
-    let spared = entries.iter().map(|entry| {
-        let count = seen.entry((&entry.container, entry.codecs())).or_default();
-        *count += 1;
-        (is_brief && *count > ALIKE).then_some(*count % 2)
-    });
-    spared.collect()
-}
-
-fn outcome(server: &Server, entry: &Entry, seconds: Option<u32>, spared: Option<usize>) -> Outcome {
+fn outcome(server: &Server, entry: &Entry, seconds: Option<u32>) -> Outcome {
     let index = match entry.open() {
         Ok(index) => index,
         Err(why) => return Outcome::Refused(why),
@@ -186,14 +167,7 @@ fn outcome(server: &Server, entry: &Entry, seconds: Option<u32>, spared: Option<
     if reference.streams.picture.is_none() && reference.streams.sound.is_none() {
         return Outcome::Undecodable("nothing in it decodes".to_owned());
     }
-    let mut verdicts = [Verdict::Spared, Verdict::Spared];
-    // Each stream over UDP takes a pair of ports: not all begin with that.
-    let order = if entry.name.len().is_multiple_of(2) { [0, 1] } else { [1, 0] };
-    for at in order.into_iter().filter(|at| Some(*at) != spared) {
-        let differs = play(server, entry, &reference, TRANSPORTS[at]);
-        verdicts[at] = differs.map_or(Verdict::Equal, Verdict::Differs);
-    }
-    Outcome::Played(verdicts)
+    Outcome::Played(play(server, entry, &reference))
 }
 
 fn row((entry, outcome): (&Entry, Outcome)) -> Row<'_> {

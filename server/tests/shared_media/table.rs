@@ -3,16 +3,6 @@
 use crate::manifest::Entry;
 use std::fmt::Write;
 
-/// What came of a file over a transport.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Equal,
-    /// What differs.
-    Differs(String),
-    /// Not played: many like it are.
-    Spared,
-}
-
 /// What came of a file.
 #[derive(Clone, Debug)]
 pub(crate) enum Outcome {
@@ -20,8 +10,8 @@ pub(crate) enum Outcome {
     Refused(String),
     /// Opened, but ffmpeg decodes nothing of it that could be compared.
     Undecodable(String),
-    /// Over UDP and over TCP.
-    Played([Verdict; 2]),
+    /// What differs over UDP and over TCP, if anything.
+    Played([Option<String>; 2]),
 }
 
 /// A file, what it is made of, and what came of it.
@@ -34,9 +24,9 @@ pub(crate) struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// Whether it came over both transports as it is in the file, or over the one that was tried.
+    /// Whether it came over both transports as it is in the file.
     pub(crate) fn is_equal(&self) -> bool {
-        matches!(&self.outcome, Outcome::Played(verdicts) if !differ(verdicts))
+        matches!(&self.outcome, Outcome::Played([None, None]))
     }
 
     fn cells(&self) -> (String, String, String) {
@@ -47,20 +37,12 @@ impl Row<'_> {
                 ("-".to_owned(), "-".to_owned(), remark.to_owned())
             }
             Outcome::Played([udp, tcp]) => {
-                let word = |verdict: &Verdict| match verdict {
-                    Verdict::Equal => "equal".to_owned(),
-                    Verdict::Differs(why) => why.clone(),
-                    Verdict::Spared => "-".to_owned(),
-                };
+                let word =
+                    |differs: &Option<String>| differs.as_deref().unwrap_or("equal").to_owned();
                 (word(udp), word(tcp), remark.to_owned())
             }
         }
     }
-}
-
-/// Whether it differs over any transport.
-pub(crate) fn differ(verdicts: &[Verdict; 2]) -> bool {
-    verdicts.iter().any(|verdict| matches!(verdict, Verdict::Differs(_)))
 }
 
 /// The table as Markdown, below `heading`.
