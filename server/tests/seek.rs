@@ -80,7 +80,9 @@ fn npt(seconds: &str) -> Npt {
     Npt::from_nanos(digits.parse::<u64>().unwrap() * 1000)
 }
 
-/// `--interleaved-ahead`, unless it is given.
+/// The default of `--datagrams-ahead`.
+const DATAGRAMS_AHEAD_MILLIS: i32 = 100;
+/// The default of `--interleaved-ahead`.
 const INTERLEAVED_AHEAD_MILLIS: i32 = 125;
 
 /// A client that plays [`LONG`] and remembers what each stream sent last.
@@ -118,7 +120,7 @@ impl Viewer {
         }
         let rates = presentation.media.iter().map(|media| media.rate).collect();
         let ahead_millis = match lower {
-            Lower::Udp => 0,
+            Lower::Udp => DATAGRAMS_AHEAD_MILLIS,
             Lower::Tcp => INTERLEAVED_AHEAD_MILLIS,
         };
         Self { client, rates, ahead_millis, last: BTreeMap::new() }
@@ -146,7 +148,7 @@ impl Viewer {
                 let step = info.rtptime.wrapping_sub(*timestamp).cast_signed();
                 let second = self.rates[stream].ticks_per_second().cast_signed();
                 // What goes on where it was paused may be shown before what was sent ahead of it:
-                // pictures are reordered, and interleaved ones leave early.
+                // pictures are reordered, and leave early.
                 let ahead = second / 5 + second * self.ahead_millis / 1000;
                 let least = if range.is_none() { -ahead } else { 0 };
                 let is_continuous = (least..second * 10).contains(&step);
