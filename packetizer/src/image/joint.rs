@@ -138,7 +138,6 @@ mod tests {
 
     use super::super::testing::{Title, check};
     use super::super::{Bursts, Framing, ImageRequest, PacketImage};
-    use super::*;
     use crate::rtp::Packet;
 
     /// For each message the units of its trains, and its packets.
