@@ -1,10 +1,10 @@
 //! Launch times: whether the kernel lets trains go, each in its time.
 //!
-//! By itself a shard sends what is due when it looks, at most every `--coalesce`: trains leave up
-//! to so much late, and those of many viewers together. Where a queueing discipline keeps to launch
-//! times (`SO_TXTIME`), trains are handed over so much ahead instead (`ShardConfig::launch_ahead`),
-//! each with the time at which it is due (`Destination::Datagrams`, `Control::launching_at`): fewer
-//! and bigger batches, and none of them late or in step with another.
+//! By itself a shard sends in waves: trains leave up to a wave ahead of their time, and those of
+//! many viewers together. Where a queueing discipline keeps to launch times (`SO_TXTIME`), trains
+//! are handed over in the same waves, a little further ahead (`ShardConfig::launch_ahead`), each
+//! with the time at which it is due (`Destination::Datagrams`, `Control::launching_at`): none is
+//! early or in step with another.
 //!
 //! Such a discipline is `fq`. It takes the monotonic clock's time, which needs no privilege, and
 //! sends what has none (RTCP, connections) or is late at once. `etf` is no use to a server like
@@ -23,13 +23,12 @@ use crate::uring::{self, Discipline, PairSockets};
 use std::time::Duration;
 use tracing::{info, warn};
 
-/// A shard's timers are rounded up to this.
-const TICK: Duration = Duration::from_millis(1);
+/// How far ahead of the wave's end trains are handed over: a shard's timers are rounded up to this.
+const AHEAD: Duration = Duration::from_millis(1);
 
 /// How trains are handed over with launch times.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Launch {
-    ahead: Duration,
     /// What the monotonic clock said when the server's was zero.
     nanos_at_zero: u64,
 }
@@ -54,13 +53,13 @@ impl Launch {
         };
         info!("trains over UDP are handed to the kernel with launch times: {why}");
         let nanos_at_zero = uring::monotonic_nanos().saturating_sub(clock.now().0);
-        Some(Self { ahead: config.coalescing + TICK, nanos_at_zero })
+        Some(Self { nanos_at_zero })
     }
 
     /// Tells a shard's sockets, and how far ahead it may hand over: not at all, if they refuse.
     pub(super) fn apply(self, sockets: &mut PairSockets) -> Duration {
         match sockets.set_launch_times(self.nanos_at_zero) {
-            Ok(()) => self.ahead,
+            Ok(()) => AHEAD,
             Err(error) => {
                 warn!("launch times (SO_TXTIME) are refused, so trains leave as sent: {error}");
                 Duration::ZERO
@@ -115,9 +114,9 @@ mod tests {
 
     #[test]
     fn shards_hand_over_ahead_once_their_sockets_are_told() {
-        let launch = Launch { ahead: Duration::from_millis(5), nanos_at_zero: 7 };
+        let launch = Launch { nanos_at_zero: 7 };
         let bind = |port| PairSockets::bind(port..=port + 1).ok();
         let mut sockets = (22_900..23_000).step_by(2).find_map(bind).unwrap();
-        assert_eq!(launch.apply(&mut sockets), Duration::from_millis(5));
+        assert_eq!(launch.apply(&mut sockets), AHEAD);
     }
 }
