@@ -61,30 +61,6 @@ impl Shard {
         session.ranges.push_back(lap);
         session.chain_ranges();
     }
-
-    /// The position of a lap of which something was sent before the range in front of it was over.
-    pub(super) fn begun_lap(&self, now: MonoTime, slot: usize) -> Option<usize> {
-        let session = &self.sessions[slot];
-        let next = session.current(now) + 1;
-        session.ranges.get(next).filter(|range| range.is_endless)?;
-        let mut streams = session.streams.iter().map(|stream| &self.streams[*stream]);
-        let has_begun = streams.any(|stream| {
-            session.position_of(stream.range) == Some(next) && stream.due_sent.is_some()
-        });
-        has_begun.then_some(next)
-    }
-
-    /// Has the streams that are in earlier ranges go on with one.
-    pub(super) fn enter_lap(&mut self, slot: usize, lap: usize) {
-        let count = u32::try_from(lap).expect("RANGES_MAX");
-        let ordinal = self.sessions[slot].first_range.wrapping_add(count);
-        for position in 0..self.sessions[slot].streams.len() {
-            let stream = self.sessions[slot].streams[position];
-            if self.streams[stream].range != ordinal {
-                self.enter_range(stream, ordinal);
-            }
-        }
-    }
 }
 
 /// Nanoseconds of viewing from the end of a range to the beginning of the lap behind it, so that

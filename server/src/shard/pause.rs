@@ -13,7 +13,7 @@ use packetizer::time::Npt;
 enum Place {
     /// In what was played already of the range that is played now.
     Passed,
-    /// In a range, before anything of it from there on was sent.
+    /// In a range, in what is still to be played.
     Inside(usize),
     /// Behind a range and not in the next.
     Behind(usize),
@@ -58,10 +58,10 @@ impl Shard {
             return position;
         }
         let mut current = self.standing(now, slot);
-        if let Some(lap) = self.begun_lap(now, slot) {
+        if let Some(next) = self.begun_range(now, slot) {
             // What has left of it is not taken back; it is paused at its beginning.
-            self.enter_lap(slot, lap);
-            (current, position) = (lap, self.sessions[slot].ranges[lap].timeline.start);
+            self.enter_all(slot, next);
+            (current, position) = (next, self.sessions[slot].ranges[next].timeline.start);
         }
         self.restore_range(slot, current);
         self.keep_ranges(slot, current);
@@ -77,6 +77,30 @@ impl Shard {
         }
         self.schedule_session(slot);
         position
+    }
+
+    /// The position of a range of which something was sent before the one in front of it was over:
+    /// a wave may begin before it and end in it.
+    fn begun_range(&self, now: MonoTime, slot: usize) -> Option<usize> {
+        let session = &self.sessions[slot];
+        let next = session.current(now) + 1;
+        let mut streams = session.streams.iter().map(|stream| &self.streams[*stream]);
+        let has_begun = streams.any(|stream| {
+            session.position_of(stream.range) == Some(next) && stream.due_sent.is_some()
+        });
+        has_begun.then_some(next)
+    }
+
+    /// Has the streams that are in earlier ranges go on with one.
+    fn enter_all(&mut self, slot: usize, next: usize) {
+        let count = u32::try_from(next).expect("RANGES_MAX");
+        let ordinal = self.sessions[slot].first_range.wrapping_add(count);
+        for position in 0..self.sessions[slot].streams.len() {
+            let stream = self.sessions[slot].streams[position];
+            if self.streams[stream].range != ordinal {
+                self.enter_range(stream, ordinal);
+            }
+        }
     }
 
     /// Where the session first comes to a point.
