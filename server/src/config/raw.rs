@@ -199,11 +199,12 @@ pub struct RawConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_profile: Option<Vec<ProfileName>>,
 
-    /// What is due within this time leaves together, at its beginning; 0s sends all in its time
+    /// What is due within this time leaves together, at its beginning; 0s waits for each one's time
     /// [default: 4ms]
     ///
     /// Fewer system calls, packets that much ahead. Where little is due, it is up to four times as
-    /// long, and 40 ms at most. 20ms at most.
+    /// long, and 40 ms at most; trains of a big picture keep their distance. What leaves in one
+    /// message (--datagrams-ahead, --interleaved-ahead) does so with 0s too. 20ms at most.
     #[arg(long, value_name = "TIME", help_heading = "Network")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coalesce: Option<Span>,
@@ -212,8 +213,8 @@ pub struct RawConfig {
     /// due when it looks [default: auto]
     ///
     /// The kernel can where the queueing discipline is fq (tc-fq(8)): `auto` looks at the devices
-    /// of the default routes. Trains are handed over --coalesce and 1 ms ahead, so that none waits
-    /// for it. `on` does so whatever the discipline: others send at once, that much too early.
+    /// of the default routes. Trains are handed over 1 ms further ahead than --coalesce has them
+    /// anyway, each with its time. `on` does so whatever the discipline: others send at once.
     /// Not measured yet: the project has no machine with fq.
     #[arg(long, value_name = "WHETHER", help_heading = "Network")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -239,7 +240,8 @@ pub struct RawConfig {
     ///
     /// A message costs as much as twenty of its packets, so pictures (and packets of sound) that
     /// fit into one leave with the first of them: three pictures at 24 or 25 a second, six at 50.
-    /// No more packets than --max-burst. 100ms at most.
+    /// No more packets than --max-burst. It is media time: at Speed 0.25 four times as long. 100ms
+    /// at most.
     #[arg(long, value_name = "TIME", help_heading = "Network")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub datagrams_ahead: Option<Span>,

@@ -7,7 +7,7 @@ use super::cache::ImageSlot;
 use super::delivery::Next;
 use super::egress::{Destination, Entry, Piece};
 use super::operation::{ConnectionSlot, PairSocket};
-use super::stream::{Cursor, Delivery, Transport, Upcoming};
+use super::stream::{Cursor, Delivery, Stream, Transport, Upcoming};
 use crate::clock::MonoTime;
 use crate::limits::TURN_TRAINS_MAX;
 use packetizer::image::{Bursts, TRAIN_BYTES_MAX, Train};
@@ -72,19 +72,26 @@ impl Shard {
             return;
         };
         let mut cursor = self.streams[stream].cursor;
-        let mut count = 0;
+        let (mut count, mut before) = (0, self.last_sent(stream));
         let until = self.wave.horizon(now).offset_by(self.launch_ahead_nanos);
+        let spread_until = self.wave.spread_horizon(now);
         while count < STREAM_TURN_TRAINS_MAX && self.shipments.len() < TURN_TRAINS_MAX {
             let position = self.shipments.len();
             if count > 0 && self.joins_message(stream, &mut cursor) {
                 count += 1;
                 continue;
             }
-            let Some(leaves_at) = self.due_train(until, stream, &mut cursor) else { break };
+            let Next::Train(due) = self.next(stream, &mut cursor) else { break };
+            let leaves_at = self.leaves_at(stream, due);
+            let until = if self.is_spread(stream, before) { spread_until } else { until };
+            if leaves_at > until {
+                break;
+            }
             let (pieces, bytes) = self.ship(stream, &mut cursor, leaves_at);
             let launches_at = self.launch(now, stream, leaves_at);
             count += 1;
             let train = &self.shipments[position].train;
+            before = Some((train.unit + 1, train.due));
             let destination = Destination::Datagrams {
                 pair,
                 socket: PairSocket::Rtp,
@@ -121,14 +128,28 @@ impl Shard {
             && bytes <= TRAIN_BYTES_MAX;
         if is_joined {
             *cursor = next;
-            // It leaves when the others do, and is late when they are.
-            let (pieces, bytes) = self.ship(stream, cursor, first.leaves_at);
+            let (pieces, bytes) = self.ship(stream, cursor, self.leaves_at(stream, due));
             self.egress.join(pieces, bytes, train.packet_count);
             if let Some(Cargo::Datagrams(shipments)) = self.cargo.last_mut() {
                 shipments.end += 1;
             }
         }
         is_joined
+    }
+
+    /// Whether the stream's next train is one of those that a picture is spread over, which keep
+    /// their distance: the kernel sees to that, or the train leaves hardly ahead of its time. What
+    /// is in front of it is `before`: the number behind its unit, and its time.
+    pub(super) fn is_spread(&self, stream: usize, before: Option<(u32, i64)>) -> bool {
+        let Some(Upcoming { train, .. }) = self.streams[stream].upcoming else { return false };
+        let is_rest = before.is_some_and(|(until, due)| until == train.unit + 1 && due < train.due);
+        (is_rest || !train.ends_unit) && self.launch_ahead_nanos == 0
+    }
+
+    /// What the stream sent last: the number behind its unit, and its time.
+    pub(super) fn last_sent(&self, stream: usize) -> Option<(u32, i64)> {
+        let Stream { sent_until, due_sent, .. } = &self.streams[stream];
+        due_sent.map(|due| (*sent_until, due))
     }
 
     /// When the kernel is to let a train go that is handed over, if not at once: never before one

@@ -47,7 +47,7 @@ impl Shard {
             self.streams[stream].delivery = Delivery::Idle;
             return;
         }
-        self.hold_ahead(self.wave.horizon(now), stream, operations);
+        self.hold_ahead(now, stream, operations);
         self.catch_up(now, stream, operations);
         match self.streams[stream].transport {
             Transport::Udp { .. } => self.push_datagrams(now, stream),
@@ -92,7 +92,10 @@ impl Shard {
         let at = match self.next(stream, &mut cursor) {
             Next::Train(due) => {
                 let request_at = self.request_at(stream);
-                let at = self.handed_over_at(stream, due);
+                let (at, sent) = (self.handed_over_at(stream, due), self.last_sent(stream));
+                if at <= horizon && self.is_datagram(stream) && self.is_spread(stream, sent) {
+                    return self.look_at_stream(stream, self.wave.spread_at(at));
+                }
                 if at <= horizon && self.streams[stream].delivery == Delivery::Offered {
                     // A turn had its fill.
                     return self.wake_stream(stream);
@@ -110,7 +113,7 @@ impl Shard {
                 self.leave_behind(stream, cursor);
                 self.request_at(stream).unwrap_or(now)
             }
-            Next::End if self.go_on(now, stream) => now,
+            Next::End if self.go_on(now, stream) => return self.wake_stream(stream),
             Next::End => match self.lap_at(now, stream) {
                 Some(at) => at,
                 None => return self.begin_end(now, stream),

@@ -36,8 +36,7 @@ impl Shard {
             return;
         }
         self.push_pending(slot);
-        let horizon = self.wave.horizon(now);
-        let until = horizon.max(now + self.leads_by(stream));
+        let until = self.wave.horizon(now).max(now + self.leads_by(stream));
         let mut cursor = self.streams[stream].cursor;
         if self.due_train(until, stream, &mut cursor).is_none() {
             return;
@@ -46,7 +45,7 @@ impl Shard {
         for position in 0..self.sessions[session].streams.len() {
             let other = self.sessions[session].streams[position];
             if other != stream && self.leaves_through(other, slot) {
-                self.hold_ahead(horizon, other, operations);
+                self.hold_ahead(now, other, operations);
                 self.catch_up(now, other, operations);
             }
         }

@@ -237,7 +237,10 @@ impl Shard {
             self.watch_strain(now);
         }
         if now >= self.wave.until() {
-            self.take_due(now);
+            self.begin_wave(now);
+        }
+        while let Some(timer) = self.wave.take_look(now) {
+            self.timer_due(now, timer);
         }
         let mut dirty = std::mem::take(&mut self.dirty);
         for slot in dirty.drain(..) {
@@ -270,7 +273,7 @@ impl Shard {
         let is_swept = !self.connections.is_empty() || !self.sources.is_empty();
         let sweep = is_swept.then_some(self.sweep_at);
         let wave = self.wheel.deadline().map(|deadline| deadline.max(self.wave.until()));
-        [wave, self.loads.deadline(), sweep].into_iter().flatten().min()
+        [wave, self.wave.looks_at(), self.loads.deadline(), sweep].into_iter().flatten().min()
     }
 
     /// The batch to be performed; empty when there is nothing to send.
@@ -362,21 +365,25 @@ impl Shard {
     /// Begins a wave: handles the sessions whose timers are due in it and queues the streams.
     /// Sessions come before any stream fills the batch, because one that ends takes its streams and
     /// their images along.
-    fn take_due(&mut self, now: MonoTime) {
+    fn begin_wave(&mut self, now: MonoTime) {
         let mut due = std::mem::take(&mut self.due_scratch);
         self.wave.begin(now);
         self.wheel.advance(self.wave.until(), &mut due);
         self.wave.had(due.len());
         for timer in due.drain(..) {
-            match timer.0.checked_sub(self.config.sessions_max) {
-                Some(stream) => self.due.push_back(stream as usize),
-                None if self.sessions.contains(timer.0 as usize) => {
-                    self.session_due(now, timer.0 as usize);
-                }
-                None => {}
-            }
+            self.timer_due(now, timer);
         }
         self.due_scratch = due;
+    }
+
+    fn timer_due(&mut self, now: MonoTime, timer: TimerId) {
+        match timer.0.checked_sub(self.config.sessions_max) {
+            Some(stream) => self.due.push_back(stream as usize),
+            None if self.sessions.contains(timer.0 as usize) => {
+                self.session_due(now, timer.0 as usize);
+            }
+            None => {}
+        }
     }
 
     fn session_timer(&self, session: usize) -> TimerId {
@@ -394,6 +401,12 @@ impl Shard {
         self.wheel.schedule(self.stream_timer(stream), at);
     }
 
+    /// Looks at the stream at a time that may lie in the wave that is under way.
+    fn look_at_stream(&mut self, stream: usize, at: MonoTime) {
+        self.schedule_stream(stream, at);
+        self.look_in_wave(self.stream_timer(stream), at);
+    }
+
     /// Looks at the stream in the next turn, which does not wait for others.
     fn wake_stream(&mut self, stream: usize) {
         self.streams[stream].delivery = Delivery::Scheduled;
@@ -406,5 +419,15 @@ impl Shard {
         let expiry = self.sessions[session].heard + self.config.session_timeout;
         let at = self.sessions[session].report_at.map_or(expiry, |report| report.min(expiry));
         self.wheel.schedule(self.session_timer(session), at);
+        self.look_in_wave(self.session_timer(session), at);
+    }
+
+    /// The wheel has handed out what is due in the wave: what is scheduled there now is looked at
+    /// beside it.
+    fn look_in_wave(&mut self, timer: TimerId, at: MonoTime) {
+        if at <= self.wave.until() {
+            self.wheel.cancel(timer);
+            self.wave.look(timer, at);
+        }
     }
 }

@@ -21,13 +21,14 @@ impl Shard {
         stream: usize,
         operations: &mut Vec<Operation>,
     ) {
+        let horizon = self.wave.horizon(now);
         while self.streams[stream].held.len() < IMAGES_AHEAD_MAX
             && let Some((segment, due)) = self.streams[stream].next_segment
         {
             let leaves_at = self.leaves_at(stream, due);
             // What is asked for while all is late would be read in a hurry: first it catches up.
             let is_behind = leaves_at + LATENESS_MAX < now && !self.streams[stream].held.is_empty();
-            if is_behind || leaves_at.0 > now.0.saturating_add(self.lead(stream, segment)) {
+            if is_behind || leaves_at.0 > horizon.0.saturating_add(self.lead(stream, segment)) {
                 break;
             }
             let image = self.acquire_image(now, stream, segment, leaves_at, operations);

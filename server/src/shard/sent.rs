@@ -38,7 +38,7 @@ impl Shard {
         for (stream, full) in touched.drain(..) {
             self.forget_passed(stream);
             if full {
-                self.schedule_stream(stream, now + FULL_RETRY);
+                self.look_at_stream(stream, now + FULL_RETRY);
             } else {
                 self.plan(now, stream);
             }

@@ -205,7 +205,7 @@ impl Shard {
         self.streams[stream].timeline.due_at(at)
     }
 
-    fn is_datagram(&self, stream: usize) -> bool {
+    pub(super) fn is_datagram(&self, stream: usize) -> bool {
         matches!(self.streams[stream].transport, Transport::Udp { .. })
     }
 

@@ -111,6 +111,9 @@ struct Rig {
     /// Bytes that each connection takes in a turn.
     appetite: usize,
     watched: Vec<ConnectionSlot>,
+    /// No UDP socket takes anything.
+    is_full: bool,
+    offers_refused: usize,
     /// What went to each UDP address.
     datagrams: HashMap<SocketAddr, Vec<Vec<u8>>>,
     /// Entries that went to connections.
@@ -155,6 +158,8 @@ impl Rig {
             peers_answer: false,
             appetite: usize::MAX,
             watched: Vec::new(),
+            is_full: false,
+            offers_refused: 0,
             datagrams: HashMap::new(),
             stream_entries: 0,
             launches: Vec::new(),
@@ -225,6 +230,10 @@ impl Rig {
             let mut bytes: Vec<u8> = Vec::new();
             pieces.iter().for_each(|piece| bytes.extend_from_slice(self.shard.piece(*piece)));
             results.push(match entry.destination {
+                Destination::Datagrams { .. } if self.is_full => {
+                    self.offers_refused += 1;
+                    SendResult::Full
+                }
                 Destination::Datagrams { socket, to, segment_bytes, launches_at, .. } => {
                     match socket {
                         PairSocket::Rtp => self.launches.push((self.now, launches_at)),

@@ -1,8 +1,11 @@
 //! Waves: what falls due within a short time leaves together, at its beginning. A turn costs its
 //! wake-up and a system call a socket whatever it sends, so the fewer trains there are, the longer
-//! a wave is.
+//! a wave is. The wheel has been asked for all of a wave when it begins; what comes up later and is
+//! to happen before its end waits apart ([`Wave::look`]).
 
+use super::wheel::TimerId;
 use crate::clock::MonoTime;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Timers that make a wave worth its turn: with half of them, the next one is twice as long.
@@ -21,13 +24,16 @@ pub(super) struct Wave {
     span: Duration,
     shortest: Duration,
     longest: Duration,
+    /// What is to be looked at before its end.
+    looks: BTreeSet<(MonoTime, TimerId)>,
 }
 
 impl Wave {
     /// Waves of `shortest` at least.
     pub(super) fn new(shortest: Duration) -> Self {
         let longest = (shortest * LENGTHENED_MAX).min(LENGTHENED_TO.max(shortest));
-        Self { until: MonoTime(0), span: shortest, shortest, longest }
+        let looks = BTreeSet::new();
+        Self { until: MonoTime(0), span: shortest, shortest, longest, looks }
     }
 
     /// When the next wave begins, if anything is due by then.
@@ -38,6 +44,37 @@ impl Wave {
     /// By when whatever is looked at now is to leave.
     pub(super) fn horizon(&self, now: MonoTime) -> MonoTime {
         self.until.max(now)
+    }
+
+    /// By when a train of those that a picture is spread over is to leave if it leaves now: no
+    /// further ahead than in the shortest wave, or what was spread would leave at once.
+    pub(super) fn spread_horizon(&self, now: MonoTime) -> MonoTime {
+        self.horizon(now).min(now + self.shortest)
+    }
+
+    /// When such a train leaves that is due then.
+    pub(super) fn spread_at(&self, due: MonoTime) -> MonoTime {
+        due.offset_by(-i64::try_from(self.shortest.as_nanos()).expect("at most 20 ms"))
+    }
+
+    /// Has what belongs to a timer looked at then, before the wave's end: perhaps in vain, when it
+    /// has been looked at since.
+    pub(super) fn look(&mut self, timer: TimerId, at: MonoTime) {
+        self.looks.insert((at, timer));
+    }
+
+    /// The next one that is to be looked at by now.
+    pub(super) fn take_look(&mut self, now: MonoTime) -> Option<TimerId> {
+        let (at, _) = self.looks.first()?;
+        if *at > now {
+            return None;
+        }
+        self.looks.pop_first().map(|(_, timer)| timer)
+    }
+
+    /// When the next one is to be looked at.
+    pub(super) fn looks_at(&self) -> Option<MonoTime> {
+        self.looks.first().map(|(at, _)| *at)
     }
 
     /// Begins a wave.
