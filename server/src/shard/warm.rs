@@ -14,16 +14,18 @@ pub(super) const WARM_STREAMS: usize = 16;
 const WARM_TRAINS: usize = 6;
 
 impl Shard {
-    /// Touches what the next due streams will read and write: the headers of the trains that each
-    /// sends, and the train behind them.
+    /// Touches what the next due streams will read and write: the headers of the trains that a
+    /// connection is given, and the train behind them. Of datagrams it is the table of trains that
+    /// is waited for: touching the headers of all that leave ahead too has measured no better.
     pub(super) fn warm(&self, now: MonoTime) {
         let mut sum = 0;
+        let horizon = self.wave.horizon(now);
         for &slot in self.due.iter().take(WARM_STREAMS) {
             let Some(stream) = self.streams.get(slot) else { continue };
             match stream.transport {
                 Transport::Udp { .. } => sum ^= self.warm_stream(stream, 1, now),
                 Transport::Interleaved { .. } => {
-                    let until = now + self.leads_by(slot);
+                    let until = horizon.max(now + self.leads_by(slot));
                     for stream in &self.sessions[stream.session].streams {
                         sum ^= self.warm_stream(&self.streams[*stream], WARM_TRAINS, until);
                     }
