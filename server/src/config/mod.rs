@@ -21,10 +21,17 @@ pub use profile::ProfileName;
 pub use raw::{FileError, LogFormat, RawConfig};
 pub use titles::{ClockOrigin, Moved, Origin, RtspUrl, TitlePattern};
 
+use crate::limits::SHARD_PAIRS_MAX;
 use packetizer::image::{Bursts, PayloadClass};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
+
+/// How many pairs of these RTP ports each of so many shards has.
+#[must_use]
+pub fn shard_pairs(ports: &RangeInclusive<u16>, shard_count: usize) -> usize {
+    (ports.len() / 2 / shard_count.max(1)).min(SHARD_PAIRS_MAX)
+}
 
 /// What the program needs. Made from what was typed by `RawConfig::check` only, so that it cannot
 /// be wrong.

@@ -1,8 +1,9 @@
-//! Who may come in, and which shard serves them: limits by count, by address, by reserved bit rate
-//! and by reserved memory.
+//! Who may come in, and which shard serves them: limits by count, by address, by reserved bit rate,
+//! by reserved memory and by port pairs.
 
 use super::memory::{MemoryLedger, MemoryNeed};
-use crate::config::Config;
+use super::pairs::PairLedger;
+use crate::config::{Config, shard_pairs};
 use crate::title::ByteSourceId;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -30,6 +31,7 @@ pub(super) struct Admission {
     reserved_bits_per_second: Vec<u64>,
     /// What is reserved of each shard's image memory.
     memory: Vec<MemoryLedger>,
+    pairs: PairLedger,
     /// How many sessions of a title each shard has.
     sessions_of_title: BTreeMap<ByteSourceId, Vec<u32>>,
 }
@@ -44,6 +46,7 @@ impl Admission {
             egress_bits_per_second_max: config.egress_bits_per_second.unwrap_or(u64::MAX),
             reserved_bits_per_second: vec![0; shard_count.max(1)],
             memory: ledgers.collect(),
+            pairs: PairLedger::new(shard_pairs(&config.rtp_ports, shard_count)),
             sessions_of_title: BTreeMap::new(),
         }
     }
@@ -56,15 +59,29 @@ impl Admission {
         self.connections.release(peer);
     }
 
-    /// The shard for a viewer of the title, of those that have memory for him: one that already
-    /// serves it, so that its viewers share one image cache, unless that shard has
+    /// The shard for a viewer of the title, whose first stream is `need`, of those that have memory
+    /// for him, and over UDP a pair for each of up to `streams` or at least for the first: one that
+    /// already serves it, so that its viewers share one image cache, unless that shard has
     /// [`AFFINITY_BITS_PER_SECOND`] more reserved than the least loaded.
-    pub(super) fn choose_shard(&self, source: ByteSourceId, need: &MemoryNeed) -> usize {
-        let has_memory = |shard: &usize| self.memory[*shard].fits(need);
-        let least_loaded = |shards: &mut dyn Iterator<Item = usize>| {
-            shards.filter(has_memory).min_by_key(|shard| self.reserved_bits_per_second[*shard])
+    pub(super) fn choose_shard(
+        &self,
+        source: ByteSourceId,
+        need: &MemoryNeed,
+        peer: IpAddr,
+        streams: usize,
+    ) -> usize {
+        let shard_count = self.reserved_bits_per_second.len();
+        let has_room = |shard: &usize, pairs: usize| {
+            let has_pairs = !need.is_datagrams() || self.pairs.has_left(*shard, peer, pairs);
+            has_pairs && self.memory[*shard].fits(need)
         };
-        let least = least_loaded(&mut (0..self.reserved_bits_per_second.len())).unwrap_or(0);
+        let somewhere = |pairs: &usize| (0..shard_count).any(|shard| has_room(&shard, *pairs));
+        let pairs = [streams, 1].into_iter().find(somewhere).unwrap_or(0);
+        let least_loaded = |shards: &mut dyn Iterator<Item = usize>| {
+            let shards = shards.filter(|shard| has_room(shard, pairs));
+            shards.min_by_key(|shard| self.reserved_bits_per_second[*shard])
+        };
+        let least = least_loaded(&mut (0..shard_count)).unwrap_or(0);
         let sharing = self.sessions_of_title.get(&source).and_then(|counts| {
             least_loaded(&mut (0..counts.len()).filter(|shard| counts[*shard] > 0))
         });
@@ -104,10 +121,11 @@ impl Admission {
         }
     }
 
-    /// Reserves a stream's bit rate and memory on the shard.
+    /// Reserves a stream's bit rate, memory and pair on the shard.
     pub(super) fn reserve(
         &mut self,
         shard: usize,
+        peer: IpAddr,
         bits_per_second: u64,
         need: &MemoryNeed,
     ) -> Result<(), Refusal> {
@@ -116,12 +134,32 @@ impl Admission {
             self.release_bits(shard, bits_per_second);
             return Err(Refusal::MemoryExceeded);
         }
+        self.take_pair(shard, peer, need);
         Ok(())
     }
 
-    pub(super) fn release(&mut self, shard: usize, bits_per_second: u64, need: &MemoryNeed) {
+    pub(super) fn release(
+        &mut self,
+        shard: usize,
+        peer: IpAddr,
+        bits_per_second: u64,
+        need: &MemoryNeed,
+    ) {
         self.release_bits(shard, bits_per_second);
         self.memory[shard].release(need);
+        self.release_pair(shard, peer, need);
+    }
+
+    fn take_pair(&mut self, shard: usize, peer: IpAddr, need: &MemoryNeed) {
+        if need.is_datagrams() {
+            self.pairs.take(shard, peer);
+        }
+    }
+
+    fn release_pair(&mut self, shard: usize, peer: IpAddr, need: &MemoryNeed) {
+        if need.is_datagrams() {
+            self.pairs.release(shard, peer);
+        }
     }
 
     /// Reserves bit rate alone.
@@ -143,11 +181,15 @@ impl Admission {
     pub(super) fn reserve_instead(
         &mut self,
         shard: usize,
+        peer: IpAddr,
         need: &MemoryNeed,
         old: Option<&MemoryNeed>,
     ) -> Result<(), Refusal> {
-        let fits = self.memory[shard].reserve_instead(need, old);
-        if fits { Ok(()) } else { Err(Refusal::MemoryExceeded) }
+        if !self.memory[shard].reserve_instead(need, old) {
+            return Err(Refusal::MemoryExceeded);
+        }
+        self.take_pair(shard, peer, need);
+        Ok(())
     }
 
     /// Reserves `need` in place of `reserved`, perhaps for a stream that is to replace one with the
@@ -155,11 +197,17 @@ impl Admission {
     pub(super) fn exchange(
         &mut self,
         shard: usize,
+        peer: IpAddr,
         reserved: &MemoryNeed,
         need: &MemoryNeed,
         old: Option<&MemoryNeed>,
     ) -> bool {
-        self.memory[shard].exchange(reserved, need, old)
+        let fits = self.memory[shard].exchange(reserved, need, old);
+        if fits {
+            self.release_pair(shard, peer, reserved);
+            self.take_pair(shard, peer, need);
+        }
+        fits
     }
 
     pub(super) fn release_bits(&mut self, shard: usize, bits_per_second: u64) {
@@ -181,6 +229,7 @@ impl Admission {
             && self.sessions_of_title.is_empty()
             && self.reserved_bits_per_second.iter().all(|bits| *bits == 0)
             && self.memory.iter().all(MemoryLedger::is_empty)
+            && self.pairs.is_empty()
     }
 }
 
@@ -301,35 +350,35 @@ mod tests {
     #[test]
     fn viewers_of_a_title_share_a_shard_until_it_is_overloaded() {
         let mut admission = Admission::new(&config(), 3);
-        admission.reserve(0, 10, &need(1)).unwrap();
-        assert_eq!(admission.choose_shard(TITLE, &need(1)), 1, "the least loaded");
+        admission.reserve(0, address(1), 10, &need(1)).unwrap();
+        assert_eq!(admission.choose_shard(TITLE, &need(1), address(9), 2), 1, "the least loaded");
         admission.admit_session(address(1), TITLE, 1).unwrap();
-        admission.reserve(1, AFFINITY_BITS_PER_SECOND, &need(1)).unwrap();
-        assert_eq!(admission.choose_shard(TITLE, &need(1)), 1, "affinity");
-        assert_eq!(admission.choose_shard(OTHER, &need(2)), 2);
-        admission.reserve(1, 1, &need(1)).unwrap();
-        assert_eq!(admission.choose_shard(TITLE, &need(1)), 2, "overloaded");
+        admission.reserve(1, address(1), AFFINITY_BITS_PER_SECOND, &need(1)).unwrap();
+        assert_eq!(admission.choose_shard(TITLE, &need(1), address(9), 2), 1, "affinity");
+        assert_eq!(admission.choose_shard(OTHER, &need(2), address(9), 2), 2);
+        admission.reserve(1, address(1), 1, &need(1)).unwrap();
+        assert_eq!(admission.choose_shard(TITLE, &need(1), address(9), 2), 2, "overloaded");
         admission.admit_session(address(1), TITLE, 2).unwrap();
-        admission.reserve(2, 100, &need(1)).unwrap();
-        let chosen = admission.choose_shard(TITLE, &need(1));
+        admission.reserve(2, address(1), 100, &need(1)).unwrap();
+        let chosen = admission.choose_shard(TITLE, &need(1), address(9), 2);
         assert_eq!(chosen, 2, "the less loaded of two that serve it");
         admission.release_session(address(1), TITLE, 1);
         admission.release_session(address(1), TITLE, 2);
-        assert_eq!(admission.choose_shard(TITLE, &need(1)), 0);
+        assert_eq!(admission.choose_shard(TITLE, &need(1), address(9), 2), 0);
     }
 
     #[test]
     fn the_sum_of_reservations_stays_below_the_egress_limit() {
         let config = Config { egress_bits_per_second: Some(100), ..config() };
         let mut admission = Admission::new(&config, 2);
-        assert_eq!(admission.reserve(0, 60, &need(1)), Ok(()));
-        assert_eq!(admission.reserve(1, 41, &need(1)), Err(Refusal::BandwidthExceeded));
-        assert_eq!(admission.reserve(1, 40, &need(1)), Ok(()));
-        admission.release(0, 60, &need(1));
-        assert_eq!(admission.reserve(1, 60, &need(1)), Ok(()));
-        admission.release(1, 60, &need(1));
+        assert_eq!(admission.reserve(0, address(1), 60, &need(1)), Ok(()));
+        assert_eq!(admission.reserve(1, address(1), 41, &need(1)), Err(Refusal::BandwidthExceeded));
+        assert_eq!(admission.reserve(1, address(1), 40, &need(1)), Ok(()));
+        admission.release(0, address(1), 60, &need(1));
+        assert_eq!(admission.reserve(1, address(1), 60, &need(1)), Ok(()));
+        admission.release(1, address(1), 60, &need(1));
         assert!(!admission.is_idle());
-        admission.release(1, 40, &need(1));
+        admission.release(1, address(1), 40, &need(1));
         assert!(admission.is_idle());
     }
 
@@ -339,16 +388,24 @@ mod tests {
         let memory_bytes = crate::config::SHARD_MEMORY_BYTES_MIN * 2;
         let config = Config { memory_bytes, shard_cpus: vec![None; 2], ..config() };
         let mut admission = Admission::new(&config, 2);
-        admission.reserve(1, 1000, &need(0)).unwrap();
-        let filled = (1..).take_while(|source| admission.reserve(0, 0, &need(*source)).is_ok());
+        admission.reserve(1, address(1), 1000, &need(0)).unwrap();
+        let filled =
+            (1..).take_while(|source| admission.reserve(0, address(1), 0, &need(*source)).is_ok());
         let (first, count) = (need(1), filled.count() as u64);
-        assert_eq!(admission.reserve(0, 0, &need(count + 1)), Err(Refusal::MemoryExceeded));
-        assert_eq!(admission.choose_shard(OTHER, &need(count + 1)), 1, "more loaded, but free");
-        assert_eq!(admission.choose_shard(TITLE, &first), 1);
-        admission.release(0, 0, &first);
-        assert_eq!(admission.choose_shard(TITLE, &first), 0);
-        (2..=count).for_each(|source| admission.release(0, 0, &need(source)));
-        admission.release(1, 1000, &need(0));
+        assert_eq!(
+            admission.reserve(0, address(1), 0, &need(count + 1)),
+            Err(Refusal::MemoryExceeded)
+        );
+        assert_eq!(
+            admission.choose_shard(OTHER, &need(count + 1), address(9), 2),
+            1,
+            "more loaded, but free"
+        );
+        assert_eq!(admission.choose_shard(TITLE, &first, address(9), 2), 1);
+        admission.release(0, address(1), 0, &first);
+        assert_eq!(admission.choose_shard(TITLE, &first, address(9), 2), 0);
+        (2..=count).for_each(|source| admission.release(0, address(1), 0, &need(source)));
+        admission.release(1, address(1), 1000, &need(0));
         assert!(admission.is_idle());
     }
 

@@ -44,6 +44,11 @@ impl MemoryNeed {
             whole_bytes,
         }
     }
+
+    /// Whether they are sent over UDP.
+    pub(super) const fn is_datagrams(&self) -> bool {
+        matches!(self.form.framing, Framing::Datagram)
+    }
 }
 
 /// Images of so many bytes of media, packet headers included.

@@ -14,6 +14,7 @@ mod effect;
 mod life;
 mod memory;
 mod methods;
+mod pairs;
 mod payload_size;
 mod profiles;
 mod redirect;

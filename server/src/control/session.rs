@@ -249,7 +249,8 @@ impl Control {
         let mut session = self.sessions.remove(key)?;
         session.enter(now, State::Ready);
         for stream in &session.streams {
-            self.admission.release(session.shard, stream.bits_per_second, &stream.memory);
+            let Session { shard, peer, .. } = session;
+            self.admission.release(shard, peer, stream.bits_per_second, &stream.memory);
         }
         self.admission.release_bits(session.shard, session.extra_bits_per_second);
         self.admission.release_session(session.peer, session.title.source, session.shard);

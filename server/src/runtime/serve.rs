@@ -8,11 +8,10 @@ use super::probe::{self, Finding, Needs};
 use super::signals::SignalThread;
 use super::{control_loop, shard_loop};
 use crate::clock::Clock;
-use crate::config::{Budget, Config};
+use crate::config::{Budget, Config, shard_pairs};
 use crate::control::Port;
 use crate::limits::{
-    SESSION_STREAMS_MAX, SESSION_TIMEOUT_MARGIN, SHARD_PAIRS_MAX, SHARD_READS_MAX,
-    SHARD_SOURCES_MAX,
+    SESSION_STREAMS_MAX, SESSION_TIMEOUT_MARGIN, SHARD_READS_MAX, SHARD_SOURCES_MAX,
 };
 use crate::shard::counters::Counters;
 use crate::shard::operation::BLOCK_BYTES;
@@ -310,7 +309,7 @@ fn share_of_ports(
     index: usize,
     shard_count: usize,
 ) -> RangeInclusive<u16> {
-    let pairs = (ports.len() / 2 / shard_count).min(SHARD_PAIRS_MAX);
+    let pairs = shard_pairs(ports, shard_count);
     let first = usize::from(*ports.start()) + 2 * pairs * index;
     let port = |port: usize| u16::try_from(port).unwrap_or(u16::MAX);
     port(first)..=port(first + 2 * pairs - 1)

@@ -118,7 +118,11 @@ impl Control {
                 let framing = offered_framing(&offers);
                 let need = MemoryNeed::of(title, track, sizes.of(framing), framing);
                 let bound = self.connection(id)?.shard_for(&offers);
-                bound.unwrap_or_else(|| self.admission.choose_shard(title.source, &need))
+                let choose = || {
+                    let streams = title.index.tracks.len().min(SESSION_STREAMS_MAX);
+                    self.admission.choose_shard(title.source, &need, peer, streams)
+                };
+                bound.unwrap_or_else(choose)
             }
         };
         let mut transports = self.usable_transports(id, shard, &offers)?;
@@ -224,11 +228,11 @@ impl Control {
             Purpose::NewSession => self.admission.admit_session(peer, source, shard)?,
             Purpose::Replace => {
                 let old = self.replaced_memory(setting_up);
-                return self.admission.reserve_instead(shard, memory, old.as_ref());
+                return self.admission.reserve_instead(shard, peer, memory, old.as_ref());
             }
             Purpose::NewStream => {}
         }
-        self.admission.reserve(shard, bits_per_second, memory).inspect_err(|_| {
+        self.admission.reserve(shard, peer, bits_per_second, memory).inspect_err(|_| {
             if purpose == Purpose::NewSession {
                 self.admission.release_session(peer, source, shard);
             }
@@ -245,7 +249,7 @@ impl Control {
     /// Gives back what [`Self::admit_stream`] took.
     fn release_admitted(&mut self, setting_up: &SettingUp) {
         let SettingUp { peer, shard, bits_per_second, purpose, .. } = *setting_up;
-        self.admission.release(shard, bits_per_second, &setting_up.memory);
+        self.admission.release(shard, peer, bits_per_second, &setting_up.memory);
         if purpose == Purpose::NewSession {
             self.admission.release_session(peer, setting_up.title.source, shard);
         }
@@ -291,6 +295,18 @@ impl Control {
         match result {
             Err(refused) => {
                 self.release_admitted(&setting_up);
+                if refused == SetUpRefused::NoPairLeft
+                    && let Some(not_logged) = self.refused_sessions.permit(now)
+                {
+                    let SettingUp { peer, shard, .. } = setting_up;
+                    info!(
+                        %peer,
+                        shard,
+                        not_logged,
+                        "no pair of RTP ports is left for another stream over UDP to this address: \
+                         --rtp-ports has too few, or shards have 16 each"
+                    );
+                }
                 let status = status_of(refused);
                 self.resume(now, id, effects, |_, _, _| Err(status.into()));
             }
@@ -313,10 +329,11 @@ impl Control {
     /// Moves on to the next transport that the client takes and that there is memory for.
     fn take_alternative(&mut self, setting_up: &mut SettingUp) -> bool {
         while let Some(transport) = setting_up.alternatives.pop_front() {
-            let SettingUp { shard, track, payload_sizes, .. } = *setting_up;
+            let SettingUp { shard, peer, track, payload_sizes, .. } = *setting_up;
             let memory = memory_need(&setting_up.title, track, payload_sizes, &transport);
             let old = self.replaced_memory(setting_up);
-            if self.admission.exchange(shard, &setting_up.memory, &memory, old.as_ref()) {
+            let reserved = &setting_up.memory;
+            if self.admission.exchange(shard, peer, reserved, &memory, old.as_ref()) {
                 (setting_up.transport, setting_up.memory) = (transport, memory);
                 return true;
             }
@@ -355,7 +372,7 @@ impl Control {
                 Some(old) => {
                     let bits_per_second = old.bits_per_second;
                     let old = mem::replace(old, Stream { bits_per_second, ..stream });
-                    self.admission.release(shard, 0, &old.memory);
+                    self.admission.release(shard, session.peer, 0, &old.memory);
                     let stream = Some(old.set_up.ssrc);
                     let command = Command::TearDown { session: key, stream };
                     effects.push(Effect::Command { shard, command });

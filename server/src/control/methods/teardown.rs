@@ -2,7 +2,7 @@
 
 use super::{Answer, control_url, ok};
 use crate::clock::MonoTime;
-use crate::control::session::Stream;
+use crate::control::session::{Session, Stream};
 use crate::control::{Control, Effect};
 use crate::mailbox::{Command, ConnectionId, SessionKey};
 use crate::rtsp::{Request, RequestUri, StatusCode};
@@ -46,7 +46,8 @@ impl Control {
             let stream = session.streams.remove(position);
             let command = Command::TearDown { session: key, stream: Some(stream.set_up.ssrc) };
             effects.push(Effect::Command { shard: session.shard, command });
-            self.admission.release(session.shard, stream.bits_per_second, &stream.memory);
+            let Session { shard, peer, .. } = *session;
+            self.admission.release(shard, peer, stream.bits_per_second, &stream.memory);
             self.stream_gone(key, &stream);
         }
     }
@@ -64,7 +65,7 @@ impl Control {
     }
 }
 
-impl crate::control::session::Session {
+impl Session {
     /// The track of a stream that a URL names, `None` for the whole session (RFC 2326 §10.7).
     pub(super) fn track_of(
         &self,

@@ -8,6 +8,7 @@ mod interop;
 mod life;
 mod logs;
 mod model;
+mod pairs;
 mod parameters;
 mod redirect;
 mod sessions;
