@@ -3,8 +3,9 @@
 //! hold both, as segmentation offload asks for; and a packet of sound with the one before it, if
 //! one of the two becomes as long as the other.
 
-use super::{TRAIN_BYTES_MAX, Train};
+use super::{Train, train_packets_max};
 use crate::index::AccessUnitEntry;
+use crate::rtp::HEADER_BYTES;
 
 /// How much of a packet may be padding: one part in so many. Fragments share a picture evenly, so
 /// its last packet lacks much less: a byte for each of the others.
@@ -14,12 +15,13 @@ const FRAGMENT_HEADER_BYTES: usize = 3;
 /// Pictures of an image that may prove not to fit before no more are tried: each is laid out twice.
 const MISFITS_MAX: u8 = 4;
 
-/// Trains of one message, as long as another may join them, ahead of its own time.
+/// Trains of one message, as long as another may join them, ahead of its own time. Lengths are
+/// those of RTP packets, without the interleaved prefix: what joins does in either framing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Open {
     /// When they leave: the decode time of the first.
     due: i64,
-    /// Bytes of their packets, prefix included.
+    /// Bytes of their packets.
     pub(super) packet_bytes: u16,
     /// Bytes of the last one.
     pub(super) last_packet_bytes: u16,
@@ -47,6 +49,8 @@ impl Open {
 pub(super) struct Joint {
     ahead_nanos: i64,
     packets_max: u16,
+    /// Bytes that runs and trains have in front of each packet.
+    prefix_bytes: u16,
     open: Option<Open>,
     misfits: u8,
 }
@@ -54,37 +58,37 @@ pub(super) struct Joint {
 impl Joint {
     /// What is decoded so many nanoseconds after the first of a message joins it, at most; it has
     /// so many packets at most.
-    pub(super) const fn new(ahead_nanos: i64, packets_max: u16) -> Self {
-        Self { ahead_nanos, packets_max, open: None, misfits: 0 }
+    pub(super) const fn new(ahead_nanos: i64, packets_max: u16, prefix_bytes: u16) -> Self {
+        Self { ahead_nanos, packets_max, prefix_bytes, open: None, misfits: 0 }
     }
 
     /// The trains that a picture may join if it proves to fit. `payload_bytes_max` is what a packet
-    /// may hold, `payload_bytes` what those of a given length hold.
+    /// may hold.
     pub(super) fn open_for(
         &self,
         unit: &AccessUnitEntry,
         decode: i64,
         payload_bytes_max: usize,
-        payload_bytes: impl Fn(u16) -> usize,
     ) -> Option<Open> {
         let open = self.open.filter(|_| self.misfits < MISFITS_MAX)?;
         let packets = |payload_bytes: usize| {
             let room = payload_bytes.checked_sub(FRAGMENT_HEADER_BYTES).filter(|room| *room > 0)?;
             Some((unit.media_bytes as usize).div_ceil(room))
         };
-        let (count, fewest) =
-            (packets(payload_bytes(open.packet_bytes))?, packets(payload_bytes_max)?);
+        let payload_bytes = usize::from(open.packet_bytes) - HEADER_BYTES;
+        let (count, fewest) = (packets(payload_bytes)?, packets(payload_bytes_max)?);
         let is_joined = self.is_near(&open, decode)
             && count <= fewest + 1
             && self.may_hold(&open, u32::try_from(count).ok()?);
         is_joined.then_some(open)
     }
 
-    /// The trains that a packet of sound joins: padded to its length, if they are one packet.
+    /// The trains that a packet of sound, of `packet_bytes` with its prefix, joins: padded to its
+    /// length, if they are one packet.
     pub(super) fn open_for_packet(&self, packet_bytes: u16, decode: i64) -> Option<Open> {
         let mut open = self.open?;
         if open.packets == 1 {
-            open.packet_bytes = open.packet_bytes.max(packet_bytes);
+            open.packet_bytes = open.packet_bytes.max(packet_bytes - self.prefix_bytes);
         }
         let is_joined = self.is_near(&open, decode)
             && open.may_be_padded()
@@ -100,12 +104,13 @@ impl Joint {
     /// Whether the trains may have so many packets more.
     fn may_hold(&self, open: &Open, packets: u32) -> bool {
         let total = open.packets.saturating_add(packets);
-        total <= u32::from(self.packets_max)
-            && total * u32::from(open.packet_bytes) <= TRAIN_BYTES_MAX
+        total <= u32::from(self.packets_max).min(train_packets_max(open.packet_bytes))
     }
 
-    /// Whether a picture of this one train has proved to fit.
+    /// Whether a picture of this one train, of packets of `packet_bytes` with their prefix, has
+    /// proved to fit.
     pub(super) fn fits(&self, open: &Open, packets: u32, packet_bytes: u16) -> bool {
+        let packet_bytes = packet_bytes - self.prefix_bytes;
         let is_equal = packet_bytes == open.packet_bytes;
         (is_equal || packets == 1 && packet_bytes < open.packet_bytes)
             && self.may_hold(open, packets)
@@ -122,9 +127,9 @@ impl Joint {
         self.open = train.map(|train| {
             let (due, packet_bytes, packets) = match joined {
                 Some(open) => (open.due, open.packet_bytes, open.packets),
-                None => (train.due, train.packet_bytes, 0),
+                None => (train.due, train.packet_bytes - self.prefix_bytes, 0),
             };
-            let last_packet_bytes = train.last_packet_bytes;
+            let last_packet_bytes = train.last_packet_bytes - self.prefix_bytes;
             let packets = packets + u32::from(train.packet_count);
             Open { due, packet_bytes, last_packet_bytes, packets }
         });

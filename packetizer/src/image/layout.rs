@@ -6,7 +6,7 @@ use super::joint::{Joint, Open};
 use super::unwrapped::Unwrapped;
 use super::{
     AHEAD_NANOS_MAX, Bursts, Framing, ImageRequest, ImageStorage, Numbered, Numbering, PacketImage,
-    SPREAD_NANOS_MAX, TRAIN_BYTES_MAX, TRAIN_PACKETS_MAX, Train,
+    SPREAD_NANOS_MAX, TRAIN_PACKETS_MAX, Train, train_packets_max,
 };
 use crate::codec::CodecConfig;
 use crate::index::AccessUnitEntry;
@@ -111,13 +111,13 @@ impl Layout {
         rtp_rate: ClockRate,
     ) -> Result<Self, ImageError> {
         let packet_bytes_max = request.class.packet_bytes_max;
-        let room = TRAIN_BYTES_MAX - u32::from(request.framing.prefix_bytes());
-        if packet_bytes_max < PACKET_BYTES_MIN || u32::from(packet_bytes_max) > room {
+        if packet_bytes_max < PACKET_BYTES_MIN || train_packets_max(packet_bytes_max) == 0 {
             return Err(ImageError { unit: 0, kind: ImageErrorKind::PayloadClass });
         }
         let Bursts { packets_max, joined_nanos } = request.bursts;
         let burst_packets_max = packets_max.clamp(1, TRAIN_PACKETS_MAX);
-        let joint = Joint::new(joined_nanos.min(AHEAD_NANOS_MAX), burst_packets_max);
+        let prefix_bytes = request.framing.prefix_bytes();
+        let joint = Joint::new(joined_nanos.min(AHEAD_NANOS_MAX), burst_packets_max, prefix_bytes);
         let ImageStorage { mut bytes, mut trains } = storage;
         bytes.clear();
         trains.clear();
@@ -139,7 +139,7 @@ impl Layout {
             trains,
             packet_count: 0,
             packet_bytes_max,
-            prefix_bytes: request.framing.prefix_bytes(),
+            prefix_bytes,
             burst_packets_max,
             joint,
             clocks: Clocks::new(media_rate, rtp_rate),
@@ -187,12 +187,10 @@ impl Layout {
         bytes: &[u8],
     ) -> Result<(), ImageError> {
         let decode = self.clocks.media_rate.nanos_floor(unit.decode);
-        let prefix_bytes = self.prefix_bytes;
-        let payload_bytes = |packet_bytes| usize::from(packet_bytes - prefix_bytes) - HEADER_BYTES;
         let room = self.writer.payload_bytes_max();
         // Planned packets are as long as they are.
         if !matches!(codec, CodecConfig::Hinted(_))
-            && let Some(open) = self.joint.open_for(unit, decode, room, payload_bytes)
+            && let Some(open) = self.joint.open_for(unit, decode, room)
             && self.join(codec, unit, bytes, open)?
         {
             return Ok(());
@@ -213,7 +211,7 @@ impl Layout {
     ) -> Result<bool, ImageError> {
         let place = self.writer.place();
         self.writer.pad(open.last_packet_bytes, open.padding_bytes(), 0);
-        self.writer.limit(open.packet_bytes - self.prefix_bytes, true);
+        self.writer.limit(open.packet_bytes, true);
         self.begin_unit(unit);
         let written = self.write_picture(codec, unit, bytes);
         self.writer.limit(self.packet_bytes_max, false);
@@ -237,9 +235,9 @@ impl Layout {
     fn pad_train(&mut self, open: &Open) {
         let train = self.trains.last_mut().expect("it is open");
         train.padding_bytes = open.padding_bytes();
-        train.last_packet_bytes = open.packet_bytes;
+        train.last_packet_bytes += u16::from(open.padding_bytes());
         if train.packet_count == 1 {
-            train.packet_bytes = open.packet_bytes;
+            train.packet_bytes = train.last_packet_bytes;
         }
     }
 
@@ -322,7 +320,8 @@ impl Layout {
         let mut offset = end - unit_bytes;
         let mut behind = unit_packets;
         let before = self.trains.len();
-        for part in runs.iter().flat_map(|run| split(*run, burst)) {
+        let prefix_bytes = self.prefix_bytes;
+        for part in runs.iter().flat_map(|run| split(*run, burst, prefix_bytes)) {
             behind -= part.packet_count;
             self.trains.push(Train {
                 due: decode.saturating_sub(spread * i64::from(behind) / i64::from(unit_packets)),
@@ -355,9 +354,10 @@ impl Layout {
 }
 
 /// Cuts a run into parts of equal packet counts that a train may have: at most `packet_count_max`
-/// packets and [`TRAIN_BYTES_MAX`] bytes each.
-fn split(run: Run, packet_count_max: u16) -> impl Iterator<Item = Run> {
-    let most = u32::from(packet_count_max).min(TRAIN_BYTES_MAX / u32::from(run.packet_bytes));
+/// packets, and as many as fit a train in either framing.
+fn split(run: Run, packet_count_max: u16, prefix_bytes: u16) -> impl Iterator<Item = Run> {
+    let fit = train_packets_max(run.packet_bytes - prefix_bytes);
+    let most = u32::from(packet_count_max).min(fit);
     let count = run.packet_count.div_ceil(run.packet_count.div_ceil(most));
     (0..run.packet_count).step_by(count as usize).map(move |first| {
         let left = run.packet_count - first;

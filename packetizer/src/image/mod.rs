@@ -131,6 +131,15 @@ impl Train {
 pub const TRAIN_PACKETS_MAX: u16 = 64;
 /// Most bytes of a train: what one UDP send over IPv4 takes.
 pub const TRAIN_BYTES_MAX: u32 = 65_507;
+
+/// Most packets of so many bytes, without prefix, that [`TRAIN_BYTES_MAX`] lets into a train. They
+/// are counted with the interleaved prefix in either framing: images are cut alike in both, so
+/// that one can be made from the other ([`PacketImage::reframed`]), and the limit is to hold in the
+/// longer one too.
+const fn train_packets_max(packet_bytes: u16) -> u32 {
+    TRAIN_BYTES_MAX / (packet_bytes as u32 + INTERLEAVED_PREFIX_BYTES as u32)
+}
+
 /// A burst that suits most networks: a train of 32 packets costs the sender hardly more a packet
 /// than one of 64, and is what a small router or a default socket buffer on the way still swallows.
 pub const BURST_PACKETS_DEFAULT: u16 = 32;

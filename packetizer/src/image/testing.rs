@@ -85,6 +85,25 @@ impl Title {
         Self::new(CodecConfig::Aac(config), media_rate, units, 0, |_| true)
     }
 
+    /// One of pictures of a slice, or of sound that shares packets or does not. The units are about
+    /// as long as each other, so that they lie at the limits of what leaves together.
+    pub(super) fn random(random: &mut fastrand::Rng) -> Self {
+        let is_video = random.bool();
+        let bytes = match random.u8(0..8) {
+            0 => random.usize(30_000..80_000),
+            1..=3 => random.usize(1300..12_000),
+            _ => random.usize(30..1300),
+        };
+        let bytes = if is_video { bytes } else { bytes % 1300 + 8 };
+        let part = random.choice([1, 4, 8, 9]).expect("some");
+        let duration = random.choice([2, 5, 16, 21, 40, 90, 110]).expect("some");
+        let count = random.usize(1..16);
+        let units: Vec<_> =
+            (0..count).map(|_| (bytes + random.usize(0..=bytes / part), duration)).collect();
+        // Sound that lasts 21 ms a unit shares packets: that is what a receiver counts with.
+        if is_video { Self::video(&units) } else { Self::audio(48_000, 1000, &units) }
+    }
+
     pub(super) fn request(&self, packet_bytes_max: u16, framing: Framing) -> ImageRequest<'_> {
         ImageRequest {
             index: &self.index,

@@ -276,7 +276,7 @@ impl PacketWriter {
         self.runs.clear();
     }
 
-    /// Lengthens a packet, of `packet_bytes` bytes with its prefix, by so many (RFC 3550 §5.1,
+    /// Lengthens a packet, of `packet_bytes` bytes without its prefix, by so many (RFC 3550 §5.1,
     /// padding): the last one, or that which has so many bytes behind it.
     pub(crate) fn pad(&mut self, packet_bytes: u16, padding_bytes: u8, bytes_behind: u16) {
         if padding_bytes > 0 {
@@ -296,13 +296,10 @@ impl PacketWriter {
     /// Says in the header of the packet that ends there what becomes of it.
     fn set_padded(&mut self, end: usize, lies: u16, becomes: u16, is_padded: bool) {
         let start = end - usize::from(lies);
-        let prefix_bytes = self.prefix_bytes();
-        let flags = &mut self.bytes[start + prefix_bytes];
+        let flags = &mut self.bytes[start];
         *flags = if is_padded { *flags | PADDING } else { *flags & !PADDING };
         if self.channel.is_some() {
-            #[allow(clippy::cast_possible_truncation, reason = "four")]
-            let length = becomes - INTERLEAVED_PREFIX_BYTES as u16;
-            self.bytes[start + 2..start + 4].copy_from_slice(&length.to_be_bytes());
+            self.bytes[start - 2..start].copy_from_slice(&becomes.to_be_bytes());
         }
     }
 

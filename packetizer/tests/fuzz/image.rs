@@ -87,11 +87,11 @@ impl Manner {
         Self { packet_bytes_max, framing, joins, numbering }
     }
 
-    /// Whether images of this class may be built at all.
+    /// Whether images of this class may be built at all, in either framing.
     pub(crate) fn is_possible(&self) -> bool {
         let bytes = u32::from(self.packet_bytes_max);
-        bytes >= u32::from(PACKET_BYTES_MIN)
-            && bytes + u32::from(self.prefix_bytes()) <= TRAIN_BYTES_MAX
+        let prefix_bytes = u32::from(Framing::Interleaved.prefix_bytes());
+        bytes >= u32::from(PACKET_BYTES_MIN) && bytes + prefix_bytes <= TRAIN_BYTES_MAX
     }
 
     const fn prefix_bytes(&self) -> u16 {
