@@ -137,7 +137,7 @@ pub const TRAIN_BYTES_MAX: u32 = 65_507;
 /// that one can be made from the other ([`PacketImage::reframed`]), and the limit is to hold in the
 /// longer one too.
 const fn train_packets_max(packet_bytes: u16) -> u32 {
-    TRAIN_BYTES_MAX / (packet_bytes as u32 + INTERLEAVED_PREFIX_BYTES as u32)
+    TRAIN_BYTES_MAX / (packet_bytes as u32 + Framing::Interleaved.prefix_bytes() as u32)
 }
 
 /// A burst that suits most networks: a train of 32 packets costs the sender hardly more a packet

@@ -52,10 +52,9 @@ mod tests {
     fn hold_against_each_other(title: &Title, class: u16, bursts: Bursts) {
         let build = |framing| {
             let request = ImageRequest { bursts, ..title.request(class, framing) };
-            title.build(request).map(|image| {
+            title.build(request).inspect(|image| {
                 let mut checked = image.reframed(framing, ImageStorage::default());
                 check(&mut checked, class);
-                image
             })
         };
         let [datagram, interleaved] = match FRAMINGS.map(build) {
