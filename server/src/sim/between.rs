@@ -31,8 +31,8 @@ impl Whole {
                     (facts.has_ended, facts.is_end_known) = (true, true);
                 }
             }
-            Command::TearDown { .. }
-            | Command::Touch { .. }
+            Command::TearDown { session, stream: Some(_) } => self.lose_track(*session),
+            Command::Touch { .. }
             | Command::Adopt(_)
             | Command::Reply { .. }
             | Command::Ask { .. }
@@ -159,6 +159,15 @@ impl Whole {
         session.is_blind |= !session.is_answered;
         session.facts.is_running = true;
         session.viewer.phase = Phase::Playing { started: now };
+    }
+
+    /// One stream of a session goes. Whether the lap to come waits for its end, its client does not
+    /// know, whatever it is told and when.
+    fn lose_track(&mut self, key: SessionKey) {
+        if let Some(&(client, session)) = self.known.get(&key) {
+            let session = &mut self.clients[client].sessions[session];
+            session.is_blind |= session.viewer.title.looped;
+        }
     }
 
     /// A session moves or pauses: over UDP, nothing more comes from now on.

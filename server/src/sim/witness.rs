@@ -241,8 +241,6 @@ impl Whole {
             (Aim::TearDown { track }, Some(at)) => {
                 let session = &mut self.clients[index].sessions[at];
                 let track = track.map(TrackId).filter(|_| session.streams.len() > 1);
-                // Whether the lap to come waits for the end of that track, it does not know.
-                session.is_blind |= track.is_some() && session.viewer.title.looped;
                 match track {
                     Some(track) => {
                         session.streams.retain(|stream| stream.track != track);
