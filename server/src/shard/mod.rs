@@ -164,6 +164,8 @@ pub struct Shard {
     shipments: Vec<Shipment>,
     /// Empty between entries.
     lanes: Vec<Lane>,
+    /// Empty between groups.
+    warmed: Vec<usize>,
     touched: Vec<(usize, bool)>,
     reports: VecDeque<Report>,
     counters: Counters,
@@ -213,6 +215,7 @@ impl Shard {
             cargo: Vec::new(),
             shipments: Vec::new(),
             lanes: Vec::new(),
+            warmed: Vec::new(),
             touched: Vec::new(),
             reports: VecDeque::new(),
             counters: Counters::default(),
