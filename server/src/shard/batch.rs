@@ -205,6 +205,7 @@ impl Shard {
         let shipment = Shipment { stream, image: slot, train, from, leaves_at, as_it_lies };
         *cursor = shipment.behind();
         self.shipments.push(shipment);
+        self.egress.media_bytes += bytes as usize;
         self.streams[stream].delivery = Delivery::Offered;
         (start..self.egress.piece_count(), bytes)
     }

@@ -86,13 +86,15 @@ pub struct Egress {
     pub pieces: Vec<Piece>,
     /// Memory of [`Piece::Arena`].
     pub arena: Vec<u8>,
+    /// Bytes of media in it.
+    pub(super) media_bytes: usize,
     /// Tells the trains that this batch has from those of another.
     turn: u32,
 }
 
 impl Default for Egress {
     fn default() -> Self {
-        Self { entries: Vec::new(), pieces: Vec::new(), arena: Vec::new(), turn: 1 }
+        Self { entries: Vec::new(), pieces: Vec::new(), arena: Vec::new(), media_bytes: 0, turn: 1 }
     }
 }
 
@@ -110,6 +112,7 @@ impl Egress {
         self.entries.clear();
         self.pieces.clear();
         self.arena.clear();
+        self.media_bytes = 0;
     }
 
     /// Adds pieces, which are the last, to the entry in front of them. What lies behind each other

@@ -50,7 +50,7 @@ mod wave;
 mod wheel;
 
 use crate::clock::{Moment, MonoTime, Wallclock};
-use crate::limits::{SHARD_READS_MAX, SHARD_SOURCES_MAX, TURN_TRAINS_MAX};
+use crate::limits::{SHARD_READS_MAX, SHARD_SOURCES_MAX, TURN_BYTES_MAX, TURN_TRAINS_MAX};
 use crate::mailbox::{CloseReason, ConnectionId, Report, SessionKey};
 use batch::{Cargo, Shipment};
 use cache::{ImageCache, ImageSlot};
@@ -253,7 +253,7 @@ impl Shard {
         }
         self.dirty = dirty;
         let mut warm = 0;
-        while self.shipments.len() < TURN_TRAINS_MAX {
+        while self.shipments.len() < TURN_TRAINS_MAX && self.egress.media_bytes < TURN_BYTES_MAX {
             if warm == 0 {
                 self.warm(now);
                 warm = WARM_STREAMS;

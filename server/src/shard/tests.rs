@@ -487,20 +487,35 @@ fn a_seek_in_an_overloaded_turn_sends_nothing_twice() {
     }
 }
 
-#[test]
-fn a_turn_has_its_fill_of_interleaved_trains_too() {
-    let mut rig = Rig::new(vec![film(1, 1000, 1000, 0)], 64);
+/// Trains in a turn for which over 20 pictures of so many bytes are due for each of 90 viewers.
+fn trains_in_a_late_turn(picture_bytes: u32, interleaved: bool) -> u64 {
+    let mut rig = Rig::new(vec![film(1, 1000, picture_bytes, 0)], 64);
     for session in 0..90 {
-        rig.play_interleaved(session, 0);
+        if interleaved {
+            rig.play_interleaved(session, 0);
+        } else {
+            rig.play_udp(session, 0);
+        }
     }
     rig.run_until(100);
     let before = rig.shard.counters().trains;
-    // Over 20 pictures are due for each of 90 viewers.
     rig.turn_at(1000);
     let turn = rig.shard.counters().trains - before;
-    assert!((1024..1100).contains(&turn), "{turn} trains in one turn");
-    rig.turn_at(1000);
+    // The next turns, which come at once, have what this one left over.
+    rig.run_until(1000);
     assert!(rig.shard.counters().trains - before >= 90 * 21);
+    turn
+}
+
+#[test]
+fn a_turn_is_full_with_so_many_trains_or_bytes() {
+    for interleaved in [false, true] {
+        let small = trains_in_a_late_turn(100, interleaved);
+        assert!((1024..1100).contains(&small), "{small} trains of 112 bytes");
+        // 256 KiB of packets of 1,013 bytes, and one more viewer's 24 at most.
+        let big = trains_in_a_late_turn(1000, interleaved);
+        assert!((255..=255 + 64).contains(&big), "{big} trains of 1,017 bytes");
+    }
 }
 
 #[test]
