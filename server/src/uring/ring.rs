@@ -190,8 +190,11 @@ impl Ring {
     /// Submits what was asked for and waits until `count` entries have completed or `timeout` has
     /// passed (`None`: however long it takes; zero: not at all).
     pub(super) fn wait(&mut self, timeout: Option<Duration>, count: usize) -> io::Result<()> {
-        let submitter = self.uring.submitter();
         let timeout = if self.early.is_empty() { timeout } else { Some(Duration::ZERO) };
+        if timeout == Some(Duration::ZERO) && self.is_kernel_idle() {
+            return Ok(());
+        }
+        let submitter = self.uring.submitter();
         let result = match timeout {
             // Also runs what the kernel has deferred, which is what a poll of the ring is for.
             Some(Duration::ZERO) => submitter.submit(),
@@ -207,6 +210,13 @@ impl Ring {
             Err((Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN), _)) => Ok(()),
             Err((_, error)) => Err(error),
         }
+    }
+
+    /// Whether entering the kernel would do nothing now: there is nothing to submit, nothing it
+    /// has deferred, and no completion that the ring had no place for.
+    fn is_kernel_idle(&mut self) -> bool {
+        let submissions = self.uring.submission();
+        submissions.is_empty() && !submissions.taskrun() && !submissions.cq_overflow()
     }
 
     fn push(&mut self, entry: squeue::Entry, key: Key) {
@@ -290,6 +300,20 @@ mod tests {
             }
         }
         assert!(!seen.contains(&false));
+    }
+
+    #[test]
+    fn what_the_kernel_has_deferred_is_seen_without_waiting() {
+        let mut ring = Ring::new(1).unwrap();
+        let ready = Waker::new().unwrap();
+        ring.poll(ready.as_fd(), libc::POLLIN, Key::Mailbox);
+        ring.wait(Some(Duration::ZERO), 1).unwrap();
+        assert!(ring.is_kernel_idle() && ring.is_idle());
+        ready.wake();
+        let mut completions = Vec::new();
+        ring.wait(Some(Duration::ZERO), 1).unwrap();
+        ring.completions(&mut completions);
+        assert_eq!(completions[0].key, Key::Mailbox);
     }
 
     #[test]
