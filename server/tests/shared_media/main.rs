@@ -44,8 +44,8 @@ use table::{Outcome, Row, markdown};
 const SECONDS: u32 = 8;
 /// Players at once. They wait most of the time: files play as fast as they are.
 const PLAYERS: usize = 24;
-/// Servers they are spread over. A shard has 16 pairs of ports for one address, and viewers of big
-/// files leave all others to one shard.
+/// Servers they are spread over. One of two shards has 32 pairs of ports for an address, a pair for
+/// each stream of a player.
 const SERVERS: usize = 3;
 /// Who got no processor time in time loses datagrams: once more, with fewer others.
 const PLAYERS_AGAIN: usize = 2;
