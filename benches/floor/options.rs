@@ -14,7 +14,7 @@ use std::str::FromStr;
 #[derive(Debug, Parser)]
 #[command(name = "floor", after_long_help = AFTER)]
 pub(crate) struct Options {
-    /// MP4 files, played in turn.
+    /// Media files, played in turn.
     #[arg(value_name = "TITLE", required_unless_present = "reader")]
     pub(crate) titles: Vec<PathBuf>,
     /// How many watch.

@@ -11,8 +11,12 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: server::uring::Allocator = server::uring::Allocator;
 
-/// Video on demand over RTSP: MP4 files with H.264 and AAC, to thousands of viewers, each with a
-/// timeline of its own.
+/// Video on demand over RTSP: films and sound from the files they lie in, to thousands of viewers,
+/// each with a timeline of its own.
+///
+/// Serves MP4, QuickTime, Matroska, WebM, MPEG transport and programme streams, FLV, IVF, Ogg,
+/// WAVE, AIFF, AU, and bare streams of H.264, H.265, MPEG video, MP3, AAC, AC-3 and AMR, known by
+/// how they begin, whatever their names.
 ///
 /// Without a command it serves a built-in sample and says how to play it.
 #[derive(Parser)]
@@ -24,7 +28,7 @@ struct Line {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve directories of MP4 files.
+    /// Serve directories of media files.
     #[command(after_long_help = EXAMPLES)]
     Serve(ServeArguments),
     /// Serve the built-in sample (and --media, if given) and print how to play it.
@@ -70,7 +74,7 @@ struct ServeArguments {
 const EXAMPLES: &str = "\
 Examples:
   reelring                                   the built-in sample, on port 8554
-  reelring serve --media /srv/films          every MP4 file below /srv/films
+  reelring serve --media /srv/films          every media file below /srv/films
   reelring serve --media films=/srv/films --media news=/srv/news
   reelring serve --media /srv/films --shard-cpus 2-7 --control-cpu 1 \\
       --memory 8GiB --egress-limit 10Gbit/s

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RawConfig {
-    /// Serve the MP4 files below DIR; repeat for more directories.
+    /// Serve the media files below DIR; repeat for more directories.
     ///
     /// A file's URL is rtsp://HOST:PORT/ and its path below DIR. With NAME=DIR the path starts
     /// with NAME/. Where a path fits several directories, the first that has the file serves it.
