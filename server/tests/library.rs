@@ -31,7 +31,7 @@ const PICTURES: &str = "-f lavfi -i testsrc2=size=352x288:rate=25:duration=3";
 const TONE: &str = "-f lavfi -i sine=frequency=440:sample_rate=48000:duration=3";
 
 /// Names say container and codecs.
-const RECIPES: [Recipe; 27] = [
+const RECIPES: [Recipe; 28] = [
     Recipe("h264-aac.mkv", "-c:v libx264 -g 25 -c:a aac", true, Sound::Units(3)),
     Recipe("h265-opus.mkv", "-c:v libx265 -g 25 -bf 2 -c:a libopus", true, Sound::Units(3)),
     Recipe("mpeg4-mp3.mkv", "-c:v mpeg4 -g 25 -c:a libmp3lame", true, Sound::Some),
@@ -39,6 +39,7 @@ const RECIPES: [Recipe; 27] = [
     Recipe("vp9-opus.webm", "-c:v libvpx-vp9 -g 25 -speed 8 -c:a libopus", true, Sound::Units(3)),
     Recipe("h264-aac.ts", "-c:v libx264 -g 25 -c:a aac", true, Sound::Decoded),
     Recipe("h264-latm.ts", "-c:v libx264 -g 25 -c:a aac -mpegts_flags latm", true, Sound::Decoded),
+    Recipe("h264-opus.ts", "-c:v libx264 -g 25 -c:a libopus", true, Sound::Units(0)),
     Recipe("h265-ac3.ts", "-c:v libx265 -g 25 -c:a ac3", true, Sound::Units(0)),
     Recipe("mpeg2-mp2.ts", "-c:v mpeg2video -g 25 -bf 2 -c:a mp2", true, Sound::Some),
     Recipe("mpeg2-ac3.vob", "-c:v mpeg2video -g 25 -bf 2 -c:a ac3", true, Sound::Units(0)),

@@ -1,10 +1,12 @@
 //! Cuts streams of audio frames, whose headers tell their length.
 
 use super::latm::{self, Elements};
+use super::opus;
 use crate::codec::CodecConfig;
 use crate::codec::aac::AdtsHeader;
 use crate::codec::ac3::SyncFrame;
 use crate::codec::mpeg_audio::FrameHeader;
+use crate::codec::opus::{OpusConfig, RTP_RATE, packet_samples};
 use crate::time::ClockRate;
 use crate::wrapping::latm::MuxElements;
 
@@ -32,6 +34,8 @@ pub(in crate::container) enum FrameKind {
     Ac3,
     /// AAC in LATM.
     Loas,
+    /// Opus packets with their control headers.
+    Opus(OpusConfig),
 }
 
 /// What a frame's header says.
@@ -39,7 +43,7 @@ struct Frame {
     header_bytes: usize,
     bytes: usize,
     is_dependent: bool,
-    /// `None` if only the contents tell.
+    /// `None` if only the contents tell, or are not there yet.
     sound: Option<FrameSound>,
 }
 
@@ -59,6 +63,7 @@ impl FrameKind {
             Self::Adts | Self::Ac3 => 7,
             Self::MpegAudio => 4,
             Self::Loas => latm::HEADER_BYTES,
+            Self::Opus(_) => opus::HEADER_BYTES_MIN,
         }
     }
 
@@ -118,6 +123,23 @@ impl FrameKind {
                 is_dependent: false,
                 sound: None,
             }),
+            Self::Opus(config) => {
+                let (header_bytes, frame_bytes) = opus::frame_bytes(bytes)?;
+                let packet = bytes.get(header_bytes..frame_bytes);
+                let samples = packet.map(|packet| packet_samples(packet).ok_or(()));
+                let sound = |samples| FrameSound {
+                    samples,
+                    sample_rate: RTP_RATE,
+                    layer: 0,
+                    codec: CodecConfig::Opus(config),
+                };
+                Some(Frame {
+                    header_bytes,
+                    bytes: frame_bytes,
+                    is_dependent: false,
+                    sound: samples.transpose().ok()?.map(sound),
+                })
+            }
         }
     }
 }
@@ -296,6 +318,13 @@ mod tests {
         frame
     }
 
+    /// An Opus packet of 20 ms with its control header.
+    fn opus(payload_bytes: u8) -> Vec<u8> {
+        let mut frame = vec![0x7f, 0xf0, 1 + payload_bytes, 0, 0, 0xfc];
+        frame.resize(6 + usize::from(payload_bytes), 0x55);
+        frame
+    }
+
     fn cut(kind: FrameKind, stream: &[u8], piece: usize) -> Vec<(u64, u64)> {
         let (mut cutter, mut found) = (FrameCutter::new(kind), Vec::new());
         let mut each = |sound: Sound| found.push((sound.start, sound.end));
@@ -308,6 +337,7 @@ mod tests {
     #[test]
     fn frames_are_cut_however_they_come() {
         let (mpeg, two) = (frame(), adts(&[1, 2]));
+        let opus_kind = FrameKind::Opus(OpusConfig { channels: 2 });
         for (kind, stream, expected) in [
             (FrameKind::MpegAudio, [&mpeg[..], &mpeg].concat(), vec![(0, 96), (96, 192)]),
             (FrameKind::MpegAudio, mpeg.clone(), vec![(0, 96)]),
@@ -327,6 +357,12 @@ mod tests {
                 vec![(0, 96), (96, 192)],
             ),
             (FrameKind::MpegAudio, vec![0xff; 50], vec![]),
+            (opus_kind, [&opus(9)[..], &opus(30), &opus(1)[..6]].concat(), vec![(5, 15), (20, 51)]),
+            (
+                opus_kind,
+                [&[0x7f, 0xe0, 1, 0x83][..], &opus(9), &opus(2)].concat(),
+                vec![(9, 19), (24, 27)],
+            ),
             (FrameKind::Adts, [&two[..], &adts(&[]), &two].concat(), vec![(7, 9), (23, 25)]),
         ] {
             for piece in [1, 7, 96, 1000] {

@@ -1,6 +1,7 @@
 //! What a programme map table says of a stream: its stream_type and descriptors
 //! (ISO 13818-1 tables 2-34 and 2-45, ETSI EN 300 468 §6.2, ETSI TS 102 366 annex A).
 
+use crate::codec::opus::OpusConfig;
 use crate::codec::picture::VideoKind;
 use crate::index::SkipReason;
 use crate::language;
@@ -16,6 +17,7 @@ pub(in crate::container) enum StreamKind {
     MpegAudio,
     /// AC-3 or Enhanced AC-3; the frames tell which.
     Ac3,
+    Opus(OpusConfig),
     /// What is not delivered.
     Skipped(SkipReason),
 }
@@ -96,7 +98,7 @@ impl<'a> Descriptors<'a> {
         let named = self.iter().find_map(|(tag, contents)| match (tag, contents.get(..4)) {
             (0x6a | 0x7a, _) | (5, Some(b"AC-3" | b"EAC3")) => Some(StreamKind::Ac3),
             (5, Some(b"HEVC")) => Some(StreamKind::Video(VideoKind::H265)),
-            (5, Some(b"Opus")) => Some(codec("Opus in a transport stream")),
+            (5, Some(b"Opus")) => Some(self.opus_kind()),
             (5, Some(b"DTS1" | b"DTS2" | b"DTS3")) | (0x7b, _) => Some(codec("DTS")),
             (5, Some(b"BSSD")) => Some(codec("SMPTE 302M")),
             (5, Some(b"AV01")) => Some(codec("AV1 in a transport stream")),
@@ -109,6 +111,21 @@ impl<'a> Descriptors<'a> {
         });
         named.unwrap_or_else(|| not_media("private data"))
     }
+
+    /// Of Opus: what channel_config_code says, if it is there (Opus in ISO 13818-1,
+    /// `opus_audio_descriptor`).
+    fn opus_kind(self) -> StreamKind {
+        const EXTENSION: u8 = 0x7f;
+        let code = self.iter().find_map(|(tag, contents)| match contents {
+            [0x80, code, ..] if tag == EXTENSION => Some(*code),
+            _ => None,
+        });
+        match code {
+            Some(1) => StreamKind::Opus(OpusConfig { channels: 1 }),
+            None | Some(0 | 2) => StreamKind::Opus(OpusConfig { channels: 2 }),
+            Some(_) => codec("Opus with more than two channels"),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -118,12 +135,19 @@ mod tests {
     #[test]
     fn streams_are_what_type_and_descriptors_say() {
         let names = |name: &str| name.to_owned();
+        let opus = |channels| StreamKind::Opus(OpusConfig { channels });
         for (stream_type, descriptors, expected) in [
             (0x02, &[][..], StreamKind::Video(VideoKind::Mpeg)),
             (0x11, &[], StreamKind::Latm),
             (0x06, &[0x7a, 0], StreamKind::Ac3),
             (0x06, &[5, 4, b'E', b'A', b'C', b'3'], StreamKind::Ac3),
-            (0x06, &[5, 4, b'O', b'p', b'u', b's'], codec("Opus in a transport stream")),
+            (0x06, &[5, 4, b'O', b'p', b'u', b's'], opus(2)),
+            (0x06, &[5, 4, b'O', b'p', b'u', b's', 0x7f, 2, 0x80, 1], opus(1)),
+            (
+                0x06,
+                &[5, 4, b'O', b'p', b'u', b's', 0x7f, 2, 0x80, 6],
+                codec("Opus with more than two channels"),
+            ),
             (0x06, &[0x52, 1, 7, 0x56, 0], not_media("teletext")),
             (0x06, &[0x6a, 9, 0], not_media("private data")), // cut short
             (0x06, &[], not_media("private data")),

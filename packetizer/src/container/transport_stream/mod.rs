@@ -11,6 +11,7 @@ pub(super) mod clock;
 pub(super) mod frames;
 pub(super) mod kind;
 pub(super) mod latm;
+mod opus;
 mod packets;
 mod psi;
 pub(super) mod stream;

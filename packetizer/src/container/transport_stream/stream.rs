@@ -92,6 +92,7 @@ impl Stream {
             StreamKind::Latm => frames(FrameKind::Loas),
             StreamKind::MpegAudio => frames(FrameKind::MpegAudio),
             StreamKind::Ac3 => frames(FrameKind::Ac3),
+            StreamKind::Opus(config) => frames(FrameKind::Opus(config)),
             StreamKind::Skipped(_) => return None,
         };
         Some(Self {
