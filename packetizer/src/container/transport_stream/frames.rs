@@ -123,24 +123,24 @@ impl FrameKind {
                 is_dependent: false,
                 sound: None,
             }),
-            Self::Opus(config) => {
-                let (header_bytes, frame_bytes) = opus::frame_bytes(bytes)?;
-                let packet = bytes.get(header_bytes..frame_bytes);
-                let samples = packet.map(|packet| packet_samples(packet).ok_or(()));
-                let sound = |samples| FrameSound {
-                    samples,
-                    sample_rate: RTP_RATE,
-                    layer: 0,
-                    codec: CodecConfig::Opus(config),
-                };
-                Some(Frame {
-                    header_bytes,
-                    bytes: frame_bytes,
-                    is_dependent: false,
-                    sound: samples.transpose().ok()?.map(sound),
-                })
-            }
+            Self::Opus(config) => Frame::of_opus(bytes, config),
         }
+    }
+}
+
+impl Frame {
+    fn of_opus(bytes: &[u8], config: OpusConfig) -> Option<Self> {
+        let (header_bytes, frame_bytes) = opus::frame_bytes(bytes)?;
+        let sound = match bytes.get(header_bytes..frame_bytes) {
+            Some(packet) => Some(FrameSound {
+                samples: packet_samples(packet)?,
+                sample_rate: RTP_RATE,
+                layer: 0,
+                codec: CodecConfig::Opus(config),
+            }),
+            None => None,
+        };
+        Some(Self { header_bytes, bytes: frame_bytes, is_dependent: false, sound })
     }
 }
 
