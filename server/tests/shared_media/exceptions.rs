@@ -34,11 +34,8 @@ pub(crate) const CUT: &[(&str, usize)] = &[
 ];
 
 /// Files that are refused though the manifest names a codec that is carried, and media.
-pub(crate) const REFUSED: &[(&str, &str)] = &[
-    ("fq/vorbis.mp4", "Vorbis in MP4 has no specification"),
-    ("fuzzing-corpus/H264_bad_decoding.264", "no parameter sets in the first 64 KiB"),
-    ("pypi-pymediainfo/vbr_requires_parsespeed_1.mp4", "Vorbis in MP4 has no specification"),
-];
+pub(crate) const REFUSED: &[(&str, &str)] =
+    &[("fuzzing-corpus/H264_bad_decoding.264", "no parameter sets in the first 64 KiB")];
 
 /// Files of which nobody can play anything: damaged, encrypted, or of what no payload format
 /// carries. They do not count.

@@ -9,6 +9,7 @@ use crate::codec::amr::AmrConfig;
 use crate::codec::mpeg_audio::MpegAudioConfig;
 use crate::codec::opus::OpusConfig;
 use crate::codec::pcm::{PcmConfig, PcmEncoding};
+use crate::codec::vorbis::VorbisConfig;
 use crate::container::mp4::boxes::{Box, Bytes, find};
 use crate::index::SkipReason;
 use crate::time::ClockRate;
@@ -18,6 +19,10 @@ const ENTRY_BYTES: usize = 28;
 /// What QuickTime's sound descriptions of version 1 and 2 have behind that.
 const VERSION_1_BYTES: usize = 16;
 const VERSION_2_BYTES: usize = 36;
+
+/// The object type that GPAC, FFmpeg and VLC have agreed on, from among those for private use; its
+/// headers lie as in Matroska.
+const VORBIS: u8 = 0xdd;
 
 /// What every sound description has.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +71,9 @@ impl Description {
                 .map(CodecConfig::Aac)
                 .map_err(|error| SkipReason::Config(error.0)),
             (0x69 | 0x6b, _) => self.mpeg_audio(),
+            (VORBIS, headers) => VorbisConfig::parse_xiph(headers)
+                .map(CodecConfig::Vorbis)
+                .map_err(|error| SkipReason::Config(error.0)),
             (other, _) => Err(SkipReason::Codec(format!("mp4a (object type {other:#04x})"))),
         }
     }
