@@ -202,9 +202,10 @@ impl Reference {
             if entry.container == "mov" { &["-ignore_editlist", "1"] } else { &[] };
         let beyond = seconds.map_or(Limit::None, |seconds| Limit::Seconds(seconds + 1));
         let extent = Extent { pictures: Some(beyond), coded: None, sound: beyond };
-        let mut content = Content::read(edits, path, &streams, extent, WHOLE_SECONDS)?;
-        let wanted = seconds.and_then(|seconds| wanted(&content.pictures, seconds));
         let whole_seconds = (index.duration.nanos() / 1_000_000_000) as u32 + 1;
+        let patience = WHOLE_SECONDS + DECODING_RATIO * seconds.unwrap_or(whole_seconds);
+        let mut content = Content::read(edits, path, &streams, extent, patience)?;
+        let wanted = seconds.and_then(|seconds| wanted(&content.pictures, seconds));
         let sound_seconds = seconds.filter(|seconds| *seconds < whole_seconds);
         if sound_seconds.is_none() {
             let cut =
@@ -287,8 +288,10 @@ impl Reference {
 
 /// Pictures that may be coded behind one that is shown after them.
 const REORDERED_MAX: usize = 16;
-/// Seconds that reading a whole file may take.
+/// Seconds that reading a whole file may take, and for each second of it that is decoded, with many
+/// others beside.
 const WHOLE_SECONDS: u32 = 120;
+const DECODING_RATIO: u32 = 4;
 
 fn hashes(pictures: &[(f64, String)]) -> Vec<&str> {
     pictures.iter().map(|(_, hash)| &**hash).collect()

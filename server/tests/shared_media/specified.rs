@@ -57,6 +57,8 @@ fn gstreamer(transport: &str, url: &str) -> Result<Content, String> {
 const DECODING_SECONDS: u32 = 120;
 /// How long nothing may come.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// How often a server is told that somebody is there.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// How long after BYE, which comes to another port, packets may come.
 const STRAGGLING: Duration = Duration::from_millis(300);
 
@@ -83,7 +85,12 @@ fn payloads(
     let ticks = seconds.map(|seconds| seconds * media.rate.ticks_per_second());
     let (mut payloads, mut next) = (Vec::new(), None);
     let (mut deadline, mut has_ended) = (client.now() + PATIENCE, false);
+    let mut alive_until = client.now() + KEEP_ALIVE;
     while client.now() < deadline {
+        if client.now() >= alive_until {
+            client.keep_alive().map_err(failed)?;
+            alive_until = client.now() + KEEP_ALIVE;
+        }
         let arrival = client.next_arrival(Duration::from_millis(100)).map_err(failed)?;
         let Some(arrival) = arrival else { continue };
         if arrival.half == Half::Rtcp {
