@@ -75,6 +75,29 @@ impl VorbisConfig {
         Self::new(identification, setup)
     }
 
+    /// Takes the headers as MP4 files have them, which no specification says: as Matroska, or each
+    /// with its length in two bytes in front, as GPAC writes them.
+    ///
+    /// # Errors
+    /// When it is cut short or a header is wrong.
+    pub fn parse_decoder_specific_info(info: &[u8]) -> Result<Self, ConfigError> {
+        // The length of the identification header.
+        if !info.starts_with(&[0, 30]) {
+            return Self::parse_xiph(info);
+        }
+        let mut rest = info;
+        let mut header = || {
+            let (length, behind) = rest.split_first_chunk::<2>()?;
+            let (header, behind) =
+                behind.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+            rest = behind;
+            Some(header)
+        };
+        let cut_short = ConfigError("the Vorbis headers are cut short");
+        let (identification, _comment) = header().zip(header()).ok_or(cut_short)?;
+        Self::new(identification, header().ok_or(cut_short)?)
+    }
+
     /// Counts how long packets last; `None` if the headers do not tell.
     #[must_use]
     pub fn packet_durations(&self) -> Option<PacketDurations> {
@@ -239,6 +262,21 @@ mod tests {
         assert_eq!(config.setup, setup(&[false, true]));
         for end in 0..whole.len() - setup(&[false, true]).len() + SETUP_MAGIC.len() {
             assert!(VorbisConfig::parse_xiph(&whole[..end]).is_err(), "{end}");
+        }
+    }
+
+    #[test]
+    fn takes_headers_with_lengths_in_front_too() {
+        let (identification, setup) = (identification(), setup(&[false, true]));
+        let parts = [&identification[..], &[b'c'; 300], &setup];
+        let sized = |part: &&[u8]| [&(part.len() as u16).to_be_bytes()[..], part].concat();
+        let whole: Vec<u8> = parts.iter().flat_map(sized).collect();
+        let laced = private(&parts);
+        let expected = VorbisConfig::parse_xiph(&laced);
+        assert_eq!(VorbisConfig::parse_decoder_specific_info(&laced), expected);
+        assert_eq!(VorbisConfig::parse_decoder_specific_info(&whole), expected);
+        for end in 0..whole.len() {
+            assert!(VorbisConfig::parse_decoder_specific_info(&whole[..end]).is_err(), "{end}");
         }
     }
 

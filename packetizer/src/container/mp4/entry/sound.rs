@@ -20,8 +20,7 @@ const ENTRY_BYTES: usize = 28;
 const VERSION_1_BYTES: usize = 16;
 const VERSION_2_BYTES: usize = 36;
 
-/// The object type that GPAC, FFmpeg and VLC have agreed on, from among those for private use; its
-/// headers lie as in Matroska.
+/// The object type that GPAC, FFmpeg and VLC have agreed on, from among those for private use.
 const VORBIS: u8 = 0xdd;
 
 /// What every sound description has.
@@ -71,7 +70,7 @@ impl Description {
                 .map(CodecConfig::Aac)
                 .map_err(|error| SkipReason::Config(error.0)),
             (0x69 | 0x6b, _) => self.mpeg_audio(),
-            (VORBIS, headers) => VorbisConfig::parse_xiph(headers)
+            (VORBIS, headers) => VorbisConfig::parse_decoder_specific_info(headers)
                 .map(CodecConfig::Vorbis)
                 .map_err(|error| SkipReason::Config(error.0)),
             (other, _) => Err(SkipReason::Codec(format!("mp4a (object type {other:#04x})"))),
