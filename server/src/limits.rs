@@ -77,7 +77,8 @@ pub const CONNECTION_TURN_BYTES_MAX: usize = 256 * 1024;
 /// Trains a shard sends in one turn before it looks at its mailbox and ring again.
 pub const TURN_TRAINS_MAX: usize = 1024;
 /// Bytes of media with which a turn is full, whatever else is due: what it has warmed and numbered
-/// shall be in the core's cache still when the kernel copies it.
+/// shall be in the core's cache still when the kernel copies it. The stream whose turn it is sends
+/// what it may: one that is late may go beyond.
 pub const TURN_BYTES_MAX: usize = 256 * 1024;
 /// Images a stream holds: the one it sends from and those of the segments behind it.
 pub const IMAGES_AHEAD_MAX: usize = 8;
