@@ -11,7 +11,7 @@ const END_TRIM: u8 = 0x08;
 const EXTENSION: u8 = 0x04;
 
 /// Bytes of the header that `bytes` begin with, and of it and its packet; `None` if there is none.
-/// Of a header that is cut short both count a byte more than there is.
+/// Of a header that is cut short both are more than there is.
 pub(super) fn frame_bytes(bytes: &[u8]) -> Option<(usize, usize)> {
     let [0x7f, flags, lengths @ ..] = bytes else { return None };
     if flags & 0xe0 != 0xe0 {
